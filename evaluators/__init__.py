@@ -1,0 +1,1 @@
+"""What a program is worth: tasks, scorers, sandbox, model gateway, pools."""

@@ -1,0 +1,128 @@
+"""Task: seed program, examples in splits, a scorer, limits. What a person writes, as plain values and plain functions."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
+
+from graftwork.programs.program import Program
+
+__all__ = ["SPLITS", "Audit", "Example", "Limits", "Score", "Scorer", "Split", "Task"]
+
+Split = Literal["train", "val", "confirm", "test"]
+SPLITS: Final[tuple[Split, ...]] = ("train", "val", "confirm", "test")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One input with its target.
+
+    Attributes:
+        id: 16 hexadecimal digits: the digest of its content.
+        inputs: Arguments of the entry by parameter name; JSON values. All that a program ever sees.
+        target: What the scorer compares with; never leaves our process.
+    """
+
+    id: str
+    inputs: Mapping[str, object]
+    target: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What an output is worth.
+
+    Attributes:
+        value: In the task's unit, higher is better, within the task's `score_range`; None = could not be judged.
+        feedback: In words, for the next operator; may be empty.
+        invalid: A reason why the output breaks the task's rules; it makes the outcome a failure of kind `invalid`.
+    """
+
+    value: float | None
+    feedback: str = ""
+    invalid: str = ""
+
+
+class Scorer(Protocol):
+    """A plain function from output and example to a score. Runs in our process, on a decoded value."""
+
+    def __call__(self, output: object, example: Example, /) -> Score | float | bool | None:
+        """Score one output. Raise nothing for bad output: return `Score(value=None or lo, invalid="why")`."""
+        ...
+
+
+class Audit(Protocol):
+    """A rule that relates two runs of a program, checked on every champion and on a sample of elites."""
+
+    def variant(self, inputs: Mapping[str, object], rng: random.Random) -> Mapping[str, object]:
+        """Changed inputs for the second run."""
+        ...
+
+    def violation(self, inputs: Mapping[str, object], output: object, changed: Mapping[str, object], other: object) -> str:
+        """Why the two outputs together break the rule; empty when they do not. A violation is a failure `forbidden`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one program may use on one example.
+
+    Attributes:
+        timeout_s: Wall seconds of its own (time spent waiting for a model is not counted).
+        memory_mb: Address space above the warm interpreter's, in MiB.
+        calls: Model calls per example; also the cap that the budget reserves for.
+        max_tokens: Output tokens of one model call, unless the prompt asks for fewer.
+        output_bytes: Size of the encoded output.
+        stdout_bytes: How much of what it prints is kept.
+    """
+
+    timeout_s: float = 10.0
+    memory_mb: int = 512
+    calls: int = 16
+    max_tokens: int = 512
+    output_bytes: int = 4 * 1024 * 1024
+    stdout_bytes: int = 8 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a search works on. Made by `load_task` or `make_task`, which check it.
+
+    Attributes:
+        name: Short, for files and titles.
+        seed: The program to begin with.
+        splits: Examples by split; ids are disjoint across splits.
+        scorer: From output and example to a score.
+        score_range: Lowest and highest possible score; a failure of the program counts as the lowest.
+        unit: What a score is in, such as `% excess` or `share correct`.
+        entry: The function that is called with an example's inputs.
+        frozen: Components that no operator may change.
+        packages: Importable beyond the standard library, such as `numpy`.
+        limits: For one program on one example.
+        audits: Rules that relate two runs.
+        transfer: Further example sets on which the champion is only reported, by name.
+        description: What the program is for, in words that operators read.
+    """
+
+    name: str
+    seed: Program
+    splits: Mapping[Split, tuple[Example, ...]]
+    scorer: Scorer
+    score_range: tuple[float, float] = (0.0, 1.0)
+    unit: str = "score"
+    entry: str = "solve"
+    frozen: frozenset[str] = frozenset()
+    packages: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    audits: tuple[Audit, ...] = ()
+    transfer: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
+    description: str = ""
+
+    @property
+    def lo(self) -> float:
+        """The lowest score: what a failure of the program counts."""
+        return self.score_range[0]
+
+

@@ -1,0 +1,73 @@
+"""Graftwork makes an LLM program better by evolving it.
+
+Bring a program (one Python file of prompts, tools and code) and a task (examples and a score):
+
+    import graftwork as gw
+
+    result = gw.optimize("program.py", examples, score)
+    print(result.best)
+
+Every public name is loaded when it is first used, so that importing this costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from graftwork.evaluators.load import load_task, make_task
+    from graftwork.evaluators.load import make_task as task
+    from graftwork.evaluators.task import Example, Limits, Score, Task
+    from graftwork.flows.optimize import Optimized, optimize
+    from graftwork.programs.errors import GraftworkError, UserError
+    from graftwork.programs.program import Program
+    from graftwork.search.record import Record
+    from graftwork.search.record import open_run as open
+
+__all__ = [
+    "Example",
+    "GraftworkError",
+    "Limits",
+    "Optimized",
+    "Program",
+    "Record",
+    "Score",
+    "Task",
+    "UserError",
+    "load_task",
+    "make_task",
+    "open",
+    "optimize",
+    "task",
+]
+
+_HOMES: Final = {
+    "Example": ("graftwork.evaluators.task", "Example"),
+    "GraftworkError": ("graftwork.programs.errors", "GraftworkError"),
+    "Limits": ("graftwork.evaluators.task", "Limits"),
+    "Optimized": ("graftwork.flows.optimize", "Optimized"),
+    "Program": ("graftwork.programs.program", "Program"),
+    "Record": ("graftwork.search.record", "Record"),
+    "Score": ("graftwork.evaluators.task", "Score"),
+    "Task": ("graftwork.evaluators.task", "Task"),
+    "UserError": ("graftwork.programs.errors", "UserError"),
+    "load_task": ("graftwork.evaluators.load", "load_task"),
+    "make_task": ("graftwork.evaluators.load", "make_task"),
+    "open": ("graftwork.search.record", "open_run"),
+    "optimize": ("graftwork.flows.optimize", "optimize"),
+    "task": ("graftwork.evaluators.load", "make_task"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'graftwork' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return list(__all__)

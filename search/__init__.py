@@ -1,0 +1,1 @@
+"""Which program next: populations, operators, strategies, lineage."""

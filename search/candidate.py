@@ -1,0 +1,115 @@
+"""Candidate, member, brief and result: the values that the loop passes round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from graftwork.evaluators.evaluation import Evaluation
+from graftwork.programs.model import Usage
+from graftwork.programs.program import Program
+
+__all__ = ["Brief", "Candidate", "Member", "Result", "Status"]
+
+Status = Literal["evaluated", "duplicate", "rejected", "unwritten", "abandoned"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A program with its origin.
+
+    Attributes:
+        number: Number of the brief that it answers; 0 is the seed.
+        program: What was written.
+        parents: Numbers of the parents, none for the seed.
+        operator: Name of the operator that wrote it; `seed` for the seed.
+        island: Where it belongs.
+        note: What the operator says it did, one line.
+        model: Alias of the proposer; empty where no model wrote.
+    """
+
+    number: int
+    program: Program
+    parents: tuple[int, ...] = ()
+    operator: str = "seed"
+    island: int = 0
+    note: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A candidate in an archive, with the evidence that operators and selection use.
+
+    Attributes:
+        candidate: Who it is.
+        val: What drives selection. Operators never see it.
+        train: Outcomes on train examples: traces, feedback and failures that operators are shown.
+    """
+
+    candidate: Candidate
+    val: Evaluation
+    train: Evaluation
+
+    @property
+    def score(self) -> float:
+        """Mean on val in the task's unit; the lowest score when nothing could be judged."""
+        mean = self.val.mean
+        return self.val.lo if mean is None else mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """What one operator call is given. Made by `ask` from the state and nothing else.
+
+    Attributes:
+        number: Its place in the sequence, from 1.
+        told: How many results the state had when it was asked (the seed's included); what is known is known as of then.
+        operator: Name of the operator to use.
+        parents: As many members as the operator takes.
+        island: Where the child will live.
+        seed: Seed of every random choice that the operator makes, 64 bits.
+    """
+
+    number: int
+    told: int
+    operator: str
+    parents: tuple[Member, ...]
+    island: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The one told result of a brief.
+
+    Attributes:
+        number: The brief's number; 0 for the seed.
+        operator: The brief's operator.
+        island: The brief's island.
+        parents: Numbers of the brief's parents.
+        status: `evaluated`; `duplicate` of a known digest; `rejected` by check; `unwritten`: the operator or its model gave no program;
+            `abandoned`: infrastructure or endpoint trouble outlasted every retry.
+        candidate: The candidate, where a program was written.
+        val: Evaluation on val, where it was evaluated.
+        train: Evaluation on train examples, likewise.
+        reason: Why it was not evaluated, one or a few lines.
+        proposing: What its proposer calls cost at list price, hits in the cache included.
+    """
+
+    number: int
+    operator: str
+    island: int
+    parents: tuple[int, ...]
+    status: Status
+    candidate: Candidate | None = None
+    val: Evaluation | None = None
+    train: Evaluation | None = None
+    reason: str = ""
+    proposing: Usage = field(default_factory=Usage)
+
+    @property
+    def usage(self) -> Usage:
+        """Everything that it cost: proposing and evaluating."""
+        evaluations = [e.usage for e in (self.val, self.train) if e is not None]
+        return sum(evaluations, self.proposing)
