@@ -1,0 +1,180 @@
+"""Crowning: from finalists to the champion, on examples that did not choose them, and what it is worth on examples nobody has seen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from graftwork.evaluators.evaluation import Evaluation
+from graftwork.evaluators.task import Example, Task
+from graftwork.programs.errors import CeilingReached
+from graftwork.programs.failure import Failure
+from graftwork.programs.program import Program
+
+from .candidate import Candidate, Member
+from .comparison import PairedDifference, paired_difference
+
+__all__ = ["Crown", "Crowning", "Measured"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Champion and seed on the same examples.
+
+    Attributes:
+        champion: Mean of the champion; None where nothing could be judged.
+        seed: Mean of the seed.
+        difference: Champion minus seed, paired; None where no pair counts.
+        n: Number of examples.
+    """
+
+    champion: float | None
+    seed: float | None
+    difference: PairedDifference | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crown:
+    """The champion with its evidence.
+
+    Attributes:
+        champion: The candidate that the run stands for.
+        chosen_on: Split that chose it among the finalists: `confirm`, or `val` where the task has no confirm split.
+        n_finalists: How many were compared.
+        measured: By split or transfer set: `val`, `confirm`, `test`, ….
+        disqualified: Finalists that broke an audit: number and reason.
+        missing: Why something was not measured, one line each.
+    """
+
+    champion: Candidate
+    chosen_on: str
+    n_finalists: int
+    measured: Mapping[str, Measured] = field(default_factory=dict)
+    disqualified: Mapping[int, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+
+class PurposeEvaluator(Protocol):
+    """Runs and scores one program with draws of its own for each purpose."""
+
+    async def __call__(self, program: Program, examples: tuple[Example, ...], *, candidate: int, purpose: str) -> Evaluation:
+        """Scores of the program on the examples."""
+        ...
+
+
+class CrownRecorder(Protocol):
+    """The lineage as crowning sees it."""
+
+    def evaluation(self, candidate: int, split: str, evaluation: Evaluation) -> None:
+        """Record scores and spans."""
+        ...
+
+    def decision(self, kind: str, *, number: int, detail: object) -> None:
+        """Record a choice."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Crowning:
+    """Chooses the champion and measures it.
+
+    Attributes:
+        task: Splits and audits.
+        evaluate: Runs programs.
+        audit: Why a program breaks an audit, or None.
+        recorder: Where evaluations and decisions go.
+        seed: Seed of the bootstrap.
+    """
+
+    task: Task
+    evaluate: PurposeEvaluator
+    audit: Callable[[Candidate], Awaitable[Failure | None]]
+    recorder: CrownRecorder
+    seed: int
+
+    async def crown(self, finalists: tuple[Member, ...], seed: Member) -> Crown:
+        """Audit the finalists, choose one on `confirm`, open `test` once, report the transfer sets.
+
+        Args:
+            finalists: Best first; the seed takes part whether it is among them or not.
+            seed: The seed's member.
+
+        Raises:
+            InfrastructureError: Programs cannot be run any more.
+        """
+        disqualified: dict[int, str] = {}
+        standing: list[Member] = []
+        missing: list[str] = []
+        everyone = {m.candidate.number: m for m in (*finalists, seed)}
+        for number, member in everyone.items():
+
+            failure = None if member is seed else await self.audit(member.candidate)
+            if failure is None or not failure.is_the_programs:
+                standing.append(member)
+                if failure is not None:
+                    missing.append(f"audit of candidate {number}: {failure.message}")
+            else:
+                disqualified[number] = failure.message
+                self.recorder.decision("audit", number=number, detail={"kind": failure.kind, "message": failure.message})
+        champion, chosen_on, measured = await self._choose(standing, seed, missing)
+        self.recorder.decision("champion", number=champion.candidate.number, detail={"chosen_on": chosen_on, "of": len(standing)})
+        sets = {"test": self.task.splits.get("test", ()), **self.task.transfer}
+        for name, examples in sets.items():
+            if not examples:
+                missing.append(f"{name}: the task has no such examples")
+                continue
+            try:
+                measured[name] = await self._measure(name, champion, seed, examples)
+            except CeilingReached as ceiling:
+                missing.append(f"{name}: not opened, {ceiling}")
+        return Crown(
+            champion=champion.candidate,
+            chosen_on=chosen_on,
+            n_finalists=len(standing),
+            measured=measured,
+            disqualified=disqualified,
+            missing=tuple(missing),
+        )
+
+    async def _choose(self, standing: list[Member], seed: Member, missing: list[str]) -> tuple[Member, str, dict[str, Measured]]:
+        """The best of the standing on confirm, or on val where there is no confirm split or no budget left for it."""
+        leader = min(standing, key=lambda m: (-m.score, m.candidate.number))
+        examples = self.task.splits.get("confirm", ())
+        if not examples:
+            missing.append("confirm: the task has no such examples; the champion is the best on val, which flatters it")
+            return leader, "val", {"val": self._compared(leader.val, seed.val)}
+        confirmed: dict[int, Evaluation] = {}
+        try:
+            for member in standing:
+                confirmed[member.candidate.number] = await self._run("confirm", member, examples)
+        except CeilingReached as ceiling:
+            missing.append(f"confirm: not finished, {ceiling}; the champion is the best on val, which flatters it")
+            return leader, "val", {"val": self._compared(leader.val, seed.val)}
+        champion = min(standing, key=lambda m: (-_mean(confirmed[m.candidate.number]), m.candidate.number))
+        pair = confirmed[champion.candidate.number], confirmed[seed.candidate.number]
+        return champion, "confirm", {"val": self._compared(champion.val, seed.val), "confirm": self._compared(*pair)}
+
+    async def _measure(self, name: str, champion: Member, seed: Member, examples: tuple[Example, ...]) -> Measured:
+        """Champion and seed on a set that took no part in any choice. Every opening is a row of the lineage."""
+        digest = hashlib.blake2b("\n".join(sorted(e.id for e in examples)).encode(), digest_size=16).hexdigest()
+        self.recorder.decision("open_split", number=champion.candidate.number, detail={"split": name, "digest": digest})
+        first = await self._run(name, champion, examples)
+        second = first if champion is seed else await self._run(name, seed, examples)
+        return self._compared(first, second)
+
+    async def _run(self, split: str, member: Member, examples: tuple[Example, ...]) -> Evaluation:
+        number = member.candidate.number
+        evaluation = await self.evaluate(member.candidate.program, examples, candidate=number, purpose=split)
+        self.recorder.evaluation(number, split, evaluation)
+        return evaluation
+
+    def _compared(self, champion: Evaluation, seed: Evaluation) -> Measured:
+        difference = paired_difference(champion, seed, seed=self.seed)
+        return Measured(champion=champion.mean, seed=seed.mean, difference=difference, n=len(champion.judgements))
+
+
+def _mean(evaluation: Evaluation) -> float:
+    return evaluation.lo if evaluation.mean is None else evaluation.mean

@@ -1,0 +1,216 @@
+"""The loop: fixed lag, fully asynchronous, one told result for each brief.
+
+Brief k is made from the state after exactly results 0 … k−W were told, in the order of briefs, where W is the window of work in flight.
+So proposals and evaluations overlap freely while equal seeds and equal replies give equal lineages, however the timings fall. Where the
+budget cannot set aside the caps of W candidates at once, fewer are in flight; that too follows from the state alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from graftwork.evaluators.evaluation import Evaluation
+from graftwork.evaluators.task import Example, Task
+from graftwork.programs.errors import CeilingReached, InfrastructureError
+from graftwork.programs.model import Usage
+from graftwork.programs.program import Program
+
+from .archive import AddStatus
+from .candidate import Brief, Candidate, Result
+from .state import Budget, State, Told, ask, settle, tell
+from .writing import Writer, Written
+
+__all__ = ["Evaluator", "Recorder", "Search", "Stop"]
+
+
+class Evaluator(Protocol):
+    """Runs and scores one program."""
+
+    async def __call__(self, program: Program, examples: tuple[Example, ...], *, candidate: int) -> Evaluation:
+        """Scores of the program on the examples, booked to the candidate."""
+        ...
+
+
+class Recorder(Protocol):
+    """The lineage as the loop sees it: everything is written before it is acted on."""
+
+    def brief(self, brief: Brief) -> None:
+        """Record that a brief was asked."""
+        ...
+
+    def result(self, result: Result) -> None:
+        """Record a result, durably."""
+        ...
+
+    def decision(self, kind: str, *, number: int, detail: object) -> None:
+        """Record a choice that the state made."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Why a search ended.
+
+    Attributes:
+        reason: `candidates`, `budget`, `seconds` or `interrupted`.
+        told: Results told by then.
+    """
+
+    reason: str
+    told: int
+
+
+OnTold = Callable[[State, Result, Told], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Search:
+    """One search: state, window and the three things it needs from outside.
+
+    Attributes:
+        task: What is searched for.
+        state: Where it stands; start it with `State.start`.
+        budget: When it ends.
+        window: W, at least 1: briefs in flight.
+        writer: From briefs to programs.
+        evaluate: From programs to evaluations.
+        recorder: Where everything is written.
+        on_told: Called after each told result.
+        clock: Monotonic seconds.
+        stopping: Set it to end the search early; work in flight is told first.
+    """
+
+    task: Task
+    state: State
+    budget: Budget
+    window: int
+    writer: Writer
+    evaluate: Evaluator
+    recorder: Recorder
+    on_told: OnTold
+    clock: Callable[[], float] = time.monotonic
+    stopping: threading.Event
+
+    async def run_seed(self) -> Result:
+        """Evaluate the seed and tell it as result 0. The search proper needs it."""
+        candidate = Candidate(number=0, program=self.task.seed)
+        blank = Result(number=0, operator="seed", island=0, parents=(), status="evaluated", candidate=candidate)
+        result = await self._evaluated(blank, self._train_batch(0))
+        self._tell(result)
+        return result
+
+    async def run(self) -> Stop:
+        """Search until the budget is spent or `stopping` is set.
+
+        Raises:
+            InfrastructureError: Never: a brief that cannot be evaluated is told as abandoned.
+        """
+        ends_at = None if self.budget.seconds is None else self.clock() + self.budget.seconds
+        in_flight: deque[asyncio.Task[Result | None]] = deque()
+        number, reason = 1, ""
+        try:
+            while True:
+                while not reason and len(in_flight) < self.window:
+                    reason = self._must_stop(number, ends_at)
+                    if reason or not self.budget.fits(self.state.spent, len(in_flight) + 1):
+                        break
+                    in_flight.append(self._launch(number))
+                    number += 1
+                if not in_flight:
+                    return Stop(reason=reason or "budget", told=self.state.told)
+                result = await in_flight.popleft()
+                if result is None:
+                    reason = reason or "budget"
+                    continue
+                self._tell(result)
+        finally:
+            for task in in_flight:
+                task.cancel()
+            await asyncio.gather(*in_flight, return_exceptions=True)
+
+    def _must_stop(self, number: int, ends_at: float | None) -> str:
+        if number > self.budget.candidates:
+            return "candidates"
+        if self.stopping.is_set():
+            return "interrupted"
+        return "seconds" if ends_at is not None and self.clock() >= ends_at else ""
+
+    def _launch(self, number: int) -> asyncio.Task[Result | None]:
+        brief = ask(self.state, number, operators=self._operators())
+        self.recorder.brief(brief)
+        return asyncio.create_task(self._answer(brief), name=f"brief-{number}")
+
+    def _operators(self) -> dict[str, tuple[float, int]]:
+        writer, weights = self.writer, self.state.strategy.operators
+        usable = {**writer.variations, **(writer.rewriters if writer.proposer is not None else {})}
+        return {name: (weight, usable[name].n_parents) for name, weight in weights.items() if name in usable}
+
+    async def _answer(self, brief: Brief) -> Result | None:
+        """The one result of a brief; None when the run's ceiling was reached on the way."""
+        parents = tuple(member.candidate.number for member in brief.parents)
+        blank = Result(number=brief.number, operator=brief.operator, island=brief.island, parents=parents, status="unwritten")
+        try:
+            written = await self.writer.write(brief)
+            result = replace(
+                blank,
+                status=written.status or "evaluated",
+                candidate=_candidate(brief, parents, written),
+                reason=written.reason,
+                proposing=written.usage,
+            )
+            if written.status is not None:
+                return result
+            return await self._evaluated(result, self._train_batch(brief.number))
+        except CeilingReached as ceiling:  # ends the run; nobody's failure, so nothing is told
+            self.recorder.decision("ceiling", number=brief.number, detail=str(ceiling))
+            return None
+        except InfrastructureError as error:
+            return replace(blank, status="abandoned", reason=str(error))
+
+    async def _evaluated(self, result: Result, train: tuple[Example, ...]) -> Result:
+        """The result with its evaluations; val and train examples run as one piece of work."""
+        assert result.candidate is not None
+        program, val_examples = result.candidate.program, self.task.splits["val"]
+        both = await self.evaluate(program, (*val_examples, *train), candidate=result.number)
+        val, trained = (
+            replace(both, judgements=part) for part in (both.judgements[: len(val_examples)], both.judgements[len(val_examples) :])
+        )
+        if val.mean is None:
+            reason = val.failures[0].message if val.failures else "no example could be judged"
+            return replace(result, status="abandoned", val=val, train=trained, reason=reason)
+        return replace(result, val=val, train=trained)
+
+    def _train_batch(self, number: int) -> tuple[Example, ...]:
+        examples = self.task.splits.get("train", ())
+        size = min(self.state.strategy.train_batch, len(examples))
+        return tuple(random.Random(f"train/{self.state.seed}/{number}").sample(examples, size))
+
+    def _tell(self, result: Result) -> None:
+        settled = settle(self.state, result)
+        self.recorder.result(settled)
+        told = tell(self.state, settled)
+        if told.added is not AddStatus.REFUSED or told.migrated:
+            detail = {"added": told.added.name.lower(), "migrated": {str(k): v for k, v in told.migrated.items()}}
+            self.recorder.decision("archive", number=settled.number, detail=detail)
+        self.on_told(self.state, settled, told)
+
+
+def _candidate(brief: Brief, parents: tuple[int, ...], written: Written) -> Candidate | None:
+    if written.draft is None:
+        return None
+    return Candidate(
+        number=brief.number,
+        program=written.draft.program,
+        parents=parents,
+        operator=brief.operator,
+        island=brief.island,
+        note=written.draft.note,
+        model=written.model,
+    )

@@ -1,0 +1,159 @@
+"""The state of a search and its two moves: `ask` makes a brief of it, `tell` folds a result into it.
+
+The state is a value: equal to another that was told the same results in the same order. Every random choice of `ask` is drawn from
+(seed, brief number), so nothing depends on when results come in.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from graftwork.evaluators.ledger import CandidateCaps, Ceilings
+from graftwork.programs.model import Usage
+
+from .archive import AddStatus, TopK
+from .candidate import Brief, Member, Result, Status
+from .strategy import Strategy
+
+__all__ = ["Budget", "State", "Told", "ask", "settle", "tell"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Hard ceilings of a run.
+
+    Attributes:
+        candidates: Briefs, the seed not counted.
+        seconds: Wall seconds; None for no limit. A stop by the clock is recorded, and a replay obeys it.
+        ceilings: Of model calls, tokens and US dollars together.
+        caps: What one candidate may use of each; what `ask` sets aside for every candidate in flight.
+    """
+
+    candidates: int
+    seconds: float | None = None
+    ceilings: Ceilings = field(default_factory=Ceilings)
+    caps: CandidateCaps = field(default_factory=CandidateCaps)
+
+    def fits(self, spent: Usage, n_in_flight: int) -> bool:
+        """Whether the caps of `n_in_flight` candidates fit beside what is spent."""
+        pairs = (
+            (self.ceilings.usd, self.caps.usd, spent.usd),
+            (self.ceilings.tokens, self.caps.tokens, spent.tokens),
+            (self.ceilings.calls, self.caps.calls, spent.calls),
+        )
+        return all(ceiling is None or used + n_in_flight * (cap or 0) <= ceiling for ceiling, cap, used in pairs)
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """What is known after some results were told.
+
+    Attributes:
+        strategy: How to search.
+        seed: Seed of every choice.
+        islands: One archive for each island.
+        seen: For each known digest, how many results had been told when it became known.
+        told: Results told so far, the seed's included.
+        spent: What the told results cost at list price.
+        statuses: Number of told results by status.
+        failures: Number of failures on val by kind.
+    """
+
+    strategy: Strategy
+    seed: int
+    islands: list[TopK]
+    seen: dict[str, int] = field(default_factory=dict)
+    told: int = 0
+    spent: Usage = field(default_factory=Usage)
+    statuses: Counter[Status] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def start(cls, strategy: Strategy, seed: int) -> State:
+        """The state before anything was told."""
+        return cls(strategy=strategy, seed=seed, islands=[TopK(strategy.archive_size) for _ in range(strategy.islands)])
+
+    def known(self, digest: str, *, as_of: int) -> bool:
+        """Whether a program of this digest had been told among the first `as_of` results."""
+        return self.seen.get(digest, as_of + 1) <= as_of
+
+    @property
+    def finalists(self) -> tuple[Member, ...]:
+        """The best members of all islands, best first, each digest once."""
+        by_digest = {member.candidate.program.digest: member for archive in self.islands for member in archive}
+        ranked = sorted(by_digest.values(), key=lambda m: (-m.score, len(m.candidate.program.source), m.candidate.number))
+        return tuple(ranked[: self.strategy.finalists])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What telling a result did.
+
+    Attributes:
+        added: What the island's archive did with it.
+        migrated: Numbers of the candidates that moved on, by the island that they moved to; empty where none did.
+    """
+
+    added: AddStatus
+    migrated: Mapping[int, int] = field(default_factory=dict)
+
+
+def ask(state: State, number: int, *, operators: Mapping[str, tuple[float, int]]) -> Brief:
+    """Make the brief of that number. Pure: the state is not changed.
+
+    Args:
+        state: At least the seed has been told.
+        number: The brief's number, from 1.
+        operators: Weight and number of parents of each usable operator.
+    """
+    rng = random.Random(f"ask/{state.seed}/{number}")
+    island = rng.randrange(len(state.islands))
+    names = sorted(operators)
+    name = rng.choices(names, weights=[operators[n][0] for n in names])[0]
+    parents = tuple(_tournament(state, island, rng) for _ in range(operators[name][1]))
+    return Brief(number=number, told=state.told, operator=name, parents=parents, island=island, seed=rng.getrandbits(64))
+
+
+def _tournament(state: State, island: int, rng: random.Random) -> Member:
+    members = tuple(state.islands[island])
+    places = [rng.randrange(len(members)) for _ in range(state.strategy.tournament)]
+    return members[min(places)]
+
+
+def settle(state: State, result: Result) -> Result:
+    """The result as it will be told: one whose program became known while it was in flight is a duplicate."""
+    if result.status == "evaluated" and result.candidate is not None and result.candidate.program.digest in state.seen:
+        return replace(result, status="duplicate", reason="the same program was told while this one was in flight")
+    return result
+
+
+def tell(state: State, result: Result) -> Told:
+    """Fold one settled result into the state, in the order of briefs; the seed's comes first."""
+    state.told += 1
+    state.spent += result.usage
+    state.statuses[result.status] += 1
+    if result.candidate is not None:
+        state.seen.setdefault(result.candidate.program.digest, state.told)
+    added = AddStatus.REFUSED
+    if result.status == "evaluated" and result.candidate is not None and result.val is not None and result.train is not None:
+        state.failures.update(failure.kind for failure in result.val.failures)
+        member = Member(candidate=result.candidate, val=result.val, train=result.train)
+        homes = range(len(state.islands)) if result.number == 0 else (result.island,)
+        added = max(state.islands[home].add(member) for home in homes)
+    every = state.strategy.migrate_every
+    migrated = _migrate(state) if every and state.told % every == 0 else {}
+    return Told(added=added, migrated=migrated)
+
+
+def _migrate(state: State) -> dict[int, int]:
+    """Copy the best of each island to the next one in the ring."""
+    leaders = [next(iter(archive), None) for archive in state.islands]
+    moved: dict[int, int] = {}
+    for home, leader in enumerate(leaders):
+        target = (home + 1) % len(state.islands)
+        if leader is not None and state.islands[target].add(leader) is not AddStatus.REFUSED:
+            moved[target] = leader.candidate.number
+    return moved

@@ -1,0 +1,65 @@
+"""Strategy: a named, complete configuration of operators, archives and selection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["Strategy", "strategies"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """What the search does with a task. A run's strategy stands whole in its `run.toml`.
+
+    Attributes:
+        name: What `--strategy` and `compare` call it.
+        operators: Weight of each operator by name, positive. Those that need what the run has not (a model, prompts) are left out.
+        islands: Number of islands, at least 1.
+        archive_size: Members of each island.
+        tournament: How many members a parent is the best of.
+        migrate_every: Told results between two migrations along the ring of islands; 0 for none.
+        train_batch: Train examples that each candidate also runs on, so that operators have something to see; 0 for none.
+        attempts: How often an operator may try again when what it wrote is known already or fails check.
+        finalists: How many of the best go to the confirm split.
+    """
+
+    name: str
+    operators: Mapping[str, float]
+    islands: int = 4
+    archive_size: int = 12
+    tournament: int = 3
+    migrate_every: int = 100
+    train_batch: int = 0
+    attempts: int = 8
+    finalists: int = 4
+
+
+_VARIATIONS = {
+    "perturb": 2.0,
+    "swap_operator": 1.0,
+    "graft_expression": 2.0,
+    "grow": 3.0,
+    "statement": 1.0,
+    "swap_component": 0.5,
+}
+_REWRITERS = {"rewrite_component": 3.0, "diff_edit": 2.0, "rewrite_program": 1.0, "blend": 1.5}
+
+
+def strategies() -> Mapping[str, Strategy]:
+    """The strategies that come with Graftwork, by name.
+
+    `no-model` is genetic programming on the component tree; `model` lets a proposer write most children; `auto` is the one of the two
+    that the run's endpoints allow.
+    """
+    no_model = Strategy(name="no-model", operators=_VARIATIONS)
+    model = Strategy(
+        name="model",
+        operators={**_REWRITERS, "bootstrap_demos": 1.5, "swap_component": 1.0, "perturb": 0.5},
+        islands=2,
+        archive_size=8,
+        migrate_every=20,
+        train_batch=3,
+        attempts=2,
+    )
+    return {"no-model": no_model, "model": model}

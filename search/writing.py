@@ -1,0 +1,143 @@
+"""Writing: from a brief to a program that passes check. The parallel, paid step between `ask` and the evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from graftwork.evaluators.pool import Relayed
+from graftwork.programs.check import Defect
+from graftwork.programs.errors import ProgramError
+from graftwork.programs.model import Usage
+from graftwork.programs.program import Program
+
+from .candidate import Brief, Status
+from .operator import Draft, Facts, Rewriter, Variation
+
+__all__ = ["Proposer", "Writer", "Written"]
+
+
+class Proposer(Protocol):
+    """The model that writes programs, behind the gateway."""
+
+    @property
+    def alias(self) -> str:
+        """Its name in the lineage."""
+        ...
+
+    async def propose(self, body: Mapping[str, object], *, brief: int, attempt: int) -> Relayed:
+        """One metered call; its draw is (brief, attempt)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What writing gave.
+
+    Attributes:
+        status: None where there is a program to evaluate; else why there is none to evaluate.
+        draft: The last program that was written; None where none could be read.
+        reason: Why it is not to be evaluated.
+        usage: Proposer calls at list price.
+        model: Alias of the proposer; empty where no model wrote.
+    """
+
+    status: Status | None
+    draft: Draft | None = None
+    reason: str = ""
+    usage: Usage = Usage()
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writer:
+    """Writes programs from briefs.
+
+    Attributes:
+        facts: What operators may know of the task.
+        check: Every defect of a program.
+        known: Whether a digest had been told among the first so many results.
+        variations: Operators without a model, by name.
+        rewriters: Operators with one, by name.
+        proposer: The model; None where the run has none.
+        attempts: How often a variation may try again.
+    """
+
+    facts: Facts
+    check: Callable[[Program], Sequence[Defect]]
+    known: Callable[[str, int], bool]
+    variations: Mapping[str, Variation]
+    rewriters: Mapping[str, Rewriter]
+    proposer: Proposer | None
+    attempts: int
+
+    async def write(self, brief: Brief) -> Written:
+        """A program for the brief.
+
+        Raises:
+            CeilingReached: The run's budget is spent.
+        """
+        if brief.operator in self.variations:
+            return self._vary(brief, self.variations[brief.operator])
+        return await self._rewrite(brief, self.rewriters[brief.operator])
+
+    def _judge(self, brief: Brief, draft: Draft) -> tuple[Status | None, str]:
+        """Whether a draft is worth evaluating, and if not, why."""
+        if self.known(draft.program.digest, brief.told):
+            return "duplicate", "this program is known already; another change is needed"
+        errors = [defect for defect in self.check(draft.program) if defect.severity == "error"]
+        if errors:
+            return "rejected", "\n".join(f"{d.component or 'program'}, line {d.line}: {d.message}" for d in errors[:5])
+        return None, ""
+
+    def _vary(self, brief: Brief, operator: Variation) -> Written:
+        written = Written(status="unwritten", reason=f"{operator.name} found nothing to change")
+        for attempt in range(self.attempts):
+            draft = operator.write(brief, self.facts, attempt=attempt)
+            if draft is None:
+                continue
+            status, reason = self._judge(brief, draft)
+            written = Written(status=status, draft=draft, reason=reason)
+            if status is None:
+                break
+        return written
+
+    async def _rewrite(self, brief: Brief, operator: Rewriter) -> Written:
+        """Ask the proposer, and once more with what was wrong."""
+        if self.proposer is None:
+            return Written(status="unwritten", reason="this run has no proposer")
+        body = dict(operator.request(brief, self.facts))
+        usage = Usage()
+        written = Written(status="unwritten")
+        for attempt in range(2):
+            relayed = await self.proposer.propose(body, brief=brief.number, attempt=attempt)
+            usage += relayed.usage
+            if relayed.failure is not None or relayed.reply is None:
+                trouble = relayed.failure.kind if relayed.failure is not None else "model"
+                status: Status = "abandoned" if trouble in ("model", "infrastructure") else "unwritten"
+                reason = relayed.failure.message if relayed.failure is not None else "no reply"
+                return Written(status=status, reason=f"{trouble}: {reason}", usage=usage, model=self.proposer.alias)
+            text = relayed.reply.text
+            written = self._read(brief, operator, text, usage=usage)
+            if written.status is None:
+                break
+            body = _with_complaint(body, text, written.reason)
+        return written
+
+    def _read(self, brief: Brief, operator: Rewriter, text: str, *, usage: Usage) -> Written:
+        alias = self.proposer.alias if self.proposer is not None else ""
+        try:
+            draft = operator.read(brief, self.facts, text)
+        except ProgramError as error:
+            return Written(status="unwritten", reason=str(error), usage=usage, model=alias)
+        status, reason = self._judge(brief, draft)
+        return Written(status=status, draft=draft, reason=reason, usage=usage, model=alias)
+
+
+def _with_complaint(body: Mapping[str, object], text: str, reason: str) -> dict[str, object]:
+    """The request again, with the reply and what was wrong with it."""
+    messages = json.loads(json.dumps(body["messages"]))
+    complaint = f"That cannot be used: {reason}\nReply again in the form asked for, with this put right."
+    return {**body, "messages": [*messages, {"role": "assistant", "content": text}, {"role": "user", "content": complaint}]}
