@@ -34,7 +34,7 @@ class Work:
     """What a pool is asked to do: run one program on some cases.
 
     Attributes:
-        candidate: Number of the brief that made the program; -1 for the seed before the search. Calls are booked to it.
+        candidate: Number of the brief that made the program; 0 for the seed. Calls are booked to it.
         source: The program's text.
         digest: The program's digest; seeds the child's random numbers with the example and the repeat.
         entry: The function to call.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from graftwork.programs.errors import GraftworkError, UserError
     from graftwork.programs.program import Program
     from graftwork.search.record import Record
-    from graftwork.search.record import open_run as open
+    from graftwork.search.record import open_run as open  # noqa: A004 - `gw.open(run)` is what a person types
 
 __all__ = [
     "Example",

@@ -38,6 +38,7 @@ class Component:
         digest: Of what matters: layout and comments do not; docstrings only where a model reads them.
         refs: Module-level names that its text refers to, other components and imports alike, itself left out; a name here that
             is neither is missing.
+        immediate: Those of `refs` that are needed when the program is loaded: not the ones in function bodies; not part of equality.
         unused: Parameters that its body never reads; empty for prompts; not part of equality.
         first_line: First line of `source` in the program's text, counted from 1; not part of equality.
         last_line: Last line, inclusive; not part of equality.
@@ -48,6 +49,7 @@ class Component:
     source: str
     digest: str
     refs: frozenset[str]
+    immediate: frozenset[str] = field(default=frozenset(), compare=False)
     unused: frozenset[str] = field(default=frozenset(), compare=False)
     first_line: int = field(default=0, compare=False)
     last_line: int = field(default=0, compare=False)

@@ -72,7 +72,7 @@ class CrownRecorder(Protocol):
         """Record scores and spans."""
         ...
 
-    def decision(self, kind: str, *, number: int, detail: object) -> None:
+    def decision(self, kind: str, *, number: int, detail: Mapping[str, object]) -> None:
         """Record a choice."""
         ...
 
@@ -110,7 +110,6 @@ class Crowning:
         missing: list[str] = []
         everyone = {m.candidate.number: m for m in (*finalists, seed)}
         for number, member in everyone.items():
-
             failure = None if member is seed else await self.audit(member.candidate)
             if failure is None or not failure.is_the_programs:
                 standing.append(member)

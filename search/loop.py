@@ -12,14 +12,13 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from graftwork.evaluators.evaluation import Evaluation
 from graftwork.evaluators.task import Example, Task
 from graftwork.programs.errors import CeilingReached, InfrastructureError
-from graftwork.programs.model import Usage
 from graftwork.programs.program import Program
 
 from .archive import AddStatus
@@ -49,7 +48,7 @@ class Recorder(Protocol):
         """Record a result, durably."""
         ...
 
-    def decision(self, kind: str, *, number: int, detail: object) -> None:
+    def decision(self, kind: str, *, number: int, detail: Mapping[str, object]) -> None:
         """Record a choice that the state made."""
         ...
 
@@ -102,7 +101,7 @@ class Search:
         """Evaluate the seed and tell it as result 0. The search proper needs it."""
         candidate = Candidate(number=0, program=self.task.seed)
         blank = Result(number=0, operator="seed", island=0, parents=(), status="evaluated", candidate=candidate)
-        result = await self._evaluated(blank, self._train_batch(0))
+        result = await self._evaluated(candidate, blank)
         self._tell(result)
         return result
 
@@ -165,19 +164,19 @@ class Search:
                 reason=written.reason,
                 proposing=written.usage,
             )
-            if written.status is not None:
+            if written.status is not None or result.candidate is None:
                 return result
-            return await self._evaluated(result, self._train_batch(brief.number))
+            return await self._evaluated(result.candidate, result)
         except CeilingReached as ceiling:  # ends the run; nobody's failure, so nothing is told
-            self.recorder.decision("ceiling", number=brief.number, detail=str(ceiling))
+            self.recorder.decision("ceiling", number=brief.number, detail={"message": str(ceiling)})
             return None
         except InfrastructureError as error:
             return replace(blank, status="abandoned", reason=str(error))
 
-    async def _evaluated(self, result: Result, train: tuple[Example, ...]) -> Result:
+    async def _evaluated(self, candidate: Candidate, result: Result) -> Result:
         """The result with its evaluations; val and train examples run as one piece of work."""
-        assert result.candidate is not None
-        program, val_examples = result.candidate.program, self.task.splits["val"]
+        program, val_examples = candidate.program, self.task.splits["val"]
+        train = self._train_batch(result.number)
         both = await self.evaluate(program, (*val_examples, *train), candidate=result.number)
         val, trained = (
             replace(both, judgements=part) for part in (both.judgements[: len(val_examples)], both.judgements[len(val_examples) :])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from graftwork.search.archive import AddStatus, TopK
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graftwork.search.archive import AddStatus, TopK
 from tests.search.factory import member
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graftwork.search.comparison import paired_difference
 
+from graftwork.search.comparison import paired_difference
 from tests.search.factory import evaluation
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
+
 from graftwork.evaluators.evaluation import Evaluation
 from graftwork.evaluators.ledger import CandidateCaps, Ceilings
 from graftwork.evaluators.task import Example, Score, Task
@@ -22,7 +23,6 @@ from graftwork.search.operator import Draft, Facts
 from graftwork.search.state import Budget, State
 from graftwork.search.strategy import Strategy
 from graftwork.search.writing import Writer
-
 from tests.search.factory import evaluation
 
 SEED = parse("def solve(x: int) -> int:\n    return x + 0\n")
@@ -64,8 +64,17 @@ class Log:
         digest = result.candidate.program.digest if result.candidate else ""
         self.lines.append(f"tell {result.number} {result.status} {digest} {result.val and result.val.values}")
 
-    def decision(self, kind: str, *, number: int, detail: object) -> None:
+    def decision(self, kind: str, *, number: int, detail: Mapping[str, object]) -> None:
         self.lines.append(f"{kind} {number} {detail}")
+
+
+Trouble = Callable[[int], Exception | None]
+
+
+def no_trouble(number: int) -> Exception | None:
+    """Nothing goes wrong."""
+    del number
+    return None
 
 
 @dataclass
@@ -75,7 +84,7 @@ class Timed:
     rng: random.Random
     running: int = 0
     most: int = 0
-    trouble: Callable[[int], Exception | None] = lambda number: None
+    trouble: Trouble = field(default_factory=lambda: no_trouble)
     usage: Usage = field(default_factory=Usage)
 
     async def __call__(self, program: Program, examples: tuple[Example, ...], *, candidate: int) -> Evaluation:
@@ -95,9 +104,12 @@ def run(evaluator: Timed, *, budget: Budget, window: int = 6, stopping: threadin
     """Run a whole search and give its log, its last state and why it ended."""
     strategy = Strategy(name="test", operators={"renumber": 1.0}, islands=2, archive_size=4, migrate_every=7, attempts=1)
     state, log = State.start(strategy, 3), Log()
-    known: Callable[[str, int], bool] = lambda digest, as_of: state.known(digest, as_of=as_of)
+
+    def known(digest: str, as_of: int) -> bool:
+        return state.known(digest, as_of=as_of)
+
     variations: Mapping[str, Renumber] = {"renumber": Renumber()}
-    writer = Writer(facts=FACTS, check=lambda program: (), known=known, variations=variations, rewriters={}, proposer=None, attempts=1)
+    writer = Writer(facts=FACTS, check=lambda _: (), known=known, variations=variations, rewriters={}, proposer=None, attempts=1)
 
     async def searching() -> str:
         search = Search(
@@ -108,7 +120,7 @@ def run(evaluator: Timed, *, budget: Budget, window: int = 6, stopping: threadin
             writer=writer,
             evaluate=evaluator,
             recorder=log,
-            on_told=lambda state, result, told: None,
+            on_told=lambda *_: None,
             stopping=stopping or threading.Event(),
         )
         await search.run_seed()
@@ -139,7 +151,9 @@ def test_a_window_of_work_is_in_flight() -> None:
 
 
 def test_every_brief_has_exactly_one_told_result() -> None:
-    trouble: Callable[[int], Exception | None] = lambda number: InfrastructureError("lost") if number % 5 == 0 and number else None
+    def trouble(number: int) -> Exception | None:
+        return InfrastructureError("lost") if number % 5 == 0 and number else None
+
     log, state, reason = run(Timed(random.Random(1), trouble=trouble), budget=Budget(candidates=30))
     told = [int(line.split()[1]) for line in log.lines if line.startswith("tell")]
     assert told == list(range(31))
@@ -166,7 +180,9 @@ def test_a_budget_that_holds_few_candidates_narrows_the_window_and_then_ends_the
 
 
 def test_the_runs_own_ceiling_ends_the_run_and_is_told_of_no_candidate() -> None:
-    trouble: Callable[[int], Exception | None] = lambda number: CeilingReached("spent") if number >= 10 else None
+    def trouble(number: int) -> Exception | None:
+        return CeilingReached("spent") if number >= 10 else None
+
     log, state, reason = run(Timed(random.Random(1), trouble=trouble), budget=Budget(candidates=50))
     assert reason == "budget"
     assert state.told == 10

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from graftwork.evaluators.ledger import CandidateCaps, Ceilings
 from graftwork.programs.model import Usage
 from graftwork.search.archive import AddStatus
 from graftwork.search.state import Budget, State, ask, settle, tell
 from graftwork.search.strategy import Strategy
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.search.factory import result
 
 STRATEGY = Strategy(name="test", operators={"perturb": 1.0, "blend": 1.0}, islands=3, archive_size=4, migrate_every=5)

@@ -1,0 +1,349 @@
+"""CaseRun: one case in one child: hand it over, relay its calls, keep its time, and say what came of it.
+
+Everything that the child sends is hostile: sizes and numbers are capped, and a failure that is not the program's is believed only
+if the gateway reported it here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import json
+import math
+import os
+import signal
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from graftwork.programs.errors import InfrastructureError, WireError
+from graftwork.programs.failure import FAULTS_OF_THE_PROGRAM, Failure
+from graftwork.programs.model import Usage
+from graftwork.programs.trace import Span
+from graftwork.programs.wire import FrameReader, encode_frame, to_json
+
+from .channel import MAX_CALL_BYTES
+from .child import CONFINED
+from .claims import bounded, call_path, claimed_failure, claimed_span, small_count
+from .clock import Clock
+from .evaluation import Case, Outcome, Work
+from .pool import ProgramCall, Relay, Relayed
+from .task import Limits
+from .template_client import Child, Exit
+
+__all__ = ["CaseRun", "cpu_limit_s"]
+
+_CONFINED_WITHIN_S: Final = 30.0
+_ENDED_WITHIN_S: Final = 5.0
+_CHUNK: Final = 256 * 1024
+_MAX_SPANS: Final = 500
+_MAX_SPAN_BYTES: Final = 64 * 1024
+_MAX_SPAN_TEXT: Final = 4_000
+_CALLS_BEYOND_CAP: Final = 1_000
+_SCRATCH_BYTES: Final = 64 * 1024 * 1024
+_SCRATCH_FILES: Final = 1_000
+_SCRATCH_CHECK_S: Final = 0.5
+_NEARLY_ALL: Final = 0.8
+
+
+def cpu_limit_s(limits: Limits) -> int:
+    """CPU seconds after which the kernel stops a child: a little more than its wall seconds."""
+    return math.ceil(limits.timeout_s) + 1
+
+
+class CaseRun:
+    """One run of a program on one case. Use once: `outcome`.
+
+    Args:
+        work: The program and its limits.
+        case: What it runs on.
+        child: Freshly forked.
+        relay: Where its model calls go.
+    """
+
+    def __init__(self, work: Work, case: Case, *, child: Child, relay: Relay) -> None:
+        self._work, self._case, self._child, self._relay = work, case, child, relay
+        limits = work.limits
+        largest = max(limits.output_bytes, MAX_CALL_BYTES) + 8 * limits.stdout_bytes + _MAX_SPAN_BYTES
+        self._frames = FrameReader(max_bytes=largest)
+        self._bytes_left = largest + limits.calls * MAX_CALL_BYTES + _MAX_SPANS * _MAX_SPAN_BYTES
+        self._run_id = uuid.uuid4().hex
+        self._sending = asyncio.Lock()
+        self._asking: set[asyncio.Task[None]] = set()
+        self._asked: dict[str, Relayed | None] = {}  # by the path of its span
+        self._n_calls = 0
+        self._spans: dict[str, Span] = {}
+        self._result: tuple[object, Failure | None, str] | None = None
+        self._stopped: Failure | None = None
+        self._fatal: BaseException | None = None
+        self._clock: Clock | None = None
+
+    async def outcome(self) -> Outcome:
+        """Run the case to its end.
+
+        Raises:
+            InfrastructureError: If the child could not be confined, or the template was lost.
+            CeilingReached: Or whatever else the relay raises: the work stops.
+        """
+        try:
+            await self._await_confinement()
+            return await self._run()
+        finally:
+            for task in self._asking:
+                task.cancel()
+            self._child.kill()
+            self._child.socket.close()
+
+    async def _await_confinement(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_CONFINED_WITHIN_S):
+                word = await loop.sock_recv(self._child.socket, 1)
+                reason = b"" if word == CONFINED else await loop.sock_recv(self._child.socket, 1000)
+        except (OSError, TimeoutError) as error:
+            raise InfrastructureError(f"a child gave no word: {error!r}") from None
+        if not word:
+            ended = await self._child.exited
+            raise InfrastructureError(f"a child ended before it was confined, with wait status {ended.status}")
+        if word != CONFINED:
+            raise InfrastructureError(f"a child could not be confined: {reason.decode(errors='replace')}")
+
+    async def _run(self) -> Outcome:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self._clock = Clock(self._work.limits.timeout_s, self._expire)
+        watch = loop.create_task(self._watch_scratch())
+        try:
+            await self._send(self._case_frame())
+            await self._listen()
+            ended = await self._end()
+            # Calls that are under way are paid for and count, also when nobody is there to read the reply.
+            await asyncio.gather(*self._asking)
+        finally:
+            self._clock.stop()
+            watch.cancel()
+        if self._fatal is not None:
+            raise self._fatal
+        return self._judge(ended, seconds=loop.time() - started)
+
+    async def _listen(self) -> None:
+        """Take frames until the child closes its end, or breaks the protocol."""
+        loop = asyncio.get_running_loop()
+        try:
+            while data := await self._receive(loop):
+                self._count(data)
+                for frame in self._frames.feed(data):
+                    self._take(frame)
+        except WireError as error:
+            self._stop(Failure(kind="invalid", message=f"it broke the protocol: {error}"))
+
+    def _count(self, data: bytes) -> None:
+        self._bytes_left -= len(data)
+        if self._bytes_left < 0:
+            raise WireError("it sent more than a program can have to say")
+
+    async def _receive(self, loop: asyncio.AbstractEventLoop) -> bytes:
+        try:
+            return await loop.sock_recv(self._child.socket, _CHUNK)
+        except OSError:
+            # Reset by a child that ended before it read all.
+            return b""
+
+    async def _send(self, frame: bytes) -> None:
+        async with self._sending:
+            with suppress(OSError):  # the child has ended
+                await asyncio.get_running_loop().sock_sendall(self._child.socket, frame)
+
+    async def _end(self) -> Exit:
+        if self._result is not None:
+            try:
+                return await asyncio.wait_for(asyncio.shield(self._child.exited), _ENDED_WITHIN_S)
+            except TimeoutError:
+                self._stop(Failure(kind="invalid", message="it broke the protocol: it went on after its result"))
+        return await self._child.exited
+
+    def _stop(self, failure: Failure) -> None:
+        self._stopped = self._stopped or failure
+        self._child.kill()
+
+    def _expire(self) -> None:
+        self._stop(Failure(kind="timeout", message=f"it ran for more than {self._work.limits.timeout_s:g} s"))
+
+    async def _watch_scratch(self) -> None:
+        while True:
+            await asyncio.sleep(_SCRATCH_CHECK_S)
+            if _is_overfull(self._child.scratch):
+                limit = f"{_SCRATCH_FILES} files or {_SCRATCH_BYTES >> 20} MiB"
+                self._stop(Failure(kind="forbidden", message=f"it wrote more than {limit} to its directory"))
+
+    def _case_frame(self) -> bytes:
+        work, case = self._work, self._case
+        seed = hashlib.blake2b(f"{work.digest}/{case.example_id}/{case.repeat}".encode(), digest_size=8).digest()
+        program = {"source": work.source, "digest": work.digest, "entry": work.entry}
+        limits = {"output_bytes": work.limits.output_bytes, "stdout_bytes": work.limits.stdout_bytes}
+        example = {"example_id": case.example_id, "inputs": to_json(case.inputs), "seed": int.from_bytes(seed), "limits": limits}
+        return encode_frame({"kind": "case", "id": 0, **program, **example})
+
+    def _take(self, frame: Mapping[str, Any]) -> None:
+        if frame["kind"] == "result":
+            if self._result is not None:
+                raise WireError("it sent a second result")
+            self._result = self._checked_result(frame)
+        elif frame["kind"] == "call":
+            self._take_call(frame)
+        elif frame["kind"] == "span":
+            span = claimed_span(frame.get("span"))
+            if len(self._spans) < _MAX_SPANS:
+                self._spans.setdefault(span.path, span)
+        else:
+            raise WireError(f"a child sends no frame {frame['kind']!r}")
+
+    def _checked_result(self, frame: Mapping[str, Any]) -> tuple[object, Failure | None, str]:
+        stdout = bounded(frame.get("stdout"), 2 * self._work.limits.stdout_bytes)
+        if "failure" not in frame:
+            if "output" not in frame:
+                raise WireError("a result has an output or a failure")
+            trouble = _trouble_with(frame["output"], self._work.limits.output_bytes)
+            return (None, Failure(kind="invalid", message=trouble), stdout) if trouble else (frame["output"], None, stdout)
+        failure = claimed_failure(frame["failure"])
+        seen = {relayed.failure.kind for relayed in self._asked.values() if relayed is not None and relayed.failure is not None}
+        if failure.kind not in FAULTS_OF_THE_PROGRAM | seen:
+            raise WireError(f"it claims a failure of kind {failure.kind!r} that nobody else saw")
+        return None, failure, stdout
+
+    def _take_call(self, frame: Mapping[str, Any]) -> None:
+        limits, path, span = self._work.limits, call_path(frame.get("path")), call_path(frame.get("span"))
+        occurrence = small_count(frame.get("occurrence"))
+        body = frame.get("body")
+        if not isinstance(body, dict) or not isinstance(body.get("messages"), list):
+            raise WireError("a call's body is an object with messages")
+        if span in self._asked:
+            raise WireError(f"two calls at {span!r}")
+        self._n_calls += 1
+        refusal: Failure | None = None
+        if trouble := _trouble_with(body, MAX_CALL_BYTES):
+            refusal = Failure(kind="invalid", message=f"the request cannot be sent: {trouble}")
+        elif self._n_calls > limits.calls + _CALLS_BEYOND_CAP:
+            raise WireError(f"it asked for {self._n_calls} model calls")
+        elif self._n_calls > limits.calls:
+            refusal = Failure(kind="budget", message=f"it may make {limits.calls} model calls")
+        else:
+            self._asked[span] = None
+        call = ProgramCall(
+            candidate=self._work.candidate,
+            digest=self._work.digest,
+            example_id=self._case.example_id,
+            body=body,
+            component=bounded(frame.get("component"), 200),
+            path=path,
+            draw=f"{self._work.purpose}/{self._case.repeat}/{path}#{occurrence}",
+            run_id=self._run_id,
+            max_calls=limits.calls,
+            max_tokens=limits.max_tokens,
+        )
+        task = asyncio.get_running_loop().create_task(self._ask(call, span, number=frame["id"], refusal=refusal))
+        self._asking.add(task)
+        task.add_done_callback(self._asking_ended)
+
+    async def _ask(self, call: ProgramCall, span: str, *, number: int, refusal: Failure | None) -> None:
+        relayed = Relayed(failure=refusal, usage=Usage())
+        if refusal is None:
+            assert self._clock is not None  # noqa: S101 (it runs while frames are taken)
+            self._clock.pause()
+            try:
+                relayed = await self._relay.call(call)
+            finally:
+                self._clock.resume()
+            self._asked[span] = relayed
+            self._spans[span] = _model_call_span(span, call, relayed)
+        reply: dict[str, object] = {"kind": "reply", "id": number}
+        if relayed.failure is not None:
+            reply["failure"] = {"kind": relayed.failure.kind, "message": relayed.failure.message}
+        else:
+            reply["reply"] = to_json(relayed.reply)
+        await self._send(encode_frame(reply))
+
+    def _asking_ended(self, task: asyncio.Task[None]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fatal = self._fatal or error
+            self._child.kill()
+
+    def _judge(self, ended: Exit, *, seconds: float) -> Outcome:
+        output, failure, stdout = self._result or (None, _death(ended, self._work.limits), "")
+        if self._stopped is not None and (self._result is None or self._stopped.kind != "timeout"):
+            output, failure = None, self._stopped
+        # In the order of the call tree, so that neither trace nor sum depends on which branch was faster.
+        spans = sorted(self._spans.values(), key=lambda span: [int(step) for step in span.path.split(".") if step])
+        relayed = [self._asked[path] for path in sorted(self._asked)]
+        return Outcome(
+            example_id=self._case.example_id,
+            repeat=self._case.repeat,
+            output=output,
+            failure=failure,
+            spans=tuple(spans),
+            usage=sum((one.usage for one in relayed if one is not None), Usage()),
+            stdout=stdout,
+            seconds=seconds,
+            cpu_s=ended.cpu_s,
+        )
+
+
+def _death(ended: Exit, limits: Limits) -> Failure:
+    """Why a child ended without a result."""
+    code = os.waitstatus_to_exitcode(ended.status)
+    if code >= 0:
+        return Failure(kind="crash", message=f"it exited with code {code} instead of returning")
+    if -code == signal.SIGXCPU or (-code == signal.SIGKILL and ended.cpu_s >= cpu_limit_s(limits)):
+        return Failure(kind="timeout", message=f"it used more than {cpu_limit_s(limits)} CPU seconds")
+    if -code == signal.SIGSYS:
+        return Failure(kind="forbidden", message="it made a system call that the sandbox does not know")
+    if ended.grown_kb >= _NEARLY_ALL * limits.memory_mb * 1024:
+        return Failure(kind="memory", message=f"it died with nearly all of its {limits.memory_mb} MiB in use")
+    return Failure(kind="crash", message=f"it was ended by signal {-code} ({signal.strsignal(-code)})")
+
+
+def _model_call_span(path: str, call: ProgramCall, relayed: Relayed) -> Span:
+    return Span(
+        path=path,
+        component=call.component,
+        kind="model_call",
+        inputs=bounded(json.dumps(call.body, ensure_ascii=False), _MAX_SPAN_TEXT),
+        output=bounded(json.dumps(relayed.reply.text, ensure_ascii=False), _MAX_SPAN_TEXT) if relayed.reply is not None else "",
+        error=bounded(f"{relayed.failure.kind}: {relayed.failure.message}".splitlines()[0], 400) if relayed.failure is not None else "",
+        seconds=relayed.seconds,
+        input_tokens=relayed.usage.input_tokens,
+        output_tokens=relayed.usage.output_tokens,
+        claimed=False,
+    )
+
+
+def _trouble_with(value: object, max_bytes: int) -> str:
+    """Why a decoded value cannot be used; empty when it can. Python reads numbers such as 1e999 as infinity."""
+    try:
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+    except (ValueError, RecursionError) as error:
+        return f"expected finite numbers and valid text: {error}"
+    return f"{size} bytes are more than {max_bytes}" if size > max_bytes else ""
+
+
+def _is_overfull(directory: Path) -> bool:
+    """Whether hostile code keeps more in its directory than it may; the look at it is bounded, too."""
+    open_directories, files, size = [str(directory)], 0, 0
+    while open_directories:
+        try:
+            with os.scandir(open_directories.pop()) as entries:
+                for entry in entries:
+                    files, size = files + 1, size + entry.stat(follow_symlinks=False).st_blocks * 512
+                    if files > _SCRATCH_FILES or size > _SCRATCH_BYTES:
+                        return True
+                    if entry.is_dir(follow_symlinks=False):
+                        open_directories.append(entry.path)
+        except OSError as error:
+            # Anything else was removed while we looked. A path too long for us hides what lies below it.
+            if error.errno == errno.ENAMETOOLONG:
+                return True
+    return False

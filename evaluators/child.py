@@ -1,0 +1,187 @@
+"""The child: a fork of the template that locks itself down, runs one program on one case, and sends one result.
+
+First one byte: `CONFINED`, or `UNCONFINED` and why, after which nothing is run. Then frames of `programs/wire.py`:
+a case in, calls out and replies in, spans and at last a result out. Standard library only.
+"""
+
+from __future__ import annotations
+
+import io
+import linecache
+import os
+import random
+import signal
+import sys
+import traceback
+import types
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from graftwork.programs.errors import WireError
+from graftwork.programs.runtime import PromptFailed, trace_functions, using_session
+from graftwork.programs.wire import encode_frame, to_json
+
+from .bounded_text import BoundedText
+from .channel import Channel
+from .lockdown import (
+    address_space_mb,
+    die_with_parent,
+    prefer_for_oom,
+    restrict_files,
+    restrict_system_calls,
+    set_limits,
+    use_memory_reserve,
+)
+
+__all__ = ["CONFINED", "UNCONFINED", "Confinement", "serve"]
+
+CONFINED: Final = b"\x01"
+UNCONFINED: Final = b"\x00"
+_MODULE: Final = "program"
+_FILE: Final = "program.py"
+_FRAMES_SHOWN: Final = 12
+_DETAIL_CHARACTERS: Final = 4_000
+_MESSAGE_CHARACTERS: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confinement:
+    """What every child of a template is confined to.
+
+    Attributes:
+        locked: Whether Landlock and seccomp are used; without them only limits hold.
+        readable: Descriptors of what may be read.
+        processes: Processes and threads that the user had before; None sets no limit on them.
+    """
+
+    locked: bool
+    readable: tuple[int, ...]
+    processes: int | None
+
+
+def serve(socket: int, confinement: Confinement, *, scratch: str, limits: Mapping[str, int], template: int) -> NoReturn:
+    """Be the child: lock down, run one case, and end the process.
+
+    Args:
+        socket: Descriptor of the stream socket to the worker.
+        confinement: What to lock down to.
+        scratch: The only directory that can be written; becomes the current one and HOME.
+        limits: `memory_mb`, above what the template has, and `cpu_s`.
+        template: The parent's process id.
+    """
+    try:
+        inherited = _settle(scratch, template)
+        memory_mb = address_space_mb() + limits["memory_mb"]
+        if confinement.locked:
+            restrict_files(readable=confinement.readable, writable=scratch)
+        for descriptor in inherited - {socket}:
+            with suppress(OSError):  # the one that listed them is closed already
+                os.close(descriptor)
+        set_limits(memory_mb=memory_mb, cpu_s=limits["cpu_s"], processes=confinement.processes)
+        if confinement.locked:
+            restrict_system_calls()
+    except OSError as error:
+        os.write(socket, UNCONFINED + str(error).encode())
+        os._exit(1)
+    os.write(socket, CONFINED)
+    channel = Channel(socket)
+    channel.send(_result(channel.receive(), channel))
+    os._exit(0)
+
+
+def _settle(scratch: str, template: int) -> set[int]:
+    """Leave the template behind: its session, signals, streams, paths and modules; the descriptors still to be closed."""
+    os.setsid()
+    die_with_parent(template)
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    prefer_for_oom()
+    os.chdir(scratch)
+    os.environ.update(HOME=scratch, TMPDIR=scratch)
+    sys.path[:] = [path for path in sys.path if not path.endswith(("site-packages", "dist-packages"))]
+    for name in [name for name in sys.modules if name.startswith("graftwork.evaluators")]:
+        del sys.modules[name]
+    return {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}  # noqa: PTH208 (no path objects: it runs for every case)
+
+
+def _result(case: Mapping[str, Any], channel: Channel) -> bytes:
+    """Run the program on the case; its result, encoded."""
+    printed = BoundedText(case["limits"]["stdout_bytes"])
+    sys.stdout = sys.stderr = io.TextIOWrapper(io.BufferedWriter(printed), encoding="utf-8", errors="backslashreplace")
+    try:
+        outcome = _encodable(_run(case, channel), case["limits"]["output_bytes"])
+    except MemoryError as error:
+        # No detail: a traceback holds the program's frames, and these hold the memory.
+        outcome = {"failure": _failure("memory", "it asked for more memory than it may have", component=_component(error))}
+    except BaseException as error:
+        outcome = {"failure": _failure_of(error)}
+    use_memory_reserve()
+    sys.stdout.flush()
+    return encode_frame({"kind": "result", "id": 0, "stdout": printed.text, **outcome})
+
+
+def _run(case: Mapping[str, Any], channel: Channel) -> object:
+    random.seed(case["seed"])
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(case["seed"] % 2**32)
+    source = case["source"]
+    module = types.ModuleType(_MODULE)
+    module.__file__ = _FILE
+    sys.modules[_MODULE] = module
+    linecache.cache[_FILE] = (len(source), None, source.splitlines(keepends=True), _FILE)
+    with using_session(channel):
+        exec(compile(source, _FILE, "exec", dont_inherit=True), module.__dict__)
+        trace_functions(module.__dict__)
+        return getattr(module, case["entry"])(**case["inputs"])
+
+
+def _encodable(output: object, max_bytes: int) -> dict[str, object]:
+    try:
+        value = to_json(output)
+        encode_frame({"output": value}, max_bytes=max_bytes)
+    except WireError as error:
+        return {"failure": _failure("invalid", f"its output cannot be used: {error}")}
+    except (MemoryError, PermissionError):
+        raise
+    except Exception as error:
+        return {"failure": _failure("invalid", f"its output cannot be encoded: {_headline(error)}")}
+    return {"output": value}
+
+
+def _failure_of(error: BaseException) -> dict[str, object]:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _FILE]
+    lines = traceback.format_list(frames[:2] + frames[2:][-_FRAMES_SHOWN:])
+    detail = "".join([*lines, *traceback.format_exception_only(error)])[-_DETAIL_CHARACTERS:]
+    component = _component(error)
+    if isinstance(error, PromptFailed):
+        return _failure(error.kind, str(error), component=error.component or component, detail=detail)
+    if isinstance(error, PermissionError):
+        return _failure("forbidden", f"the sandbox does not allow it: {_headline(error)}", component=component, detail=detail)
+    if isinstance(error, SystemExit):
+        return _failure("crash", f"it exited with {error.code!r} instead of returning", component=component, detail=detail)
+    return _failure("crash", _headline(error), component=component, detail=detail)
+
+
+def _failure(kind: str, message: str, *, component: str | None = None, detail: str = "") -> dict[str, object]:
+    return {"kind": kind, "message": message[:_MESSAGE_CHARACTERS], "component": component, "detail": detail}
+
+
+def _headline(error: BaseException) -> str:
+    return traceback.format_exception_only(error)[-1].strip()
+
+
+def _component(error: BaseException) -> str | None:
+    """The component whose code was running: the innermost frame that is the program's."""
+    name, place = None, error.__traceback__
+    while place is not None:
+        code = place.tb_frame.f_code
+        if code.co_filename == _FILE:
+            name = code.co_qualname.partition(".")[0]
+        place = place.tb_next
+    return None if name == "<module>" else name

@@ -1,0 +1,118 @@
+"""What a child claims, as our values: every field checked, every text bounded. A claim that makes no sense is a `WireError`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar, get_args
+
+from graftwork.programs.errors import WireError
+from graftwork.programs.failure import FAILURE_KINDS, Failure
+from graftwork.programs.trace import Feed, FeedKind, Span, SpanKind
+
+__all__ = ["bounded", "call_path", "claimed_failure", "claimed_span", "small_count"]
+
+T = TypeVar("T")
+
+_TEXT_CHARACTERS: Final = 4_000
+_NAME_CHARACTERS: Final = 200
+_MAX_COUNT: Final = 1_000_000_000
+_MAX_FEEDS: Final = 64
+_PATH: Final = re.compile(r"(\d{1,6}(\.\d{1,6}){0,63})?", re.ASCII)
+
+
+def bounded(value: object, max_characters: int = _TEXT_CHARACTERS) -> str:
+    """A text that can be stored: cut, and without lone surrogates.
+
+    Raises:
+        WireError: If it is no text.
+    """
+    if not isinstance(value, str):
+        raise WireError(f"expected a text, not {type(value).__name__}")
+    return value[:max_characters].encode("utf-8", errors="replace").decode()
+
+
+def call_path(value: object) -> str:
+    """A path in the call tree: numbers with dots between them; may be empty.
+
+    Raises:
+        WireError: If it is none.
+    """
+    if not isinstance(value, str) or _PATH.fullmatch(value) is None:
+        raise WireError("expected a call path such as 0.2.1")
+    return value
+
+
+def small_count(value: object, most: int = _MAX_COUNT) -> int:
+    """A count from 0 to `most`.
+
+    Raises:
+        WireError: If it is none.
+    """
+    if type(value) is not int or not 0 <= value <= most:
+        raise WireError(f"expected an integer from 0 to {most}")
+    return value
+
+
+def claimed_failure(value: Mapping[str, Any]) -> Failure:
+    """The failure that a child reports.
+
+    Raises:
+        WireError: If it is none.
+    """
+    kind, component = value.get("kind"), value.get("component")
+    return Failure(
+        kind=_one_of(kind, FAILURE_KINDS),
+        message=bounded(value.get("message")),
+        component=None if component is None else bounded(component, _NAME_CHARACTERS),
+        detail=bounded(value.get("detail", "")),
+    )
+
+
+def claimed_span(value: object) -> Span:
+    """The span that a child reports, marked as claimed.
+
+    Raises:
+        WireError: If it is none.
+    """
+    if not isinstance(value, Mapping) or not isinstance(value.get("feeds"), list):
+        raise WireError("expected a span with its feeds")
+    kinds: tuple[SpanKind, ...] = get_args(SpanKind)
+    return Span(
+        path=call_path(value.get("path")),
+        component=bounded(value.get("component"), _NAME_CHARACTERS),
+        kind=_one_of(value.get("kind"), tuple(kind for kind in kinds if kind != "model_call")),
+        inputs=bounded(value.get("inputs")),
+        output=bounded(value.get("output")),
+        error=bounded(value.get("error"), 2 * _NAME_CHARACTERS),
+        seconds=_seconds(value.get("seconds")),
+        input_tokens=small_count(value.get("input_tokens")),
+        output_tokens=small_count(value.get("output_tokens")),
+        feeds=tuple(_claimed_feed(feed) for feed in value["feeds"][:_MAX_FEEDS]),
+        claimed=True,
+    )
+
+
+def _seconds(value: object) -> float:
+    if not isinstance(value, float) or not math.isfinite(value) or value < 0:
+        raise WireError("expected seconds, at least 0.0")
+    return value
+
+
+def _claimed_feed(value: object) -> Feed:
+    if not isinstance(value, Mapping):
+        raise WireError("expected a feed")
+    kinds: tuple[FeedKind, ...] = get_args(FeedKind)
+    return Feed(
+        path=call_path(value.get("path")),
+        parameter=bounded(value.get("parameter"), _NAME_CHARACTERS),
+        kind=_one_of(value.get("kind"), kinds),
+    )
+
+
+def _one_of(value: object, kinds: tuple[T, ...]) -> T:
+    for kind in kinds:
+        if value == kind:
+            return kind
+    raise WireError(f"expected one of {', '.join(map(str, kinds))}")

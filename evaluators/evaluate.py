@@ -1,0 +1,173 @@
+"""Evaluate: run a program on examples in a pool, and score what comes back outside the child."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Real
+
+from graftwork.programs.errors import InfrastructureError, TaskError
+from graftwork.programs.failure import Failure
+from graftwork.programs.program import Program
+
+from .blame import blaming
+from .evaluation import Case, Evaluation, Judgement, Outcome, Work
+from .pool import Pool
+from .task import Audit, Example, Score, Task
+
+__all__ = ["audit", "evaluate", "judge"]
+
+
+async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, the others differ from call to call
+    program: Program,
+    examples: Sequence[Example],
+    *,
+    task: Task,
+    pool: Pool,
+    candidate: int,
+    purpose: str = "search",
+    repeats: int = 1,
+) -> Evaluation:
+    """Run a program on every example and score the outputs. Only inputs go in; targets and the scorer stay here.
+
+    Args:
+        program: What is run.
+        examples: Of `task`; judgements come in their order, the repeats of an example one after another.
+        task: Entry, limits, scorer.
+        pool: Where it runs.
+        candidate: Number of the brief that made the program; 0 for the seed.
+        purpose: Prefix of every draw.
+        repeats: Runs of each example, at least 1.
+
+    Raises:
+        TaskError: If the scorer gives a score that is not finite or outside the task's range, or raises on the seed's output.
+        CeilingReached: The run's budget is spent.
+        InfrastructureError: Workers were lost more often than is retried.
+    """
+    pairs = [(example, repeat) for example in examples for repeat in range(repeats)]
+    cases = tuple(Case(example_id=example.id, inputs=example.inputs, repeat=repeat) for example, repeat in pairs)
+    outcomes = await _run(program, cases, task=task, pool=pool, candidate=candidate, purpose=purpose)
+
+    def judge_all() -> tuple[Judgement, ...]:
+        judged = zip(outcomes, pairs, strict=True)
+        return tuple(judge(outcome, example, task, strict=candidate == 0) for outcome, (example, _) in judged)
+
+    # A scorer may take its time, and the loop has other candidates to serve.
+    return Evaluation(digest=program.digest, judgements=await asyncio.to_thread(judge_all), lo=task.lo)
+
+
+async def audit(program: Program, examples: Sequence[Example], *, task: Task, pool: Pool, candidate: int, seed: int) -> Failure | None:
+    """Why a program breaks one of the task's audits, or None.
+
+    Each example is run as it is and with each audit's changed inputs, with equal random seeds and equal draws, so that the
+    inputs are all that differs.
+
+    Args:
+        program: What is audited.
+        examples: On which.
+        task: Holds the audits.
+        pool: Where it runs.
+        candidate: Number of the brief that made the program.
+        seed: Draws the changes, together with the audit's place and the example's id.
+
+    Returns:
+        A failure `forbidden` that says what was broken; or the failure of a run that gave no output: where that is not the
+        program's fault, the audit is still open and should be repeated.
+
+    Raises:
+        TaskError: If an audit raises.
+        CeilingReached: The run's budget is spent.
+        InfrastructureError: Workers were lost more often than is retried.
+    """
+    failures: list[Failure] = []
+    for place, rule in enumerate(task.audits):
+        pairs = [_pair(rule, example, random.Random(f"{seed}/{place}/{example.id}")) for example in examples]
+        cases = tuple(case for pair in pairs for case in pair)
+        outcomes = await _run(program, cases, task=task, pool=pool, candidate=candidate, purpose="audit")
+        for (case, changed), plain, other in zip(pairs, outcomes[::2], outcomes[1::2], strict=True):
+            failure = plain.failure or other.failure
+            if failure is None and (reason := _violation(rule, (case, plain), (changed, other))):
+                failure = Failure(kind="forbidden", message=reason)
+            if failure is not None:
+                failures.append(failure)
+    return next((failure for failure in failures if failure.is_the_programs), next(iter(failures), None))
+
+
+def judge(outcome: Outcome, example: Example, task: Task, *, strict: bool = True) -> Judgement:
+    """An outcome with its score; output that the scorer finds invalid becomes a failure.
+
+    Args:
+        outcome: What the program did.
+        example: On what.
+        task: Holds the scorer.
+        strict: Whether a scorer that raises is its author's mistake, as it is on the seed's output. Evolved programs give things that
+            nobody thought of: what the scorer cannot take is `invalid` then.
+
+    Raises:
+        TaskError: If the scorer raises and `strict`, or gives a score that is not finite or outside the task's range.
+    """
+    if outcome.failure is not None:
+        return Judgement(outcome=outcome, score=Score(value=None, feedback=outcome.failure.message))
+    try:
+        with blaming(f"on example {example.id} the scorer raised"):
+            given = task.scorer(outcome.output, example)
+    except TaskError as error:
+        if strict:
+            raise
+        given = Score(value=None, invalid=str(error))
+    score = given if isinstance(given, Score) else Score(value=_value(given, example))
+    if score.invalid:
+        failure = Failure(kind="invalid", message=score.invalid)
+        return Judgement(outcome=replace(outcome, output=None, failure=failure), score=replace(score, value=None))
+    value, (lo, hi) = _value(score.value, example), task.score_range
+    if value is not None and not lo <= value <= hi:
+        raise TaskError(f"on example {example.id} the score must be within score_range {(lo, hi)}, not {value!r}: mend one of them")
+    return Judgement(outcome=outcome, score=replace(score, value=value))
+
+
+def _value(given: object, example: Example) -> float | None:
+    if given is None:
+        return None
+    if not isinstance(given, Real):
+        kind = type(given).__name__
+        raise TaskError(f"on example {example.id} the scorer must return a Score, a number, a bool or None, not a {kind}")
+    value = float(given)
+    if not math.isfinite(value):
+        raise TaskError(f"on example {example.id} the score must be finite, not {value!r}: return Score(value=None, invalid='why')")
+    return value
+
+
+async def _run(program: Program, cases: tuple[Case, ...], *, task: Task, pool: Pool, candidate: int, purpose: str) -> tuple[Outcome, ...]:
+    if not cases:
+        return ()
+    outcomes = await pool.run(
+        Work(
+            candidate=candidate,
+            source=program.source,
+            digest=program.digest,
+            entry=task.entry,
+            cases=cases,
+            packages=task.packages,
+            limits=task.limits,
+            purpose=purpose,
+        )
+    )
+    asked, came = [(c.example_id, c.repeat) for c in cases], [(o.example_id, o.repeat) for o in outcomes]
+    if asked != came:
+        raise InfrastructureError(f"a pool must give one outcome for each case in order: {len(asked)} cases, {len(came)} outcomes")
+    return outcomes
+
+
+def _pair(rule: Audit, example: Example, rng: random.Random) -> tuple[Case, Case]:
+    with blaming(f"on example {example.id} the audit's `variant` raised"):
+        changed = rule.variant(example.inputs, rng)
+    # The same id and repeat: the child's random numbers are seeded with them.
+    return Case(example_id=example.id, inputs=example.inputs), Case(example_id=example.id, inputs=changed)
+
+
+def _violation(rule: Audit, plain: tuple[Case, Outcome], changed: tuple[Case, Outcome]) -> str:
+    with blaming(f"on example {plain[0].example_id} the audit's `violation` raised"):
+        return rule.violation(plain[0].inputs, plain[1].output, changed[0].inputs, changed[1].output)

@@ -1,0 +1,305 @@
+"""Gateway: the one way from a run to its models. Meters, caches, caps; the only holder of keys, with one owner for the money."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from graftwork.programs.errors import CallFailed, EndpointError, InfrastructureError
+from graftwork.programs.failure import Failure
+from graftwork.programs.model import Model, Reply, Role, Usage
+
+from .call_store import CallStore, RecordedCall, Reservation, Settlement, call_key
+from .chat_request import ChatRequest, sanitise_request
+from .ledger import CandidateCaps, Ledger
+from .loop_thread import LoopThread
+from .pool import ProgramCall, Relayed
+from .prices import Price
+
+__all__ = ["Gateway", "GatewaySettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """How a gateway serves.
+
+    Attributes:
+        prices: List price by role; a role without one is free unless its model prices its own replies.
+        named_models: Models that a request may name, at the price of their role; others are refused.
+        proposer_max_tokens: Output tokens of one proposer call, unless the operator asks for fewer.
+        max_in_flight: Calls at the endpoints at the same time, over all roles, at least 1.
+        attempts: How often one call is sent while the endpoint fails, at least 1.
+        backoff_s: Pause before the second attempt; doubled each time, then drawn between half and all of it.
+        max_backoff_s: The longest pause.
+        patience_s: Wall seconds of one call over all attempts and pauses, waiting for its turn left out.
+        drain_s: Wall seconds that `close` gives to calls in flight, so that they are settled and not in doubt.
+    """
+
+    prices: Mapping[Role, Price] = field(default_factory=dict)
+    named_models: frozenset[str] = frozenset()
+    proposer_max_tokens: int = 8192
+    max_in_flight: int = 16
+    attempts: int = 4
+    backoff_s: float = 1.0
+    max_backoff_s: float = 30.0
+    patience_s: float = 600.0
+    drain_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Call:
+    """One call on its way: what the reservation says, and the request."""
+
+    role: Role
+    request: ChatRequest
+    bound: Usage
+    key: str
+    draw: str
+    candidate: int
+    example_id: str = ""
+    component: str = ""
+    path: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Flight:
+    """A call that is being made, and how many wait for it."""
+
+    task: asyncio.Task[RecordedCall]
+    waiters: int = 0
+
+
+class Gateway:
+    """Makes every model call of a run, on a loop thread of its own. A `Relay` for programs; `propose` for operators.
+
+    A call is answered from the store where the same request with the same draw stands there. Else its upper bound is
+    reserved, durably, before it is sent, and settled after; a caller that is cancelled meanwhile changes nothing of that.
+
+    Args:
+        models: By role; a call in a role without one is a failure `invalid`.
+        store: Where calls are recorded.
+        ledger: The run's money.
+        settings: How to serve.
+        rng: Draws pauses and the ids of reservations; must differ between sessions of one run.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[Role, Model],
+        store: CallStore,
+        *,
+        ledger: Ledger,
+        settings: GatewaySettings | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._models = dict(models)
+        self._store = store
+        self._ledger = ledger
+        self._settings = settings or GatewaySettings()
+        self._rng = rng or random.SystemRandom()
+        self._flights: dict[tuple[str, str], _Flight] = {}
+        self._places = asyncio.Semaphore(self._settings.max_in_flight)
+        self._closing = False
+        self._thread = LoopThread("graftwork-gateway")
+
+    @property
+    def spent(self) -> Mapping[Role, Usage]:
+        """Settled usage by role, from this session and earlier ones of the run."""
+        return self._ledger.spent
+
+    @property
+    def alias(self) -> str:
+        """The proposer's name in the lineage; empty where the run has none."""
+        proposer = self._models.get("proposer")
+        return proposer.alias if proposer is not None else ""
+
+    def cap_candidates(self, caps: CandidateCaps) -> None:
+        """Set each candidate's limits from now on."""
+        self._ledger.cap_candidates(caps)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that are being made or wait for their turn."""
+        return len(self._flights)
+
+    async def call(self, call: ProgramCall) -> Relayed:
+        """Make a call for a program; from any loop.
+
+        Raises:
+            CeilingReached: The run's budget is spent.
+            EndpointError: The endpoint refuses the key or the model's name.
+            InfrastructureError: The gateway is closed.
+        """
+        return await self._thread.awaitable(self._call(call))
+
+    async def propose(self, body: Mapping[str, object], *, brief: int, attempt: int) -> Relayed:
+        """Make a call for an operator; from any loop.
+
+        Args:
+            body: Chat-completion body.
+            brief: Number of the brief; the call is booked to its candidate.
+            attempt: Tells this brief's calls apart, from 0.
+
+        Raises:
+            CeilingReached: The run's budget is spent.
+            EndpointError: The endpoint refuses the key or the model's name.
+            InfrastructureError: The gateway is closed.
+        """
+        return await self._thread.awaitable(self._propose(body, brief, attempt))
+
+    def close(self) -> None:
+        """Let calls in flight settle for `drain_s`, release the models and stop. Calling it twice is harmless."""
+        if not self._closing:
+            self._thread.run(self._drain())
+        self._thread.close()
+
+    async def _call(self, call: ProgramCall) -> Relayed:
+        started = _now()
+        # The caps are made for the search; confirmation and test have more examples, and the run's ceiling still holds.
+        capped = call.draw.startswith("search/")
+        try:
+            request = sanitise_request(call.body, max_tokens=call.max_tokens, models=self._settings.named_models)
+            going = self._prepare("task", request, candidate=call.candidate, draw=call.draw)
+            self._ledger.enter(call.candidate, run_id=call.run_id, max_calls=call.max_calls, capped=capped)
+        except CallFailed as error:
+            return Relayed(failure=error.failure, usage=Usage(), seconds=_now() - started)
+        recorded = await self._make(replace(going, example_id=call.example_id, component=call.component, path=call.path))
+        self._ledger.leave(call.candidate, usage=recorded.usage, capped=capped)
+        return _relayed(recorded, started)
+
+    async def _propose(self, body: Mapping[str, object], brief: int, attempt: int) -> Relayed:
+        started = _now()
+        try:
+            limit = self._settings.proposer_max_tokens
+            request = sanitise_request(body, max_tokens=limit, models=self._settings.named_models)
+            going = self._prepare("proposer", request, candidate=brief, draw=f"b{brief}/{attempt}")
+            self._ledger.enter(brief)
+        except CallFailed as error:
+            return Relayed(failure=error.failure, usage=Usage(), seconds=_now() - started)
+        recorded = await self._make(going)
+        self._ledger.leave(brief, usage=recorded.usage)
+        return _relayed(recorded, started)
+
+    def _prepare(self, role: Role, request: ChatRequest, *, candidate: int, draw: str) -> _Call:
+        model = self._models.get(role)
+        if model is None:
+            raise CallFailed(Failure(kind="invalid", message=f"this run has no model in the role {role!r}: give it one, or call none"))
+        bound = request.upper_bound(self._settings.prices.get(role, Price()))
+        key = call_key(role, alias=model.alias, body=request.body)
+        return _Call(role=role, request=request, bound=bound, key=key, draw=draw, candidate=candidate)
+
+    async def _make(self, call: _Call) -> RecordedCall:
+        recorded = self._store.find(call.key, call.draw)
+        if recorded is not None:
+            return recorded
+        if self._closing:
+            raise InfrastructureError("the gateway is closed")
+        flight = self._flights.get((call.key, call.draw))
+        if flight is None:
+            flight = _Flight(task=asyncio.create_task(self._fly(call)))
+            flight.task.add_done_callback(_retrieve)
+            self._flights[call.key, call.draw] = flight
+        flight.waiters += 1
+        try:
+            return await asyncio.shield(flight.task)
+        finally:
+            flight.waiters -= 1
+
+    async def _fly(self, call: _Call) -> RecordedCall:
+        """Send a call until it is answered for good, patience or attempts are spent, or nobody waits for it any more."""
+        settings, deadline, flight = self._settings, math.inf, self._flights[call.key, call.draw]
+        recorded = _abandoned("nobody waits for this model call any more")
+        try:
+            for attempt in range(settings.attempts):
+                async with self._places:
+                    deadline = min(deadline, _now() + settings.patience_s)
+                    if not flight.waiters or deadline <= _now():
+                        return recorded
+                    recorded = await self._attempt(call, attempt, deadline=deadline)
+                pause_s = min(settings.max_backoff_s, settings.backoff_s * 2**attempt) * self._rng.uniform(0.5, 1.0)
+                if recorded.lasts or attempt + 1 == settings.attempts or _now() + pause_s >= deadline:
+                    return recorded
+                await asyncio.sleep(pause_s)
+            return recorded
+        finally:
+            del self._flights[call.key, call.draw]
+
+    async def _attempt(self, call: _Call, attempt: int, *, deadline: float) -> RecordedCall:
+        call_id, started = self._reserve(call, attempt), _now()
+        try:
+            async with asyncio.timeout_at(deadline):
+                reply = await self._models[call.role].complete(call.request.body, draw=call.draw)
+            outcome = RecordedCall(reply=reply, usage=self._priced(call, reply))
+        except CallFailed as error:
+            outcome = RecordedCall(failure=error.failure, usage=call.bound if error.in_doubt else Usage())
+        except TimeoutError:
+            message = f"the endpoint gave no answer within {self._settings.patience_s:g} s"
+            outcome = RecordedCall(failure=Failure(kind="model", message=message), usage=call.bound)
+        except EndpointError as error:
+            refused = RecordedCall(failure=Failure(kind="model", message=str(error)), usage=Usage())
+            self._settle(call_id, refused, _now() - started)
+            raise
+        self._settle(call_id, outcome, _now() - started)
+        return outcome
+
+    def _reserve(self, call: _Call, attempt: int) -> str:
+        call_id = f"{self._rng.getrandbits(64):016x}"
+        self._ledger.reserve(call_id, role=call.role, bound=call.bound)
+        self._store.reserve(
+            Reservation(
+                id=call_id,
+                role=call.role,
+                key=call.key,
+                draw=call.draw,
+                candidate=call.candidate,
+                example_id=call.example_id,
+                component=call.component,
+                path=call.path,
+                attempt=attempt,
+                reserved=call.bound,
+            )
+        )
+        return call_id
+
+    def _settle(self, call_id: str, outcome: RecordedCall, seconds: float) -> None:
+        settlement = Settlement(id=call_id, reply=outcome.reply, failure=outcome.failure, usage=outcome.usage, seconds=seconds)
+        self._store.settle(settlement)
+        self._ledger.settle(call_id, outcome.usage)
+
+    def _priced(self, call: _Call, reply: Reply) -> Usage:
+        """What a reply is booked at: as counted; at its bound where the endpoint counted nothing, for a reply is never free."""
+        usage = reply.usage
+        if not usage.tokens:
+            return call.bound
+        price = self._settings.prices.get(call.role, Price())
+        usd = usage.usd or price.usd(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+        return replace(usage, usd=usd, calls=1)
+
+    async def _drain(self) -> None:
+        self._closing = True
+        tasks = [flight.task for flight in self._flights.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._settings.drain_s)
+        for model in {id(model): model for model in self._models.values()}.values():
+            await model.aclose()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _abandoned(message: str) -> RecordedCall:
+    return RecordedCall(failure=Failure(kind="infrastructure", message=message), usage=Usage())
+
+
+def _relayed(recorded: RecordedCall, started: float) -> Relayed:
+    return Relayed(reply=recorded.reply, failure=recorded.failure, usage=recorded.usage, seconds=_now() - started)
+
+
+def _retrieve(task: asyncio.Task[RecordedCall]) -> None:
+    # Every waiter may have been cancelled; an exception that nobody fetches would be reported as lost.
+    if not task.cancelled():
+        task.exception()

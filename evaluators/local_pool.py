@@ -1,0 +1,44 @@
+"""LocalPool: programs run in children of this process's own worker."""
+
+from __future__ import annotations
+
+from .evaluation import Outcome, Work
+from .loop_thread import LoopThread
+from .pool import Relay
+from .sandbox import SandboxLevel
+from .worker import Worker
+
+__all__ = ["LocalPool"]
+
+
+class LocalPool:
+    """A pool on this machine without any service. Its worker has a loop of its own, so `run` can be awaited on any.
+
+    Args:
+        relay: Where model calls go.
+        slots: Children at the same time, at least 1.
+        sandbox: What the children are confined by; see `sandbox.require`.
+    """
+
+    def __init__(self, relay: Relay, *, slots: int, sandbox: SandboxLevel = "standard") -> None:
+        self._slots = slots
+        self._thread = LoopThread("local-pool")
+        self._worker = Worker(relay, slots=slots, sandbox=sandbox)
+        self._closed = False
+
+    @property
+    def slots(self) -> int:
+        """Cases that run at the same time."""
+        return self._slots
+
+    async def run(self, work: Work) -> tuple[Outcome, ...]:
+        """Run every case; see `Pool.run`."""
+        return await self._thread.awaitable(self._worker.run(work))
+
+    async def aclose(self) -> None:
+        """Kill every child and wait until they are gone. Calling it twice is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._thread.awaitable(self._worker.aclose())
+        self._thread.close()

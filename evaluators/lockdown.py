@@ -1,0 +1,245 @@
+"""Lock a process down: resource limits, no capabilities, Landlock, seccomp. Standard library only: the template imports it.
+
+Each function acts on the calling process for good, and raises where the kernel refuses: whoever calls must then not run the program.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import stat
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from .seccomp import bpf_program, is_supported_machine
+
+__all__ = [
+    "address_space_mb",
+    "die_with_parent",
+    "drop_privileges",
+    "has_seccomp",
+    "landlock_abi",
+    "open_readable",
+    "prefer_for_oom",
+    "reap_orphans",
+    "restrict_files",
+    "restrict_system_calls",
+    "set_limits",
+    "use_memory_reserve",
+]
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_SECCOMP: Final = 22
+_PR_CAPBSET_DROP: Final = 24
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_PR_CAP_AMBIENT: Final = 47
+_PR_CAP_AMBIENT_CLEAR_ALL: Final = 4
+_SECCOMP_MODE_FILTER: Final = 2
+_CAPABILITY_VERSION_3: Final = 0x20080522
+_CAPABILITIES: Final = 64
+
+_SYS_CAPSET: Final = 126
+_SYS_LANDLOCK_CREATE_RULESET: Final = 444
+_SYS_LANDLOCK_ADD_RULE: Final = 445
+_SYS_LANDLOCK_RESTRICT_SELF: Final = 446
+_LANDLOCK_CREATE_RULESET_VERSION: Final = 1
+_LANDLOCK_RULE_PATH_BENEATH: Final = 1
+
+_EXECUTE: Final = 1 << 0
+_WRITE_FILE: Final = 1 << 1
+_READ_FILE: Final = 1 << 2
+_READ_DIR: Final = 1 << 3
+_MAKE_CHAR: Final = 1 << 6
+_MAKE_SOCK: Final = 1 << 9
+_MAKE_BLOCK: Final = 1 << 11
+_REFER: Final = 1 << 13
+_TRUNCATE: Final = 1 << 14
+_IOCTL_DEV: Final = 1 << 15
+_ALL_OF_ABI_1: Final = (1 << 13) - 1
+_RIGHTS_SINCE: Final = ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV))  # by the ABI that brought them
+_NETWORK: Final = 0b11  # bind and connect of TCP
+_ABI_OF_NETWORK: Final = 4
+_SCOPES: Final = 0b11  # abstract unix sockets and signals
+_ABI_OF_SCOPES: Final = 6
+
+_MIB: Final = 1024 * 1024
+_FILE_BYTES: Final = 16 * _MIB
+_OPEN_FILES: Final = 64
+_MEMORY_RESERVE_MB: Final = 32
+_THREADS_AND_CHILDREN: Final = 64
+
+
+def address_space_mb() -> int:
+    """Address space of this process now, in MiB, rounded up."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    return -(-pages * resource.getpagesize() // _MIB)
+
+
+def set_limits(*, memory_mb: int, cpu_s: int, processes: int | None = None) -> None:
+    """Set hard resource limits: memory, CPU, size and number of files, no core dumps.
+
+    Args:
+        memory_mb: Address space, in MiB.
+        cpu_s: CPU seconds after which SIGXCPU comes; SIGKILL follows a second later.
+        processes: Processes and threads that the user has now, to allow a few dozen more; None sets no limit.
+            It is for the weak level, and the kernel ignores it for root.
+    """
+    wanted = {
+        resource.RLIMIT_AS: (memory_mb * _MIB, (memory_mb + _MEMORY_RESERVE_MB) * _MIB),
+        resource.RLIMIT_CPU: (cpu_s, cpu_s + 1),
+        resource.RLIMIT_FSIZE: (_FILE_BYTES, _FILE_BYTES),
+        resource.RLIMIT_NOFILE: (_OPEN_FILES, _OPEN_FILES),
+        resource.RLIMIT_CORE: (0, 0),
+    }
+    if processes is not None:
+        wanted[resource.RLIMIT_NPROC] = (processes + _THREADS_AND_CHILDREN,) * 2
+    for limit, (soft, hard) in wanted.items():
+        _, ceiling = resource.getrlimit(limit)
+        bound = hard if ceiling == resource.RLIM_INFINITY else min(hard, ceiling)
+        resource.setrlimit(limit, (min(soft, bound), bound))
+
+
+def use_memory_reserve() -> None:
+    """Allow the few MiB more that encoding a result, or the news that memory ran out, may take."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def drop_privileges() -> None:
+    """Give up every capability for good, also those that a set-uid file would bring.
+
+    Raises:
+        OSError: If the kernel refuses.
+    """
+    if os.geteuid() == 0:
+        for capability in range(_CAPABILITIES):
+            # EINVAL where the kernel knows no capability of that number.
+            _libc().prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0))
+    _system_call(_SYS_CAPSET, header, ctypes.create_string_buffer(24))
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies.
+
+    Args:
+        parent: The parent's process id; if it is gone already, this process ends here.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def reap_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def prefer_for_oom() -> None:
+    """Have the kernel choose this process first when the machine runs out of memory."""
+    Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def landlock_abi() -> int:
+    """The kernel's Landlock ABI, at least 1; 0 where there is none."""
+    number = _libc().syscall(
+        ctypes.c_long(_SYS_LANDLOCK_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint32(_LANDLOCK_CREATE_RULESET_VERSION)
+    )
+    return max(0, int(number))
+
+
+def open_readable(paths: Iterable[str]) -> tuple[int, ...]:
+    """Descriptors of files and directories for `restrict_files`; what is not there is left out."""
+    descriptors = []
+    for path in paths:
+        try:
+            descriptors.append(os.open(path, os.O_PATH | os.O_CLOEXEC))
+        except OSError:
+            continue
+    return tuple(descriptors)
+
+
+def has_seccomp() -> bool:
+    """Whether the kernel filters system calls, on a machine whose calls we know."""
+    return is_supported_machine() and "\nSeccomp:" in Path("/proc/self/status").read_text(encoding="utf-8")
+
+
+def restrict_files(*, readable: Iterable[int], writable: str) -> None:
+    """Allow reading beneath some paths and writing beneath one, and nothing else; no TCP, no signals to the outside.
+
+    Args:
+        readable: From `open_readable`.
+        writable: A directory; nothing in it can be executed, or be a device or a socket.
+
+    Raises:
+        OSError: If the kernel has no Landlock, or refuses.
+    """
+    abi = landlock_abi()
+    if abi < 1:
+        raise OSError("this kernel has no Landlock (it needs 5.13 or later, with `landlock` among its security modules)")
+    handled = _ALL_OF_ABI_1
+    for since, right in _RIGHTS_SINCE:
+        handled |= right if abi >= since else 0
+    words = [handled, _NETWORK, _SCOPES][: 1 + (abi >= _ABI_OF_NETWORK) + (abi >= _ABI_OF_SCOPES)]
+    attributes = struct.pack(f"={len(words)}Q", *words)
+    size = ctypes.c_size_t(len(attributes))
+    ruleset = _system_call(_SYS_LANDLOCK_CREATE_RULESET, ctypes.create_string_buffer(attributes), size, 0)
+    for descriptor in readable:
+        _allow(ruleset, descriptor, _READ_FILE | _READ_DIR)
+    (scratch,) = open_readable((writable,))
+    _allow(ruleset, scratch, handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _MAKE_SOCK | _IOCTL_DEV))
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _system_call(_SYS_LANDLOCK_RESTRICT_SELF, ctypes.c_int(ruleset), 0)
+    os.close(scratch)
+    os.close(ruleset)
+
+
+def restrict_system_calls() -> None:
+    """Install the filter of `seccomp.py`: no processes, no sockets, no signals to others.
+
+    Raises:
+        OSError: If the machine is not x86_64, or the kernel refuses.
+    """
+    if not is_supported_machine():
+        raise OSError(f"the sandbox knows the system calls of x86_64 only, this machine is {os.uname().machine}")
+    program = bpf_program(os.getpid())
+    instructions = ctypes.create_string_buffer(program, len(program))
+    header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(instructions)))
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(header))
+
+
+def _allow(ruleset: int, descriptor: int, rights: int) -> None:
+    if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        rights &= _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
+    rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, descriptor))
+    _system_call(_SYS_LANDLOCK_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_LANDLOCK_RULE_PATH_BENEATH), rule, 0)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _prctl(option: int, *arguments: int) -> None:
+    words = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
+    if _libc().prctl(ctypes.c_int(option), *words) != 0:
+        raise _os_error(f"prctl({option})")
+
+
+def _system_call(number: int, *arguments: object) -> int:
+    result = _libc().syscall(ctypes.c_long(number), *arguments)
+    if result < 0:
+        raise _os_error(f"system call {number}")
+    return int(result)
+
+
+def _os_error(what: str) -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, f"{what}: {os.strerror(number)}")

@@ -1,0 +1,226 @@
+"""Make a task from a program, examples and a score, every mistake found before anything is paid for."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final, TypedDict, Unpack
+
+from graftwork.programs.check import check
+from graftwork.programs.errors import ProgramError, TaskError
+from graftwork.programs.parse import parse
+from graftwork.programs.program import Program
+
+from .examples import ExampleRow, make_examples, split_examples
+from .task import Audit, Example, Limits, Scorer, Task
+
+__all__ = ["TASK_FOLDER", "TaskOptions", "make_task"]
+
+TASK_FOLDER: Final = ContextVar[Path | None]("graftwork_task_folder", default=None)
+"""The folder that paths in a task are relative to: the task file's while it is loaded; else, as None, the working directory."""
+
+
+class TaskOptions(TypedDict, total=False):
+    """What may be said of a task beside its program, examples and score; see `Task` for what each means.
+
+    `confirm_share` is `split_examples`' own; `name` is the program file's unless given, `description` the program's docstring.
+    """
+
+    name: str
+    score_range: tuple[float, float]
+    unit: str
+    entry: str
+    frozen: Collection[str]
+    packages: Collection[str]
+    limits: Limits
+    audits: Sequence[Audit]
+    transfer: Mapping[str, Iterable[ExampleRow]]
+    description: str
+    confirm_share: float
+
+
+_OPTIONS: Final = tuple(TaskOptions.__annotations__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parameters:
+    """What the entry can be called with.
+
+    Attributes:
+        names: Parameters that take a keyword, in order.
+        required: Those without a default.
+        any_name: Whether it takes further keywords.
+    """
+
+    names: tuple[str, ...]
+    required: frozenset[str]
+    any_name: bool
+
+
+def make_task(
+    program: str | Path, examples: Iterable[ExampleRow] | Mapping[str, Iterable[ExampleRow]], score: Scorer, **options: Unpack[TaskOptions]
+) -> Task:
+    """A task, checked.
+
+    Args:
+        program: The seed: a file, relative to the task file or the working directory, or a program's text.
+        examples: One list of rows, or rows by split; see `split_examples`.
+        score: From output and example to a score; a plain function.
+        options: See `TaskOptions`.
+
+    Raises:
+        TaskError: The first mistake, in one line: what was expected, what came, what to do.
+    """
+    unknown = [name for name in options if name not in _OPTIONS]
+    if unknown:
+        raise TaskError(f"a task has no option {unknown[0]!r}; it has {', '.join(_OPTIONS)}")
+    seed, stem = _read_seed(program)
+    _check_scorer(score)
+    entry = options.get("entry", "solve")
+    parameters = _parameters(seed, entry)
+    splits = split_examples(examples, parameters=parameters.names, confirm_share=options.get("confirm_share", 1 / 3))
+    transfer = {name: make_examples(rows, parameters=parameters.names, name=name) for name, rows in options.get("transfer", {}).items()}
+    for name, group in (*splits.items(), *transfer.items()):
+        _check_fit(group, parameters, entry=entry, split=name)
+    task = Task(
+        name=_name(options.get("name", stem)),
+        seed=seed,
+        splits=splits,
+        scorer=score,
+        score_range=_score_range(options.get("score_range", (0.0, 1.0))),
+        unit=options.get("unit", "score"),
+        entry=entry,
+        frozen=_names(options.get("frozen", ()), "frozen"),
+        packages=_packages(options.get("packages", ())),
+        limits=_limits(options.get("limits", Limits())),
+        audits=tuple(options.get("audits", ())),
+        transfer=transfer,
+        description=options.get("description", seed.doc),
+    )
+    _check_seed(task)
+    return task
+
+
+def _read_seed(program: object) -> tuple[Program, str]:
+    """The seed, and a name for it."""
+    source, stem = _read(program)
+    try:
+        return parse(source), stem
+    except ProgramError as error:
+        raise TaskError(f"the program {stem!r} cannot be read: {error}") from None
+
+
+def _read(program: object) -> tuple[str, str]:
+    """A program's text, and a name for it."""
+    if isinstance(program, str) and "\n" in program:
+        return program, "task"
+    if not isinstance(program, str | Path):
+        raise TaskError(f"a task's program must be a path or a program's text, not a {type(program).__name__}")
+    folder = TASK_FOLDER.get() or Path.cwd()
+    file = folder / program
+    try:
+        return file.read_text(encoding="utf-8"), file.stem
+    except FileNotFoundError:
+        raise TaskError(f"there is no program file {file}: give its path relative to {folder}, or the program's text") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise TaskError(f"the program file {file} must be readable UTF-8 text: {error}") from None
+
+
+def _check_scorer(score: object) -> None:
+    if not callable(score) or inspect.isclass(score):
+        raise TaskError(f"a task's score must be a function of (output, example), not a {type(score).__name__}")
+    if inspect.iscoroutinefunction(score):
+        raise TaskError("a task's score must be a plain function, not an async one")
+    try:
+        inspect.signature(score).bind(None, None)
+    except ValueError:
+        return  # a built-in that tells no signature
+    except TypeError as error:
+        raise TaskError(f"a task's score must take (output, example): {error}") from None
+
+
+def _parameters(seed: Program, entry: str) -> _Parameters:
+    if entry not in seed:
+        raise TaskError(f"the program must define the entry {entry!r}, and has {', '.join(seed.names) or 'nothing'}: give entry=")
+    node = ast.parse(seed[entry].source).body[0]
+    if not isinstance(node, ast.FunctionDef):
+        raise TaskError(f"the entry {entry!r} must be a function, not a {seed[entry].kind}: give entry=")
+    arguments = node.args
+    positional = [argument.arg for argument in arguments.args]
+    by_keyword = [argument.arg for argument in arguments.kwonlyargs]
+    with_default = set(positional[len(positional) - len(arguments.defaults) :] if arguments.defaults else ())
+    with_default |= {name for name, value in zip(by_keyword, arguments.kw_defaults, strict=True) if value is not None}
+    names = (*positional, *by_keyword)
+    return _Parameters(names=names, required=frozenset(names) - with_default, any_name=arguments.kwarg is not None)
+
+
+def _check_fit(examples: Sequence[Example], parameters: _Parameters, *, entry: str, split: str) -> None:
+    for number, example in enumerate(examples):
+        missing = sorted(parameters.required - example.inputs.keys())
+        strange = [] if parameters.any_name else sorted(example.inputs.keys() - set(parameters.names))
+        if missing or strange:
+            what = f"lacks {', '.join(missing)}" if missing else f"has {', '.join(strange)}"
+            takes = ", ".join(parameters.names) or "nothing"
+            raise TaskError(f"inputs must fit the entry {entry}({takes}): example {number} of {split} {what}")
+
+
+def _check_seed(task: Task) -> None:
+    strange = sorted(task.frozen - set(task.seed.names))
+    if strange:
+        raise TaskError(f"frozen must name components of the program ({', '.join(task.seed.names)}), not {strange[0]!r}")
+    given = {name for split in task.splits.values() for example in split for name in example.inputs}
+    frozen = {name: task.seed[name].digest for name in task.frozen}
+    defects = check(task.seed, entry=task.entry, parameters=sorted(given), frozen=frozen, packages=task.packages)
+    errors = [defect for defect in defects if defect.severity == "error"]
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        where = f"line {errors[0].line}" + (f", {errors[0].component}" if errors[0].component else "")
+        raise TaskError(f"the program of task {task.name!r} must pass its check, {where}: {errors[0].message}{more}")
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str) or not name.strip() or "/" in name or name.startswith("."):
+        raise TaskError(f"a task's name must be usable as a file's, not {name!r}")
+    return name
+
+
+def _score_range(given: object) -> tuple[float, float]:
+    pair = given if isinstance(given, tuple | list) and len(given) == 2 else ()
+    if not pair or not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in pair):
+        raise TaskError(f"score_range must be two finite numbers (lowest, highest), not {given!r}")
+    lo, hi = pair
+    if not lo < hi:
+        raise TaskError(f"score_range must be (lowest, highest), and {lo:g} is not below {hi:g}: swap or mend them")
+    return float(lo), float(hi)
+
+
+def _names(given: object, option: str) -> frozenset[str]:
+    # A lone string is a collection of letters: the commonest slip.
+    if not isinstance(given, Collection) or isinstance(given, str) or not all(isinstance(name, str) for name in given):
+        raise TaskError(f"{option} must be a list of names, not {given!r}")
+    return frozenset(given)
+
+
+def _packages(given: object) -> tuple[str, ...]:
+    packages = tuple(sorted(_names(given, "packages")))
+    for package in packages:
+        if not package.isidentifier() or importlib.util.find_spec(package) is None:
+            raise TaskError(f"packages must be importable top-level names, and {package!r} is not: install it, or leave it out")
+    return packages
+
+
+def _limits(limits: object) -> Limits:
+    if not isinstance(limits, Limits):
+        raise TaskError(f"limits must be gw.Limits(timeout_s=…, …), not a {type(limits).__name__}")
+    for field in fields(limits):
+        value = getattr(limits, field.name)
+        least = 0 if field.name in ("calls", "stdout_bytes") else 1e-3
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least or not math.isfinite(value):
+            raise TaskError(f"limits.{field.name} must be a number above 0, not {value!r}")
+    return limits

@@ -1,0 +1,256 @@
+"""The relay over a socket: a server beside the gateway, and a client for workers elsewhere.
+
+Both sides prove that they know a random token (HMAC-SHA256 over both nonces) before any frame. Then frames of
+`programs/wire.py`, many calls at a time: `call` with `call`; `reply` with `relayed`, or with `trouble` (kind, message).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from graftwork.programs.errors import CeilingReached, ConfigError, EndpointError, GraftworkError, InfrastructureError, WireError
+from graftwork.programs.failure import Failure
+from graftwork.programs.model import Reply, ToolCall, Usage
+from graftwork.programs.wire import FrameReader, encode_frame, to_json
+
+from .pool import ProgramCall, Relay, Relayed
+
+__all__ = ["RelayAddress", "RelayClient", "RelayServer", "Trouble"]
+
+_NONCE_BYTES: Final = 32
+_HANDSHAKE_S: Final = 10.0
+_CHUNK: Final = 256 * 1024
+_ERRORS: Final[tuple[type[GraftworkError], ...]] = (CeilingReached, EndpointError, ConfigError, InfrastructureError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayAddress:
+    """Where a relay server listens, and the proof that one may call it.
+
+    Attributes:
+        host: Name or address.
+        port: TCP port.
+        token: Secret of this server; not shown when printed.
+    """
+
+    host: str
+    port: int
+    token: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """An exception of ours that crosses a process boundary.
+
+    Attributes:
+        kind: Name of its class.
+        message: What it says.
+    """
+
+    kind: str
+    message: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> Trouble:
+        """What to send for an exception; one that nobody expects becomes `InfrastructureError`, with its name in the message."""
+        for expected in _ERRORS:
+            if isinstance(error, expected):
+                return cls(kind=expected.__name__, message=str(error))
+        return cls(kind=InfrastructureError.__name__, message=f"{type(error).__name__}: {error}")
+
+    @property
+    def error(self) -> GraftworkError:
+        """The exception again."""
+        return {expected.__name__: expected for expected in _ERRORS}.get(self.kind, InfrastructureError)(self.message)
+
+
+class RelayServer:
+    """Lets authenticated clients use a relay. Belongs to the loop that starts it.
+
+    Args:
+        relay: What the calls are passed to.
+        host: Address to listen on: where clients on other machines reach it, and nobody else should.
+    """
+
+    def __init__(self, relay: Relay, *, host: str = "127.0.0.1") -> None:
+        self._relay = relay
+        self._host = host
+        self._token = secrets.token_bytes(32)
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> RelayAddress:
+        """Listen on a free port."""
+        self._server = await asyncio.start_server(self._accept, self._host, 0)
+        port = self._server.sockets[0].getsockname()[1]
+        return RelayAddress(host=self._host, port=port, token=self._token)
+
+    async def aclose(self) -> None:
+        """Stop listening and drop every connection. Calling it twice is harmless."""
+        if self._server is not None:
+            self._server.close()
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (a connection is served in a task)
+        self._connections.add(task)
+        answering: set[asyncio.Task[None]] = set()
+        try:
+            if await self._is_friend(reader, writer):
+                await self._serve(reader, writer, answering)
+        except (OSError, EOFError, TimeoutError, WireError):
+            # The client is gone, or none of ours. Either way it hears nothing more.
+            pass
+        finally:
+            self._connections.discard(task)
+            for answer in answering:
+                answer.cancel()
+            writer.close()
+
+    async def _is_friend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        ours = secrets.token_bytes(_NONCE_BYTES)
+        writer.write(ours)
+        async with asyncio.timeout(_HANDSHAKE_S):
+            theirs = await reader.readexactly(_NONCE_BYTES)
+            proof = await reader.readexactly(_NONCE_BYTES)
+        if not hmac.compare_digest(proof, _proof(self._token, b"client", ours + theirs)):
+            return False
+        writer.write(_proof(self._token, b"server", ours + theirs))
+        return True
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answering: set[asyncio.Task[None]]) -> None:
+        frames = FrameReader()
+        while data := await reader.read(_CHUNK):
+            for frame in frames.feed(data):
+                task = asyncio.create_task(self._answer(frame, writer))
+                answering.add(task)
+                task.add_done_callback(answering.discard)
+
+    async def _answer(self, frame: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
+        reply: dict[str, object] = {"kind": "reply", "id": frame["id"]}
+        (done,) = await asyncio.gather(self._relay.call(ProgramCall(**frame["call"])), return_exceptions=True)
+        if isinstance(done, BaseException):
+            reply["trouble"] = to_json(Trouble.of(done))
+        else:
+            reply["relayed"] = to_json(done)
+        with suppress(OSError):
+            writer.write(encode_frame(reply))
+            await writer.drain()
+
+
+class RelayClient:
+    """A relay through a server's socket; connects with the first call, and again after a loss. Belongs to one loop.
+
+    Args:
+        address: The server's.
+    """
+
+    def __init__(self, address: RelayAddress) -> None:
+        self._address = address
+        self._connecting = asyncio.Lock()
+        self._writer: asyncio.StreamWriter | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._waiting: dict[int, asyncio.Future[Relayed]] = {}
+        self._last_id = 0
+
+    async def call(self, call: ProgramCall) -> Relayed:
+        """Have one model call made.
+
+        Raises:
+            CeilingReached: The run's budget is spent.
+            EndpointError: The endpoint refuses key or model.
+            InfrastructureError: The server cannot be reached, or the connection was lost.
+        """
+        writer = await self._connected()
+        self._last_id += 1
+        number = self._last_id
+        future: asyncio.Future[Relayed] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = future
+        try:
+            writer.write(encode_frame({"kind": "call", "id": number, "call": to_json(call)}))
+            await writer.drain()
+            return await future
+        except OSError as error:
+            raise InfrastructureError(f"the connection to the gateway was lost: {error}") from None
+        finally:
+            self._waiting.pop(number, None)
+
+    async def aclose(self) -> None:
+        """Close the connection; calls that wait fail. Calling it twice is harmless."""
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+
+    async def _connected(self) -> asyncio.StreamWriter:
+        async with self._connecting:
+            if self._writer is None:
+                try:
+                    async with asyncio.timeout(_HANDSHAKE_S):
+                        reader, self._writer = await self._connect()
+                except (OSError, EOFError, TimeoutError) as error:
+                    raise InfrastructureError(f"the gateway cannot be reached: {error!r}") from None
+                self._listening = asyncio.create_task(self._listen(reader, self._writer))
+            return self._writer
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(self._address.host, self._address.port)
+        theirs, ours = await reader.readexactly(_NONCE_BYTES), secrets.token_bytes(_NONCE_BYTES)
+        writer.write(ours + _proof(self._address.token, b"client", theirs + ours))
+        proof = await reader.readexactly(_NONCE_BYTES)
+        if not hmac.compare_digest(proof, _proof(self._address.token, b"server", theirs + ours)):
+            writer.close()
+            raise ConnectionRefusedError("who listens there does not know the token")
+        return reader, writer
+
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        frames = FrameReader()
+        try:
+            while data := await reader.read(_CHUNK):
+                for frame in frames.feed(data):
+                    self._deliver(frame)
+        except (OSError, WireError):
+            # Like an end: whoever waits is told below.
+            pass
+        finally:
+            self._writer = None
+            writer.close()
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(InfrastructureError("the connection to the gateway was lost"))
+
+    def _deliver(self, frame: Mapping[str, Any]) -> None:
+        future = self._waiting.get(frame["id"])
+        if future is None or future.done():
+            return
+        if "trouble" in frame:
+            future.set_exception(Trouble(**frame["trouble"]).error)
+        else:
+            future.set_result(_relayed(frame["relayed"]))
+
+
+def _proof(token: bytes, side: bytes, nonces: bytes) -> bytes:
+    return hmac.digest(token, side + nonces, "sha256")
+
+
+def _relayed(value: Mapping[str, Any]) -> Relayed:
+    reply, failure = value["reply"], value["failure"]
+    return Relayed(
+        reply=None if reply is None else _reply(reply),
+        failure=None if failure is None else Failure(**failure),
+        usage=Usage(**value["usage"]),
+        seconds=value["seconds"],
+    )
+
+
+def _reply(value: Mapping[str, Any]) -> Reply:
+    fields = {**value, "tool_calls": tuple(ToolCall(**call) for call in value["tool_calls"]), "usage": Usage(**value["usage"])}
+    return Reply(**fields)

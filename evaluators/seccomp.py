@@ -1,0 +1,106 @@
+"""The system calls that a program may make, as a BPF program for seccomp. Standard library only: the template imports it.
+
+A deny list for the calls that the kernel has had for long, an allow list for those it gained since (number 424 on), so that a
+kernel newer than this file opens nothing. Numbers are those of x86_64 (`arch/x86/entry/syscalls/syscall_64.tbl`).
+"""
+
+from __future__ import annotations
+
+import errno
+import platform
+import struct
+from typing import Final
+
+__all__ = ["DENIED", "bpf_program", "is_supported_machine"]
+
+_AUDIT_ARCH_X86_64: Final = 0xC000003E
+_X32_BIT: Final = 0x40000000
+_FIRST_NEW_CALL: Final = 424
+
+# Denied whatever their arguments: EPERM, which Python raises as PermissionError.
+DENIED: Final[dict[str, tuple[int, ...]]] = {
+    "sockets": (*range(41, 56), 288, 299, 307),  # the child's own socket is used with read and write
+    "processes": (57, 58, 59, 322),  # fork, vfork, execve, execveat
+    "signals": (129, 200, 297),  # rt_sigqueueinfo, tkill, rt_tgsigqueueinfo
+    "other processes": (101, 310, 311, 312),  # ptrace, process_vm_readv and writev, kcmp
+    "shared memory and queues": (29, 30, 31, 64, 65, 66, 67, 68, 69, 70, 71, 220, *range(240, 246), 319),
+    # Landlock does not restrict these, and a file's owner needs no capability for them.
+    "modes, owners, times, attributes": (90, 91, 92, 93, 94, 132, 188, 189, 190, 197, 198, 199, 235, 260, 261, 268, 280),
+    "devices and handles": (133, 259, 303, 304),  # mknod, mknodat, name_to_handle_at, open_by_handle_at
+    "watching files": (253, 254, 255, 294, 300, 301),  # inotify, fanotify
+    "scheduling of others": (141, 142, 144, 203, 251, 256, 279, 314),
+    "mounts and namespaces": (155, 161, 165, 166, 272, 308),
+    "the kernel": (103, 134, 135, 136, 139, 153, 154, 156, 159, 162, 163, 164, *range(167, 186), 212, 227, 246, 305, 306, 313, 320),
+    "keys, tracing, faults": (248, 249, 250, 298, 317, 321, 323),
+}
+# Calls from number 424 on that Python and its libraries use; every other one says ENOSYS.
+_ALLOWED_NEW_CALLS: Final = (436, 437, 439, 441, 449, 454, 455, 456)  # close_range, openat2, faccessat2, epoll_pwait2, futexes
+
+_CLONE: Final = 56
+_CLONE_THREAD: Final = 0x00010000
+_KILL: Final = (62, 234)  # kill, tgkill: first argument is a process
+_PRLIMIT64: Final = 302
+# With these a program could have the kernel signal another process, or outlive the template.
+_DENIED_OPTIONS: Final = (
+    (72, 1, (8, 10, 15)),  # fcntl: F_SETOWN, F_SETSIG, F_SETOWN_EX
+    (16, 1, (0x8901, 0x8902, 0x5412, 0x541C)),  # ioctl: FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX
+    (157, 0, (1,)),  # prctl: PR_SET_PDEATHSIG
+)
+
+_LOAD: Final = 0x20  # BPF_LD | BPF_W | BPF_ABS
+_JUMP_EQUAL: Final = 0x15
+_JUMP_AT_LEAST: Final = 0x35
+_JUMP_ANY_BIT: Final = 0x45
+_RETURN: Final = 0x06
+
+_ALLOW: Final = 0x7FFF0000
+_KILL_PROCESS: Final = 0x80000000
+_ERRNO: Final = 0x00050000
+
+_Instruction = tuple[int, int, int, int]
+
+
+def is_supported_machine() -> bool:
+    """Whether the table of this file is the running kernel's: x86_64 only."""
+    return platform.machine() == "x86_64"
+
+
+def bpf_program(pid: int) -> bytes:
+    """The filter for a process that may signal nobody but itself.
+
+    Args:
+        pid: Process that the filter is for.
+
+    Returns:
+        Instructions of 8 bytes each (code, jump if true, jump if false, operand), ready for `PR_SET_SECCOMP`.
+    """
+    program: list[_Instruction] = [
+        (_LOAD, 0, 0, 4),  # seccomp_data.arch
+        (_JUMP_EQUAL, 1, 0, _AUDIT_ARCH_X86_64),
+        (_RETURN, 0, 0, _KILL_PROCESS),
+        (_LOAD, 0, 0, 0),  # seccomp_data.nr
+        (_JUMP_AT_LEAST, 0, 1, _X32_BIT),
+        (_RETURN, 0, 0, _KILL_PROCESS),
+    ]
+    refuse = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
+    for number in sorted(number for numbers in DENIED.values() for number in numbers):
+        program += [(_JUMP_EQUAL, 0, 1, number), refuse]
+    # clone makes threads only; glibc falls back to it when clone3, whose flags a filter cannot see, says ENOSYS.
+    program += _when(_CLONE, 0, (_JUMP_ANY_BIT, (_CLONE_THREAD,)), matching=_ALLOW, else_=refuse[3])
+    for number in _KILL:
+        program += _when(number, 0, (_JUMP_EQUAL, (pid,)), matching=_ALLOW, else_=refuse[3])
+    program += _when(_PRLIMIT64, 0, (_JUMP_EQUAL, (0, pid)), matching=_ALLOW, else_=refuse[3])
+    for number, argument, options in _DENIED_OPTIONS:
+        program += _when(number, argument, (_JUMP_EQUAL, options), matching=refuse[3], else_=_ALLOW)
+    for number in _ALLOWED_NEW_CALLS:
+        program += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
+    program += [(_JUMP_AT_LEAST, 0, 1, _FIRST_NEW_CALL), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS), (_RETURN, 0, 0, _ALLOW)]
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+
+
+def _when(number: int, argument: int, test: tuple[int, tuple[int, ...]], *, matching: int, else_: int) -> list[_Instruction]:
+    """Decide one system call by the low word of one argument (the kernel takes these as 32 bits, too)."""
+    code, operands = test
+    tests = [(code, len(operands) - index, 0, operand) for index, operand in enumerate(operands)]
+    body = [(_LOAD, 0, 0, 16 + 8 * argument), *tests, (_RETURN, 0, 0, else_), (_RETURN, 0, 0, matching)]
+    return [(_JUMP_EQUAL, 0, len(body), number), *body]

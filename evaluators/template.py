@@ -1,0 +1,248 @@
+"""The template process: exec'ed once with a clean environment, it imports what programs need and forks a child for every case.
+
+It runs no untrusted code itself, has one thread, and ends, with all its children, when its worker closes the control socket.
+Messages on the control socket (SOCK_SEQPACKET, one JSON object each):
+
+| from → to         | message                                                                            |
+|-------------------|------------------------------------------------------------------------------------|
+| template → worker | `ready` pid, rss_kb, scratch; or `failed` message                                  |
+| worker → template | `start` id, memory_mb, cpu_s, with the child's socket by SCM_RIGHTS; or `kill` id  |
+| template → worker | `exited` id, status, cpu_s, max_rss_kb; or `unforked` id, message                  |
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from .child import Confinement, serve
+from .lockdown import drop_privileges, open_readable, reap_orphans
+
+__all__ = ["MAX_MESSAGE_BYTES", "main", "remove_tree"]
+
+MAX_MESSAGE_BYTES: Final = 64 * 1024
+_OURS: Final = "graftwork"
+# What programs import late: a child can no longer read the shared libraries that these need.
+_PRELOADED: Final = (
+    *("abc", "array", "ast", "base64", "bisect", "bz2", "calendar", "cmath", "collections.abc", "colorsys", "concurrent.futures"),
+    *("contextlib", "copy", "csv", "ctypes", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "functools"),
+    *("encodings.ascii", "encodings.idna", "encodings.latin_1", "graphlib", "hashlib", "heapq", "hmac", "html", "inspect", "io"),
+    *("itertools", "json", "linecache", "locale", "lzma", "math", "numbers", "operator", "pprint", "queue", "random", "re", "secrets"),
+    *("statistics", "string", "struct", "textwrap", "threading", "time", "traceback", "types", "typing", "unicodedata", "urllib.parse"),
+    *("uuid", "warnings", "weakref", "xml.etree.ElementTree", "zlib", "zoneinfo"),
+)
+
+
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Run the template until its control socket closes.
+
+    Args:
+        arguments: Control socket's file descriptor, `locked` or `weak`, directory for scratch, then the packages to import.
+    """
+    control = socket.socket(fileno=int(arguments[0]))
+    locked, directory, packages = arguments[1] == "locked", arguments[2], arguments[3:]
+    os.umask(0o077)
+    drop_privileges()
+    reap_orphans()
+    failed = _import_all(packages)
+    if failed:
+        _send(control, op="failed", message=failed)
+        sys.exit(1)
+    scratch = tempfile.mkdtemp(prefix="graftwork-", dir=directory)
+    processes = None if locked else _processes_of_user()
+    confinement = Confinement(locked=locked, readable=open_readable(_readable(packages)), processes=processes)
+    gc.collect()
+    gc.freeze()
+    template = _Template(control, confinement, Path(scratch))
+    rss_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    _send(control, op="ready", pid=os.getpid(), rss_kb=rss_kb, scratch=scratch)
+    try:
+        template.run()
+    finally:
+        template.end()
+    sys.exit(0)
+
+
+class _Template:
+    """The loop: starts, kills and reaps children.
+
+    Args:
+        control: Socket to the worker.
+        confinement: What children are confined to.
+        scratch: Directory whose subdirectories are the children's.
+    """
+
+    def __init__(self, control: socket.socket, confinement: Confinement, scratch: Path) -> None:
+        self._control = control
+        self._confinement = confinement
+        self._scratch = scratch
+        self._children: dict[int, int] = {}  # id by process
+        self._wakeup, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def run(self) -> None:
+        """Serve the worker until it is gone."""
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._alarm, warn_on_full_buffer=False)
+        while True:
+            readable, _, _ = select.select([self._control.fileno(), self._wakeup], [], [])
+            if self._wakeup in readable:
+                os.read(self._wakeup, 4096)
+                self._reap()
+            if self._control.fileno() in readable and not self._obey():
+                return
+
+    def end(self) -> None:
+        """Kill and reap every child and remove all scratch."""
+        signal.set_wakeup_fd(-1)
+        for pid in self._children:
+            os.kill(pid, signal.SIGKILL)
+        self._kill_orphans()
+        for pid in self._children:
+            os.waitpid(pid, 0)
+        remove_tree(self._scratch)
+
+    def _obey(self) -> bool:
+        """Do what one message says; False when the worker is gone."""
+        message, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, 1)
+        if not message:
+            return False
+        order = json.loads(message)
+        if order["op"] == "start":
+            self._start(order, fds[0])
+        for pid, number in self._children.items():
+            if order["op"] == "kill" and number == order["id"]:
+                os.kill(pid, signal.SIGKILL)
+        return True
+
+    def _start(self, order: dict[str, int], fd: int) -> None:
+        scratch = self._scratch / str(order["id"])
+        scratch.mkdir()
+        template = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            _send(self._control, op="unforked", id=order["id"], message=str(error))
+            os.close(fd)
+            return
+        if pid == 0:
+            try:
+                serve(fd, self._confinement, scratch=str(scratch), limits=order, template=template)
+            finally:
+                os._exit(70)
+        os.close(fd)
+        self._children[pid] = order["id"]
+
+    def _reap(self) -> None:
+        while self._children:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            number = self._children.pop(pid, None)
+            if number is None:
+                continue
+            self._kill_orphans()
+            cpu_s = usage.ru_utime + usage.ru_stime
+            _send(self._control, op="exited", id=number, status=status, cpu_s=cpu_s, max_rss_kb=usage.ru_maxrss)
+            remove_tree(self._scratch / str(number))
+
+    def _kill_orphans(self) -> None:
+        """Kill what a child left behind; under seccomp it cannot leave anything."""
+        if self._confinement.locked:
+            return
+        while orphans := _children_of(os.getpid()) - self._children.keys():
+            for pid in orphans:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+
+
+def _import_all(packages: Sequence[str]) -> str:
+    """Import everything that children need; why that failed, or an empty string."""
+    for name in (*_PRELOADED, *packages):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            if name in packages:
+                return f"the package {name!r} cannot be imported: {error}"
+    if "numpy" in sys.modules:
+        importlib.import_module("numpy.random")
+    return ""
+
+
+def _readable(packages: Sequence[str]) -> set[str]:
+    """Files and directories that children may read: the standard library, and what importing the packages loaded, with its libraries."""
+    paths = {"/dev/null", "/dev/urandom"}
+    for library in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}:
+        if Path(__file__).is_relative_to(library):
+            # Packages are installed beneath the standard library, ours among them: each entry by itself costs a child milliseconds.
+            paths |= {entry.path for entry in os.scandir(library) if entry.name not in {"site-packages", "dist-packages"}}
+        else:
+            paths.add(library)
+    loaded = {name.partition(".")[0] for name in (*sys.modules, *packages)} - sys.stdlib_module_names - {_OURS, "__main__"}
+    for name in loaded:
+        module = sys.modules.get(name)
+        for place in (*getattr(module, "__path__", ()), getattr(module, "__file__", None)):
+            if place and Path(place).name != "__init__.py":
+                paths |= {place, f"{place}.libs"}
+    return paths
+
+
+def _processes_of_user() -> int | None:
+    """Threads of all processes of this user; None for root, whom no limit of them holds."""
+    if os.getuid() == 0:
+        return None
+    tasks = 0
+    for process in _processes():
+        try:
+            tasks += len(list((process / "task").iterdir())) if process.stat().st_uid == os.getuid() else 0
+        except OSError:
+            continue
+    return tasks
+
+
+def _children_of(parent: int) -> set[int]:
+    children = set()
+    for process in _processes():
+        try:
+            # The name before it, in parentheses, may hold anything.
+            state = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(state[1]) == parent:
+            children.add(int(process.name))
+    return children
+
+
+def _processes() -> Iterable[Path]:
+    return (entry for entry in Path("/proc").iterdir() if entry.name.isdigit())
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory that hostile code filled: of any depth, and with directories that nobody may enter."""
+    try:
+        directory.rmdir()
+    except OSError:
+        remove = ("/bin/rm", "-rf", "--", str(directory))
+        if subprocess.run(remove, check=False, capture_output=True).returncode != 0:
+            subprocess.run(("/bin/chmod", "-R", "u+rwx", "--", str(directory)), check=False, capture_output=True)
+            subprocess.run(remove, check=False, capture_output=True)
+
+
+def _send(control: socket.socket, **message: object) -> None:
+    try:
+        control.send(json.dumps(message).encode())
+    except OSError:
+        # The worker is gone; the loop sees that next.
+        return

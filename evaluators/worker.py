@@ -1,0 +1,102 @@
+"""Worker: runs programs on cases, each in a child of its own, on the loop that calls it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from graftwork.programs.errors import InfrastructureError
+
+from .case_run import CaseRun, cpu_limit_s
+from .evaluation import Case, Outcome, Work
+from .pool import Relay
+from .sandbox import SandboxLevel
+from .template_client import TemplateClient
+
+__all__ = ["Worker"]
+
+_ATTEMPTS: Final = 3
+_MAX_TEMPLATES: Final = 4
+
+
+class Worker:
+    """Owns the template processes, one for each set of packages, and belongs to one loop.
+
+    Args:
+        relay: Where model calls go.
+        slots: Children at the same time, at least 1.
+        sandbox: What the children are confined by.
+    """
+
+    def __init__(self, relay: Relay, *, slots: int, sandbox: SandboxLevel = "standard") -> None:
+        self._relay = relay
+        self._free = asyncio.Semaphore(slots)
+        self._sandbox = sandbox
+        self._starting = asyncio.Lock()
+        self._templates: dict[tuple[str, ...], TemplateClient] = {}
+        self._running: set[asyncio.Task[Outcome]] = set()
+        self._closed = False
+
+    async def run(self, work: Work) -> tuple[Outcome, ...]:
+        """Run every case; outcomes come in the order of the cases.
+
+        Raises:
+            CeilingReached: The run's budget is spent.
+            ConfigError: If a package cannot be imported.
+            InfrastructureError: Children or templates were lost more often than is retried.
+        """
+        tasks = [asyncio.create_task(self._run_case(work, case)) for case in work.cases]
+        self._running.update(tasks)
+        try:
+            return tuple(await asyncio.gather(*tasks))
+        finally:
+            # After an error, or when we are cancelled, the others' children are killed.
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._running.difference_update(tasks)
+
+    async def aclose(self) -> None:
+        """Kill every child and end the templates. Calling it twice is harmless."""
+        self._closed = True
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        async with self._starting:
+            while self._templates:
+                await self._templates.popitem()[1].aclose()
+
+    async def _run_case(self, work: Work, case: Case) -> Outcome:
+        limits = work.limits
+        async with self._free:
+            lost = InfrastructureError("")
+            for _ in range(_ATTEMPTS):
+                try:
+                    template = await self._template(work.packages)
+                    child = template.spawn(memory_mb=limits.memory_mb, cpu_s=cpu_limit_s(limits))
+                    return await CaseRun(work, case, child=child, relay=self._relay).outcome()
+                except InfrastructureError as error:
+                    lost = error
+            raise InfrastructureError(f"a case was lost {_ATTEMPTS} times, the last time because {lost}")
+
+    async def _template(self, packages: tuple[str, ...]) -> TemplateClient:
+        async with self._starting:
+            if self._closed:
+                raise InfrastructureError("this pool is closed")
+            template = self._templates.get(packages)
+            if template is None or template.lost:
+                if template is not None:
+                    await template.aclose()
+                elif len(self._templates) >= _MAX_TEMPLATES:
+                    await self._retire()
+                template = await TemplateClient.start(packages, locked=self._sandbox == "standard")
+                self._templates[packages] = template
+            return template
+
+    async def _retire(self) -> None:
+        """End the oldest template that has no children, if there is one."""
+        for packages, template in self._templates.items():
+            if template.is_idle:
+                del self._templates[packages]
+                await template.aclose()
+                return

@@ -1,0 +1,200 @@
+"""The engine: one search from settings to a crowned champion, as a plain function. No Prefect here."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from graftwork.evaluators.evaluate import audit, evaluate
+from graftwork.evaluators.gateway import Gateway
+from graftwork.evaluators.ledger import Ceilings
+from graftwork.evaluators.pool import Pool
+from graftwork.programs.check import check
+from graftwork.programs.errors import CeilingReached, ConfigError, UserError
+from graftwork.programs.failure import Failure
+from graftwork.search.candidate import Candidate, Member, Result
+from graftwork.search.catalogue import rewriters, variations
+from graftwork.search.crowning import Crowning
+from graftwork.search.lineage import Lineage
+from graftwork.search.loop import Search
+from graftwork.search.operator import Facts
+from graftwork.search.state import Budget, State, Told
+from graftwork.search.writing import Writer
+
+from .caps import candidate_caps, crowning_share
+from .exporting import write_champion
+from .progress import Progress
+from .run import Report, Run
+from .summary import crown_detail
+
+__all__ = ["OnSlice", "run_search"]
+
+OnSlice = Callable[[Progress], None]
+Number = TypeVar("Number", int, float)
+
+
+def run_search(run: Run, on_slice: OnSlice, *, stopping: threading.Event | None = None) -> Report:
+    """Search, crown, report. Blocks; may run on any thread.
+
+    Args:
+        run: What to do; made by `prepare`.
+        on_slice: Called with the progress after each told result, on this thread.
+        stopping: Set it from outside to end the search early: work in flight is finished, the champion is still crowned.
+
+    Raises:
+        UserError: The seed fails on every example, or a task's scorer is wrong; nothing is lost of what was recorded.
+        InfrastructureError: Programs or models cannot be reached any more.
+    """
+    from .wiring import Wiring  # here, so that importing the engine stays cheap
+
+    with Wiring(run) as wired:
+        return asyncio.run(_Engine(run, wired.lineage, wired.gateway, wired.pool, on_slice).run(stopping or threading.Event()))
+
+
+class _Engine:
+    """One run of the engine: holds what its steps share."""
+
+    def __init__(self, run: Run, lineage: Lineage, gateway: Gateway, pool: Pool, on_slice: OnSlice) -> None:
+        self._run, self._lineage, self._gateway, self._pool, self._on_slice = run, lineage, gateway, pool, on_slice
+        self._task, self._settings = run.task, run.settings
+        self._started = time.monotonic()
+        self._seed_score: float | None = None
+        self._evaluate = functools.partial(evaluate, task=run.task, pool=pool)
+
+    async def run(self, stopping: threading.Event) -> Report:
+        """Seed, search, crown, report."""
+        state = State.start(self._run.strategy, self._settings.seed)
+        search = self._search(state, stopping)
+        self._lineage.event("start", f"{self._task.name}, seed {self._settings.seed}, strategy {self._run.strategy.name}")
+        seed = await self._seed(search)
+        search.budget = self._budget(seed)
+        stop = await search.run()
+        self._lineage.event("stop", stop.reason, {"told": stop.told})
+        self._progress("confirming", state)
+        crowning = Crowning(task=self._task, evaluate=self._evaluate, audit=self._audit, recorder=self._lineage, seed=self._settings.seed)
+        crown = await crowning.crown(state.finalists, seed)
+        self._lineage.decision("crown", number=crown.champion.number, detail=crown_detail(crown))
+        report = Report(
+            run_dir=self._run.run_dir,
+            unit=self._task.unit,
+            crown=crown,
+            stop=stop,
+            statuses=dict(state.statuses),
+            failures=dict(state.failures),
+            spent=self._gateway.spent,
+            seconds=time.monotonic() - self._started,
+        )
+        champion = next(member for member in (*state.finalists, seed) if member.candidate.number == crown.champion.number)
+        self._lineage.event("export", await write_champion(report, self._run, champion=champion, pool=self._pool))
+        self._progress("done", state)
+        return report
+
+    def _search(self, state: State, stopping: threading.Event) -> Search:
+        task = self._task
+        facts = Facts(
+            description=task.description,
+            unit=task.unit,
+            score_range=task.score_range,
+            entry=task.entry,
+            frozen=task.frozen,
+            packages=task.packages,
+            train=task.splits.get("train", ()),
+        )
+        parameters = tuple(task.splits["val"][0].inputs)
+        frozen = {name: task.seed[name].digest for name in task.frozen}
+        writer = Writer(
+            facts=facts,
+            check=functools.partial(check, entry=task.entry, parameters=parameters, frozen=frozen, packages=task.packages),
+            known=lambda digest, as_of: state.known(digest, as_of=as_of),
+            variations=variations(),
+            rewriters=rewriters(),
+            proposer=self._gateway if "proposer" in self._run.models else None,
+            attempts=self._run.strategy.attempts,
+        )
+        return Search(
+            task=task,
+            state=state,
+            budget=Budget(candidates=self._settings.candidates, seconds=self._settings.seconds),
+            window=self._settings.window,
+            writer=writer,
+            evaluate=self._evaluate,
+            recorder=self._lineage,
+            on_told=self._told,
+            stopping=stopping,
+        )
+
+    async def _seed(self, search: Search) -> Member:
+        """Evaluate the seed; a search from one that always fails would be blind."""
+        self._progress("starting", search.state)
+        try:
+            result = await search.run_seed()
+        except CeilingReached as ceiling:
+            raise ConfigError(f"the budget does not hold the seed's own evaluation: {ceiling}") from None
+        if result.val is None or result.train is None or result.candidate is None or result.val.mean is None:
+            raise UserError(f"the seed program could not be evaluated: {result.reason}")
+        failures = result.val.failures
+        if len(failures) == len(result.val.judgements):
+            raise UserError(f"the seed program fails on every val example; the first: {failures[0].kind}: {failures[0].message}")
+        self._seed_score = result.val.mean
+        return Member(candidate=result.candidate, val=result.val, train=result.train)
+
+    def _budget(self, seed: Member) -> Budget:
+        """The search's part of the budget: the ceilings less what crowning needs, and the caps of a candidate.
+
+        Raises:
+            ConfigError: If not even one candidate fits.
+        """
+        settings, used = self._settings, seed.val.usage + seed.train.usage
+        n_examples = len(seed.val.judgements) + len(seed.train.judgements)
+        caps = candidate_caps(self._run, used, n_examples=n_examples)
+        share = crowning_share(self._run, n_examples=n_examples)
+        ceilings = Ceilings(
+            usd=_less(settings.budget_usd, share * used.usd),
+            tokens=_less(settings.budget_tokens, math.ceil(share * used.tokens)),
+            calls=_less(settings.budget_calls, math.ceil(share * used.calls)),
+        )
+        budget = Budget(candidates=settings.candidates, seconds=settings.seconds, ceilings=ceilings, caps=caps)
+        if not budget.fits(used, 1):
+            raise ConfigError(
+                f"the budget holds no candidate: the seed used {used.tokens} tokens in {used.calls} calls ({used.usd:.4f} usd), one candidate "
+                f"may use {caps.tokens} tokens in {caps.calls} calls, and crowning takes {share:.1f} times the seed's; raise the budget or "
+                "lower the task's limits"
+            )
+        self._gateway.cap_candidates(caps)
+        return budget
+
+    def _told(self, state: State, result: Result, told: Told) -> None:
+        del result, told
+        self._progress("searching", state)
+
+    async def _audit(self, candidate: Candidate) -> Failure | None:
+        examples = self._task.splits["val"]
+        return await audit(
+            candidate.program, examples, task=self._task, pool=self._pool, candidate=candidate.number, seed=self._settings.seed
+        )
+
+    def _progress(self, stage: str, state: State) -> None:
+        best = state.finalists[:1]
+        self._on_slice(
+            Progress(
+                stage=stage,
+                told=max(0, state.told - 1),
+                candidates=self._settings.candidates,
+                unit=self._task.unit,
+                seed_score=self._seed_score,
+                best_score=best[0].score if best else None,
+                statuses=dict(state.statuses),
+                failures=dict(state.failures),
+                spent=self._gateway.spent,
+                seconds=time.monotonic() - self._started,
+            )
+        )
+
+
+def _less(ceiling: Number | None, part: Number) -> Number | None:
+    return None if ceiling is None else max(type(ceiling)(0), ceiling - part)

@@ -1,0 +1,49 @@
+"""Progress: what a running search looks like from outside, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from graftwork.programs.model import Role, Usage
+
+__all__ = ["Progress"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A running search after some results were told.
+
+    Attributes:
+        stage: What is going on: `starting`, `searching`, `confirming` or `done`.
+        told: Briefs told, the seed not counted.
+        candidates: Ceiling of briefs.
+        unit: What a score is in.
+        seed_score: Mean of the seed on val; None before it is known or where it could not be judged.
+        best_score: Best mean on val so far.
+        statuses: Told results by status.
+        failures: Failures of programs on val by kind.
+        spent: What was spent live, at list price, by role.
+        seconds: Wall seconds since the search began.
+    """
+
+    stage: str
+    told: int
+    candidates: int
+    unit: str
+    seed_score: float | None = None
+    best_score: float | None = None
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, int] = field(default_factory=dict)
+    spent: Mapping[Role, Usage] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def per_second(self) -> float:
+        """Candidates told per second."""
+        return self.told / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate until the ceiling of candidates; None before anything was told."""
+        return (self.candidates - self.told) / self.per_second if self.per_second > 0 else None

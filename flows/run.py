@@ -1,0 +1,61 @@
+"""Run and report: what a search is given, ready to start, and what it has to say at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from graftwork.evaluators.task import Task
+from graftwork.programs.model import Model, Role, Usage
+from graftwork.search.crowning import Crown
+from graftwork.search.loop import Stop
+from graftwork.search.strategy import Strategy
+
+from .settings import RunSettings
+
+__all__ = ["Report", "Run"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A search that is ready to start: everything that was checked before anything is made or paid for.
+
+    Attributes:
+        task: The task.
+        settings: The settings.
+        strategy: The strategy, whole.
+        run_dir: Where it goes; exists and is empty but for `run.toml`.
+        models: Models by role; empty for a search without any.
+    """
+
+    task: Task
+    settings: RunSettings
+    strategy: Strategy
+    run_dir: Path
+    models: Mapping[Role, Model]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a finished search has to say.
+
+    Attributes:
+        run_dir: The run.
+        unit: What a score is in.
+        crown: Champion and evidence.
+        stop: Why it ended.
+        statuses: Told results by status.
+        failures: Failures on val by kind.
+        spent: What was spent live at list price, by role.
+        seconds: Wall seconds of search and crowning together.
+    """
+
+    run_dir: Path
+    unit: str
+    crown: Crown
+    stop: Stop
+    statuses: Mapping[str, int]
+    failures: Mapping[str, int]
+    spent: Mapping[Role, Usage]
+    seconds: float

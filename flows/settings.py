@@ -1,0 +1,150 @@
+"""The settings of a run: everything that a person may choose, checked, and written whole to `run.toml`."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from graftwork.programs.errors import ConfigError
+
+__all__ = ["ModelSettings", "RunSettings", "make_settings", "write_run_toml"]
+
+_RECORDED_VERSIONS: Final = ("graftwork", "prefect", "ray", "openai", "numpy", "pyarrow")
+
+
+class ModelSettings(BaseModel):
+    """One endpoint in one role. The key itself is never stored: only the name of the variable that holds it.
+
+    Attributes:
+        model: Name as the endpoint knows it.
+        base_url: Root of the OpenAI-compatible API; None for OpenAI's own.
+        key_variable: Environment variable that holds the key.
+        usd_per_million_input_tokens: List price.
+        usd_per_million_output_tokens: List price.
+        timeout_s: Seconds for one call.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    base_url: str | None = None
+    key_variable: str = "OPENAI_API_KEY"
+    usd_per_million_input_tokens: Annotated[float, Field(ge=0)] = 0.0
+    usd_per_million_output_tokens: Annotated[float, Field(ge=0)] = 0.0
+    timeout_s: Annotated[float, Field(gt=0)] = 300.0
+
+    @property
+    def alias(self) -> str:
+        """Name of the endpoint in cache keys and lineage."""
+        return f"{self.model}@{self.base_url or 'openai'}"
+
+
+class RunSettings(BaseModel):
+    """One search, completely.
+
+    Attributes:
+        seed: Seed of every choice.
+        strategy: Name of a strategy, or `auto`: `model` when there is a proposer, else `no-model`.
+        window: Briefs in flight; fixed for the run, never taken from the machine.
+        candidates: Ceiling of briefs.
+        seconds: Ceiling of wall seconds for the search itself.
+        budget_usd: Ceiling of spend at list price, all roles together.
+        budget_tokens: Ceiling of tokens, likewise.
+        budget_calls: Ceiling of model calls, likewise.
+        pool: Where programs run.
+        slots: Programs that run at the same time; 0 = the number of processors, or 8 when the program asks models.
+        ray_address: `host:port` or `auto` of a running cluster; None starts a local one.
+        sandbox: `standard`, or `weak` where the kernel cannot do better and it is accepted.
+        proposer: The model that writes programs.
+        task_model: The model that runs inside programs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = 0
+    strategy: str = "auto"
+    window: Annotated[int, Field(ge=1, le=1024)] = 8
+    candidates: Annotated[int, Field(ge=1)] = 200
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    budget_usd: Annotated[float, Field(ge=0)] | None = None
+    budget_tokens: Annotated[int, Field(ge=0)] | None = None
+    budget_calls: Annotated[int, Field(ge=0)] | None = None
+    pool: Literal["local", "ray"] = "local"
+    slots: Annotated[int, Field(ge=0, le=1024)] = 0
+    ray_address: str | None = None
+    sandbox: Literal["standard", "weak"] = "standard"
+    proposer: ModelSettings | None = None
+    task_model: ModelSettings | None = None
+
+
+def make_settings(
+    *,
+    model: str | None = None,
+    proposer: str | None = None,
+    base_url: str | None = None,
+    price: str | None = None,
+    values: Mapping[str, object],
+    environ: Mapping[str, str] = os.environ,
+) -> RunSettings:
+    """The settings that a person asked for.
+
+    Args:
+        model: Model for both roles; None where there is none.
+        proposer: Another model for proposing only.
+        base_url: Endpoint of both; None takes `OPENAI_BASE_URL`, or OpenAI's own.
+        price: `IN/OUT`, US dollars per million tokens.
+        values: Fields of `RunSettings`.
+        environ: Where `OPENAI_BASE_URL` is read.
+
+    Raises:
+        ConfigError: If a value is out of range, a URL or a price has no model, or a ceiling in dollars meets a model of unknown price.
+    """
+    named = proposer or model
+    if named is None and (base_url is not None or price is not None):
+        raise ConfigError("--base-url and --price need a model: add --model NAME")
+    url = base_url or environ.get("OPENAI_BASE_URL")
+    price_in, price_out = _price(price)
+    endpoint = {"base_url": url, "usd_per_million_input_tokens": price_in, "usd_per_million_output_tokens": price_out}
+    try:
+        settings = RunSettings.model_validate(
+            {
+                "proposer": {"model": named, **endpoint} if named else None,
+                "task_model": {"model": model, **endpoint} if model else None,
+                **values,
+            }
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, not {first['input']!r}") from None
+    if settings.budget_usd is not None and named is not None and price is None:
+        raise ConfigError(f"--budget-usd needs the price of {named}: add --price IN/OUT in USD per million tokens (0/0 for a local model)")
+    return settings
+
+
+def _price(text: str | None) -> tuple[float, float]:
+    if text is None:
+        return 0.0, 0.0
+    try:
+        price_in, price_out = (float(part) for part in text.split("/"))
+    except ValueError:
+        raise ConfigError(f"--price must be IN/OUT in USD per million tokens, such as 0.15/0.60, not {text!r}") from None
+    return price_in, price_out
+
+
+def write_run_toml(path: Path, settings: RunSettings, *, task: Mapping[str, object], strategy: Mapping[str, object]) -> None:
+    """Write the complete configuration of a run, with the versions that it runs on."""
+    document = {
+        "schema": 1,
+        "task": dict(task),
+        "settings": settings.model_dump(exclude_none=True),
+        "strategy": dict(strategy),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in _RECORDED_VERSIONS}},
+    }
+    path.write_text(tomli_w.dumps(document), encoding="utf-8")

@@ -1,0 +1,107 @@
+"""Summary: a report in words and rows, for the terminal, for Prefect's artifacts and for files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from pydantic import TypeAdapter
+
+from graftwork.search.crowning import Crown, Measured
+from graftwork.search.record import Record
+
+from .run import Report
+
+__all__ = ["crown_detail", "headline", "recorded_crown", "report_markdown", "report_rows", "spend_line"]
+
+
+def crown_detail(crown: Crown) -> dict[str, object]:
+    """What the lineage keeps of a crowning, as JSON values; `recorded_crown` reads it."""
+    return {
+        "chosen_on": crown.chosen_on,
+        "n_finalists": crown.n_finalists,
+        "measured": {name: asdict(measured) for name, measured in crown.measured.items()},
+        "missing": list(crown.missing),
+        "disqualified": {str(number): reason for number, reason in crown.disqualified.items()},
+    }
+
+
+def recorded_crown(record: Record) -> tuple[Mapping[str, Measured], tuple[str, ...]]:
+    """Scores by split, and remarks, of a run that was crowned; both empty for one that was not."""
+    details = [row["detail"] for row in record.decisions.to_pylist() if row["kind"] == "crown"]
+    if not details:
+        return {}, ()
+    detail = json.loads(details[-1])
+    chosen = f"chosen on {detail['chosen_on']} among {detail['n_finalists']}"
+    lost = (f"disqualified: candidate {number}: {reason}" for number, reason in detail["disqualified"].items())
+    measured = TypeAdapter(dict[str, Measured]).validate_python(detail["measured"])
+    return measured, (chosen, *(f"not measured: {line}" for line in detail["missing"]), *lost)
+
+
+def headline(report: Report) -> str:
+    """One line: the champion against the seed on the strictest split that was measured."""
+    measured = report.crown.measured
+    name = next(split for split in ("test", "confirm", "val") if split in measured)
+    return f"{name}: {_number(measured[name].champion)} {report.unit}, seed {_number(measured[name].seed)}{_interval(measured[name])}"
+
+
+def report_rows(measured: Mapping[str, Measured]) -> list[dict[str, object]]:
+    """One row for each split or transfer set: means and the paired difference."""
+    return [_row(name, one) for name, one in measured.items()]
+
+
+def report_markdown(report: Report) -> str:
+    """The whole report as Markdown."""
+    crown = report.crown
+    lines = [
+        f"# {report.run_dir.name}",
+        "",
+        f"Champion: candidate {crown.champion.number} by {crown.champion.operator}, of {crown.n_finalists} chosen on `{crown.chosen_on}`.",
+        f"Ended by {report.stop.reason} after {report.stop.told - 1} candidates in {report.seconds:.0f} s.",
+        "",
+        f"Scores in {report.unit}:",
+        "",
+        "| split | champion | seed | difference (95 % bootstrap interval) | examples |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {row['split']} | {row['champion']} | {row['seed']} | {row['difference']} | {row['examples']} |"
+            for row in report_rows(crown.measured)
+        ),
+        "",
+        *(f"- not measured: {line}" for line in crown.missing),
+        *(f"- disqualified: candidate {number}: {reason}" for number, reason in crown.disqualified.items()),
+        f"- results: {_counts(report.statuses)}",
+        f"- failures on val: {_counts(report.failures) or 'none'}",
+        f"- model spend: {spend_line(report)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def spend_line(report: Report) -> str:
+    """Tokens, calls and dollars by role."""
+    parts = [f"{role} {u.tokens} tokens in {u.calls} calls, {u.usd:.4f} usd" for role, u in report.spent.items() if u.calls]
+    return "; ".join(parts) or "none"
+
+
+def _row(name: str, measured: Measured) -> dict[str, object]:
+    return {
+        "split": name,
+        "champion": _number(measured.champion),
+        "seed": _number(measured.seed),
+        "difference": _interval(measured).strip(" ,") or "-",
+        "examples": measured.n,
+    }
+
+
+def _interval(measured: Measured) -> str:
+    d = measured.difference
+    return f", {d.mean:+.4g} [{d.lo:+.4g}, {d.hi:+.4g}]" if d is not None else ""
+
+
+def _number(value: float | None) -> str:
+    return "not judged" if value is None else f"{value:.4g}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))

@@ -1,0 +1,143 @@
+"""`graftwork run`: a search with live progress."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from graftwork.flows.background import BackgroundSearch
+    from graftwork.flows.progress import Progress
+    from graftwork.flows.run import Report
+    from graftwork.flows.settings import RunSettings
+
+__all__ = ["run"]
+
+_REFRESH_S = 0.5
+
+
+def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
+    task: Annotated[str, typer.Argument(help="Folder or file of the task.")],
+    model: Annotated[str | None, typer.Option(help="Chat model that proposes programs and answers their prompts.")] = None,
+    proposer: Annotated[str | None, typer.Option(help="Another model for proposing only.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint; else OPENAI_BASE_URL, else OpenAI.")] = None,
+    price: Annotated[str | None, typer.Option(metavar="IN/OUT", help="List price in USD per million tokens, such as 0.15/0.60.")] = None,
+    candidates: Annotated[int, typer.Option(help="Ceiling of candidates.")] = 200,
+    budget_usd: Annotated[float | None, typer.Option(help="Ceiling of spend in USD.")] = None,
+    budget_tokens: Annotated[int | None, typer.Option(help="Ceiling of tokens.")] = None,
+    budget_calls: Annotated[int | None, typer.Option(help="Ceiling of model calls.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Ceiling of wall seconds of the search.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every choice.")] = 0,
+    strategy: Annotated[str, typer.Option(help="auto, model or no-model.")] = "auto",
+    window: Annotated[int, typer.Option(help="Candidates in flight.")] = 8,
+    pool: Annotated[Literal["local", "ray"], typer.Option(help="Where programs run.")] = "local",
+    slots: Annotated[int, typer.Option(help="Programs that run at the same time; 0 chooses.")] = 0,
+    ray_address: Annotated[str | None, typer.Option(help="host:port or auto of a running Ray cluster.")] = None,
+    sandbox: Annotated[Literal["standard", "weak"], typer.Option(help="weak only where the kernel cannot do better.")] = "standard",
+    prefect: Annotated[bool, typer.Option("--prefect", help="Run as a Prefect flow under a local server.")] = False,  # noqa: FBT002 - a flag
+    run_dir: Annotated[Path | None, typer.Option("--run", help="Folder for the run; else runs/<task>-<n>.")] = None,
+) -> None:
+    """Search for a better program."""
+    from graftwork.flows.settings import make_settings
+
+    settings = make_settings(
+        model=model,
+        proposer=proposer,
+        base_url=base_url,
+        price=price,
+        values={
+            "candidates": candidates,
+            "budget_usd": budget_usd,
+            "budget_tokens": budget_tokens,
+            "budget_calls": budget_calls,
+            "seconds": seconds,
+            "seed": seed,
+            "strategy": strategy,
+            "window": window,
+            "pool": pool,
+            "slots": slots,
+            "ray_address": ray_address,
+            "sandbox": sandbox,
+        },
+    )
+    console = Console()
+    _start(task, settings, console, run_dir=run_dir, prefect=prefect)
+
+
+def _start(task: str, settings: RunSettings, console: Console, *, run_dir: Path | None, prefect: bool) -> None:
+    from graftwork.flows.prefect_local import prefect_is_configured, run_flow
+
+    if prefect or prefect_is_configured():
+        console.print(run_flow(task, settings, run_dir=run_dir, local=prefect), markup=False)
+        return
+    console.print("no Prefect API is configured: running directly (use --prefect for a local server)", style="dim")
+    from graftwork.flows.background import BackgroundSearch
+    from graftwork.flows.prepare import prepare
+
+    prepared = prepare(task, settings, run_dir=run_dir)
+    console.print(f"{prepared.task.name} in {prepared.run_dir}", markup=False, highlight=False)
+    finish(watch(BackgroundSearch(prepared), console), console)
+
+
+def watch(search: BackgroundSearch, console: Console) -> Report:
+    """Show a search until it ends. The first Ctrl-C ends it early with a champion, the second at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        stopped.set()
+        console.print("ending: work in flight is finished first (again to end at once)", style="dim")
+        search.stop()
+
+    stopped = threading.Event()
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+            while search.running:
+                live.update(progress_table(search.wait(timeout_s=_REFRESH_S)))
+        return search.report()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def progress_table(progress: Progress) -> Table:
+    """One small table: stage, candidates, scores, failures, spend, speed."""
+    table = Table.grid(padding=(0, 2))
+    table.add_row(progress.stage, f"{progress.told}/{progress.candidates} candidates", _speed(progress))
+    if progress.best_score is not None and progress.seed_score is not None:
+        table.add_row("best", f"{progress.best_score:.4g} {progress.unit}", f"seed {progress.seed_score:.4g}")
+    table.add_row("results", *_counts(progress.statuses))
+    table.add_row("failures", *_counts(progress.failures))
+    spend = [f"{role} {u.tokens} tokens / {u.calls} calls / {u.usd:.4f} usd" for role, u in progress.spent.items() if u.calls]
+    table.add_row("spend", "; ".join(spend) or "none")
+    return table
+
+
+def _speed(progress: Progress) -> str:
+    left = progress.seconds_left
+    return f"{progress.per_second:.2f}/s" + (f", {left:.0f} s left" if left is not None and progress.stage == "searching" else "")
+
+
+def _counts(counts: Mapping[str, int]) -> tuple[str, ...]:
+    return (", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none",)
+
+
+def finish(report: Report, console: Console) -> None:
+    """Say what was found and where it is."""
+    from rich.markdown import Markdown
+
+    from graftwork.flows.summary import report_markdown
+
+    console.print(Markdown(report_markdown(report)))
+    console.print(f"the champion stands in {report.run_dir / 'champion.py'}", markup=False, highlight=False)

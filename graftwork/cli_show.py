@@ -1,0 +1,101 @@
+"""`graftwork show`: a run as text, finished or still going on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.table import Table
+
+__all__ = ["show_run"]
+
+_SHOWN_FAILURES = 8
+_SHOWN_BEST = 5
+
+
+def show_run(run_dir: Path, console: Console) -> None:
+    """Print champion, scores, best candidates, failures with reasons, and spend by role.
+
+    Raises:
+        RunError: If there is no run, or it is damaged.
+    """
+    from graftwork.flows.summary import recorded_crown, report_rows
+    from graftwork.search.record import open_run
+
+    record = open_run(run_dir)
+    tables = record.tables()
+    candidates: list[Mapping[str, Any]] = tables["candidates"].to_pylist()
+    measured, remarks = recorded_crown(record)
+    shown = record.champion or record.best
+    if shown is None:
+        console.print("nothing has been evaluated yet")
+        return
+    title = "champion" if measured else "best so far"
+    console.print(f"{title}: candidate {shown['number']} by {shown['operator']}, val {shown['score']:.4g}", highlight=False)
+    console.print(Syntax(shown["source"], "python", background_color="default", word_wrap=True))
+    if measured:
+        console.print(_table(report_rows(measured), title="scores"))
+    for remark in remarks:
+        console.print(f"- {remark}", markup=False, highlight=False)
+    console.print(_table(_best(candidates), title="best on val"))
+    console.print(_table(_results(candidates), title="results by operator"))
+    console.print(_table(_failures(tables["scores"].to_pylist()), title="failures"))
+    console.print(_table(_unused(candidates), title="not evaluated"))
+    console.print(_table(_spend(tables["calls"].to_pylist()), title="model calls"))
+
+
+def _table(rows: Iterable[Mapping[str, object]], *, title: str) -> Table | str:
+    listed = list(rows)
+    if not listed:
+        return f"{title}: none"
+    table = Table(title=title, title_justify="left")
+    for column in listed[0]:
+        table.add_column(column, overflow="fold")
+    for row in listed:
+        table.add_row(*(str(cell) for cell in row.values()))
+    return table
+
+
+def _best(candidates: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
+    ranked = sorted((c for c in candidates if c["status"] == "evaluated"), key=lambda c: (-c["score"], c["number"]))
+    for c in ranked[:_SHOWN_BEST]:
+        parents = ", ".join(map(str, c["parents"])) or "-"
+        yield {"candidate": c["number"], "val": f"{c['score']:.4g}", "operator": c["operator"], "parents": parents, "note": c["note"]}
+
+
+def _results(candidates: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
+    counts = Counter((c["operator"], c["status"]) for c in candidates)
+    for operator in sorted({operator for operator, _ in counts}):
+        statuses = {status: count for (name, status), count in sorted(counts.items()) if name == operator}
+        yield {"operator": operator, "results": ", ".join(f"{status} {count}" for status, count in statuses.items())}
+
+
+def _failures(scores: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
+    counts = Counter((s["failure_kind"], s["failure_message"].splitlines()[0][:120]) for s in scores if s["failure_kind"])
+    for (kind, message), count in counts.most_common(_SHOWN_FAILURES):
+        yield {"kind": kind, "examples": count, "reason": message}
+
+
+def _unused(candidates: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
+    counts = Counter((c["status"], (c["reason"] or "").splitlines()[0][:120] if c["reason"] else "") for c in candidates)
+    for (status, reason), count in counts.most_common():
+        if status != "evaluated":
+            yield {"status": status, "candidates": count, "reason": reason}
+
+
+def _spend(calls: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
+    settled = [call for call in calls if call["event"] == "settled"]
+    for role in sorted({call["role"] for call in settled}):
+        own = [call for call in settled if call["role"] == role]
+        yield {
+            "role": role,
+            "calls": len(own),
+            "input tokens": sum(call["input_tokens"] or 0 for call in own),
+            "output tokens": sum(call["output_tokens"] or 0 for call in own),
+            "usd": f"{sum(call['usd'] or 0.0 for call in own):.4f}",
+            "failed": sum(1 for call in own if call["failure_kind"]),
+        }

@@ -1,0 +1,189 @@
+"""Check: every defect of a program that can be seen without running it, before anything is paid for."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+from .check_prompt import prompt_defects
+from .defect import Defect, defect_at
+from .errors import ProgramError
+from .layout import imported_names, split
+from .parse import PUBLIC_NAMES, parse
+from .program import Component, Program
+from .structure import misplaced, reachable, syntax
+
+__all__ = ["FORBIDDEN_MODULES", "MAX_CHECKED_BYTES", "Defect", "check", "check_source"]
+
+MAX_CHECKED_BYTES: Final = 64 * 1024
+FORBIDDEN_MODULES: Final = frozenset(
+    ("asyncio", "ctypes", "imp", "importlib", "multiprocessing", "pty", "runpy", "socket", "socketserver", "subprocess")
+)
+"""Of the standard library; what they do, the sandbox stops anyway. A module with a leading underscore counts as forbidden too."""
+
+
+def check(
+    program: Program, *, entry: str, parameters: Collection[str], frozen: Mapping[str, str] | None = None, packages: Collection[str] = ()
+) -> tuple[Defect, ...]:
+    """Every defect of a program, errors first, then by line. Raises nothing, whatever the program.
+
+    Args:
+        program: What is checked.
+        entry: The function that the task calls.
+        parameters: Names of the inputs, which the entry gets as keywords.
+        frozen: Digests of components that must be as they are, by name.
+        packages: Top-level packages that may be imported beyond the standard library.
+    """
+    try:
+        defects = list(_defects(program, entry, parameters, frozen or {}, packages))
+    except ProgramError as error:  # only for a program that `parse` did not make
+        defects = [_unreadable(error)]
+    return tuple(sorted(defects, key=lambda item: (item.severity, item.line, item.component or "", item.message)))
+
+
+def check_source(
+    source: str, *, entry: str, parameters: Collection[str], frozen: Mapping[str, str] | None = None, packages: Collection[str] = ()
+) -> tuple[Defect, ...]:
+    """Every defect of a program's text; a text that is no program has one. The arguments are those of `check`."""
+    try:
+        program = parse(source)
+    except ProgramError as error:
+        return (_unreadable(error),)
+    return check(program, entry=entry, parameters=parameters, frozen=frozen, packages=packages)
+
+
+def _unreadable(error: ProgramError) -> Defect:
+    message = str(error).removeprefix(f"line {error.line}: ")
+    return Defect(severity="error", component=None, line=error.line, message=message)
+
+
+def _defects(
+    program: Program, entry: str, parameters: Collection[str], frozen: Mapping[str, str], packages: Collection[str]
+) -> Iterator[Defect]:
+    if (n_bytes := len(program.source.encode("utf-8", "surrogatepass"))) > MAX_CHECKED_BYTES:
+        yield _defect(f"the program has {n_bytes} bytes, at most {MAX_CHECKED_BYTES} are run; make it shorter")
+    yield from _frozen_defects(program, frozen)
+    yield from _import_defects(program, packages)
+    if entry in program:
+        yield from _entry_defects(program[entry], parameters)
+        used = reachable(program, entry)
+        for component in program.components:
+            if component.name not in used:
+                yield defect_at(
+                    component, None, f"{component.name!r} is never reached from {entry!r}; use or remove it", severity="warning"
+                )
+    else:
+        yield _defect(
+            f"no entry {entry!r}: define `def {entry}({', '.join(parameters)})`; there is {', '.join(program.names) or 'nothing'}"
+        )
+    for component in program.components:
+        yield from _component_defects(program, component, packages)
+        for name in sorted(component.unused):
+            what = "input" if component.name == entry and name in parameters else "parameter"
+            if not name.startswith("_"):
+                yield defect_at(component, None, f"{what} {name!r} is never used", severity="warning")
+    for user, needed in misplaced(program):
+        yield defect_at(program[user], None, f"{user!r} needs {needed!r} when the program is loaded; move {needed!r} above it")
+
+
+def _frozen_defects(program: Program, frozen: Mapping[str, str]) -> Iterator[Defect]:
+    for name, digest in frozen.items():
+        if name not in program:
+            yield _defect(f"the frozen component {name!r} is missing; put it back")
+        elif program[name].digest != digest:
+            yield defect_at(program[name], None, f"{name!r} is frozen and was changed; restore it")
+
+
+def _import_defects(program: Program, packages: Collection[str]) -> Iterator[Defect]:
+    refused = {item.statement: why for item in program.imports if (why := _import_refusal(item.statement, item.module, packages))}
+    if not refused:
+        return
+    for piece in split(program.source):
+        if isinstance(piece.node, ast.Import | ast.ImportFrom):
+            for statement, _, _ in imported_names(piece.node):
+                if statement in refused:
+                    yield Defect(severity="error", component=None, line=piece.node.lineno, message=refused[statement])
+
+
+def _import_refusal(statement: str, module: str, packages: Collection[str]) -> str:
+    """Why an import is not allowed; empty when it is."""
+    if module == "graftwork":
+        source, _, names = statement.removeprefix("from ").partition(" import ")
+        if source == "graftwork.programs" and names.partition(" ")[0] in PUBLIC_NAMES:
+            return ""
+        return f"`{statement}`: a program may only write `from graftwork.programs import` {', '.join(sorted(PUBLIC_NAMES))}"
+    if module == "__future__" or module in packages:
+        return ""
+    if module in FORBIDDEN_MODULES or (module.startswith("_") and module in sys.stdlib_module_names):
+        return f"`{statement}`: {module} is forbidden; a program computes and calls prompts, nothing else"
+    if module in sys.stdlib_module_names:
+        return ""
+    known = f" and {', '.join(sorted(packages))}" if packages else ""
+    return f"`{statement}`: {module} is not available; the task allows the standard library{known}"
+
+
+def _entry_defects(entry: Component, parameters: Collection[str]) -> Iterator[Defect]:
+    node = syntax(entry)
+    if entry.kind not in {"function", "prompt"} or not isinstance(node, ast.FunctionDef):
+        yield defect_at(entry, None, f"the entry {entry.name!r} must be a function or a prompt, it is a {entry.kind}")
+        return
+    args = node.args
+    by_keyword = [item.arg for item in (*args.args, *args.kwonlyargs)]
+    required = [item.arg for item in args.args[: max(0, len(args.args) - len(args.defaults))]]
+    required += [item.arg for item, default in zip(args.kwonlyargs, args.kw_defaults, strict=True) if default is None]
+    n_positional = len(args.posonlyargs) + len(args.args) - len(args.defaults)
+    for item in args.posonlyargs[:n_positional]:
+        yield defect_at(entry, item, f"{item.arg!r} can only be given by position, inputs come by name; drop the `/`")
+    for name in parameters:
+        if name not in by_keyword and args.kwarg is None:
+            yield defect_at(entry, node, f"the input {name!r} is not taken; write `def {entry.name}({', '.join(parameters)})`")
+    for name in required:
+        if name not in parameters:
+            yield defect_at(entry, node, f"no input gives {name!r} ({', '.join(parameters) or 'there is none'}); give it a default")
+
+
+def _component_defects(program: Program, component: Component, packages: Collection[str]) -> Iterator[Defect]:
+    missing = component.refs - frozenset(program.names) - frozenset(item.name for item in program.imports)
+    if component.kind == "prompt" and isinstance(node := syntax(component), ast.FunctionDef):
+        yield from prompt_defects(program, component, node)
+    # The text decides whether the syntax is worth a second reading.
+    if not missing and not any(word in component.source for word in ("import", "async", "await")):
+        return
+    for item in ast.walk(syntax(component)):
+        match item:
+            case ast.Name(id=name) if name in missing:
+                missing -= {name}
+                yield defect_at(component, item, _missing_message(program, name))
+            case ast.Name(id="__import__"):
+                yield defect_at(component, item, "`__import__` is forbidden; write an import statement at the top")
+            case ast.Import() | ast.ImportFrom():
+                yield from _local_import_defects(component, item, packages)
+            case ast.AsyncFunctionDef() | ast.AsyncFor() | ast.AsyncWith() | ast.Await() | ast.comprehension(is_async=1):
+                yield defect_at(component, item, "async code; programs are synchronous: use `parallel` for concurrent calls")
+    for name in sorted(missing):
+        yield defect_at(component, None, _missing_message(program, name))
+
+
+def _local_import_defects(component: Component, node: ast.Import | ast.ImportFrom, packages: Collection[str]) -> Iterator[Defect]:
+    if isinstance(node, ast.ImportFrom) and node.level:
+        yield defect_at(component, node, "a relative import; a program is one file: import by the full name")
+        return
+    for statement, _, origin in imported_names(node):
+        if why := _import_refusal(statement, origin.partition(".")[0], packages):
+            yield defect_at(component, node, why)
+
+
+def _missing_message(program: Program, name: str) -> str:
+    if name in PUBLIC_NAMES:
+        return f"{name!r} is not defined; add `from graftwork.programs import {name}`"
+    if name in sys.stdlib_module_names:
+        return f"{name!r} is not defined; add `import {name}`"
+    near = difflib.get_close_matches(name, program.names, n=1)
+    return f"{name!r} is not defined; {f'did you mean {near[0]!r}?' if near else 'define it as a component or import it'}"
+
+
+def _defect(message: str) -> Defect:
+    return Defect(severity="error", component=None, line=0, message=message)

@@ -1,0 +1,225 @@
+"""Layout: a program's text cut into pieces that together are the whole text, so that an edit can splice and lose nothing."""
+
+from __future__ import annotations
+
+import ast
+import re
+import threading
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from .errors import ProgramError
+
+__all__ = ["MAX_SOURCE_BYTES", "Piece", "PieceKind", "imported_names", "read", "split"]
+
+PieceKind = Literal["doc", "import", "component", "main", "gap"]
+
+MAX_SOURCE_BYTES: Final = 200_000
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_AFTER_STATEMENT: Final = re.compile(r"\s*;?\s*(#.*)?", re.DOTALL)
+# The parser warns of odd escapes through filters that the whole process shares: silence is taken one thread at a time.
+_QUIET: Final = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A stretch of a program's text.
+
+    Attributes:
+        kind: `gap` is what stands between statements: blank lines, comments that touch nothing, line ends.
+        text: As written; a statement's text has no trailing newline.
+        name: The name that a component binds; empty for other kinds.
+        node: The statement; None for a gap.
+        first_line: Counted from 1.
+        last_line: Inclusive.
+    """
+
+    kind: PieceKind
+    text: str
+    name: str = ""
+    node: ast.stmt | None = None
+    first_line: int = 0
+    last_line: int = 0
+
+
+def read(source: str) -> list[ast.stmt]:
+    """The top-level statements of Python text.
+
+    Raises:
+        ProgramError: If it is not Python, too long or nested too deeply.
+    """
+    try:
+        n_bytes = len(source.encode())
+        if n_bytes > MAX_SOURCE_BYTES:
+            raise ProgramError(f"a program may have {MAX_SOURCE_BYTES} bytes, this one has {n_bytes}; make it shorter")
+        with _QUIET, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source).body
+    except SyntaxError as error:
+        raise ProgramError(f"not Python: {error.msg}; correct the syntax", line=error.lineno or 0) from None
+    except UnicodeEncodeError as error:
+        raise ProgramError("not Python: a lone surrogate; write it as an escape", line=source.count("\n", 0, error.start) + 1) from None
+    except ValueError as error:
+        raise ProgramError(f"not Python: {error}; correct the text") from None
+    except (RecursionError, MemoryError):
+        raise ProgramError("nested too deeply to be read; use intermediate names") from None
+
+
+def split(source: str) -> tuple[Piece, ...]:
+    """The pieces of a program's text, in order; joined, their texts are `source`.
+
+    Comment lines that touch a component (no blank line between) are part of it; where they touch two statements, of the one below
+    unless they are indented.
+
+    Raises:
+        ProgramError: If the text is not Python or holds a top-level statement that is no component, import, docstring or main block.
+    """
+    statements = read(source)
+    lines = _Lines(source)
+    pieces: list[Piece] = []
+    end = 0
+    for index, node in enumerate(statements):
+        kind, name = _classify(node, first=index == 0)
+        first = lines.next_code(end + 1)
+        last = node.end_lineno or node.lineno
+        lines.require_alone(node, first)
+        # Above everything, comments speak of the file.
+        if kind in {"component", "main"} or (kind == "import" and end):
+            first = lines.comments_above(first, limit=end)
+        if kind == "component":
+            last = lines.comments_below(last)
+        if gap := lines.between(end, first):
+            pieces.append(Piece(kind="gap", text=gap, first_line=end + 1, last_line=first - 1))
+        pieces.append(Piece(kind=kind, text=lines.text(first, last), name=name, node=node, first_line=first, last_line=last))
+        end = last
+    if gap := lines.between(end, len(lines.texts) + 1):
+        pieces.append(Piece(kind="gap", text=gap, first_line=end + 1, last_line=len(lines.texts)))
+    return tuple(pieces)
+
+
+def imported_names(node: ast.Import | ast.ImportFrom) -> tuple[tuple[str, str, str], ...]:
+    """What an import statement binds: (normalised statement, bound name, dotted origin) for each name."""
+    found = []
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            top = alias.name.partition(".")[0]
+            if alias.asname is None or alias.asname == alias.name:
+                found.append((f"import {alias.name}", top, top))
+            else:
+                found.append((f"import {alias.name} as {alias.asname}", alias.asname, alias.name))
+        return tuple(found)
+    for alias in node.names:
+        renamed = f" as {alias.asname}" if alias.asname and alias.asname != alias.name else ""
+        found.append((f"from {node.module} import {alias.name}{renamed}", alias.asname or alias.name, f"{node.module}.{alias.name}"))
+    return tuple(found)
+
+
+class _Lines:
+    """The lines of a text, counted from 1 as the parser counts them, with their offsets."""
+
+    def __init__(self, source: str) -> None:
+        ends = [match.span() for match in _LINE_END.finditer(source)]
+        self.source = source
+        self.starts = [0, *(end for _, end in ends)]
+        self.ends = [*(start for start, _ in ends), len(source)]
+        self.texts: Sequence[str] = [source[start:end] for start, end in zip(self.starts, self.ends, strict=True)]
+
+    def text(self, first: int, last: int) -> str:
+        """Lines `first` to `last`, without the line end of `last`."""
+        return self.source[self.starts[first - 1] : self.ends[last - 1]]
+
+    def between(self, last: int, first: int) -> str:
+        """What stands after line `last` (0 = the beginning) and before line `first` (one past the end = the end)."""
+        start = self.ends[last - 1] if last else 0
+        end = self.starts[first - 1] if first <= len(self.starts) else len(self.source)
+        return self.source[start:end]
+
+    def next_code(self, line: int) -> int:
+        """The first line from `line` on that is neither blank nor a comment."""
+        while not (text := self.texts[line - 1].strip()) or text.startswith("#"):
+            line += 1
+        return line
+
+    def comments_above(self, first: int, *, limit: int) -> int:
+        """The first of the comment lines that end right above line `first`, below line `limit`."""
+        while first - 1 > limit and self._is_comment(first - 1):
+            first -= 1
+        return first
+
+    def comments_below(self, last: int) -> int:
+        """The last of the comment lines right below line `last` that belong to what ends there."""
+        while self._is_comment(last + 1) and self.texts[last][:1] in {" ", "\t", "\f"}:
+            last += 1
+        run = last
+        while self._is_comment(run + 1):
+            run += 1
+        touches_next = run < len(self.texts) and self.texts[run].strip()
+        return last if touches_next else run
+
+    def require_alone(self, node: ast.stmt, first: int) -> None:
+        """Refuse a statement that shares a line with another."""
+        last = node.end_lineno or node.lineno
+        text = self.texts[last - 1]
+        column = node.end_col_offset or 0
+        rest = text[column:] if text.isascii() else text.encode()[column:].decode()
+        if first > node.lineno or not _AFTER_STATEMENT.fullmatch(rest):
+            raise ProgramError("two statements on one line; write one statement a line", line=last)
+
+    def _is_comment(self, line: int) -> bool:
+        return line <= len(self.texts) and self.texts[line - 1].lstrip().startswith("#")
+
+
+def _classify(node: ast.stmt, *, first: bool) -> tuple[PieceKind, str]:
+    """Kind of a top-level statement and the name that it binds as a component."""
+    match node:
+        case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+            return "component", name
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return "component", name
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr()):
+            return "component", name
+        case ast.Import() | ast.ImportFrom():
+            _require_plain_import(node)
+            return "import", ""
+        case ast.Expr(value=ast.Constant(value=str())) if first:
+            return "doc", ""
+        case ast.If() if _is_main(node):
+            return "main", ""
+        case _ if type(node).__name__ == "TypeAlias":  # `type X = …`, from Python 3.12 on
+            return "component", str(node.name.id)  # type: ignore[attr-defined]  # 3.11 does not know the node
+        case _:
+            raise ProgramError(_refusal(node), line=node.lineno)
+
+
+def _refusal(node: ast.stmt) -> str:
+    match node:
+        case ast.AsyncFunctionDef(name=name):
+            return f"{name!r} is async; programs are synchronous: write `def`, and `parallel` for concurrent calls"
+        case ast.Assign():
+            return "an assignment must bind one name; write `NAME = value`, one a line"
+        case ast.AnnAssign(target=ast.Name(id=name)):
+            return f"{name!r} is declared without a value; give it one"
+        case ast.Expr(value=ast.Constant(value=str())):
+            return "a string stands alone; only the module's docstring may, as the first statement"
+        case _:
+            allowed = "imports, functions, classes, constants and a main block"
+            return f"a top-level {type(node).__name__} statement; only {allowed} may stand there: move it into a function"
+
+
+def _require_plain_import(node: ast.Import | ast.ImportFrom) -> None:
+    if isinstance(node, ast.ImportFrom) and node.level:
+        raise ProgramError("a relative import; a program is one file: import by the full name", line=node.lineno)
+    if any(alias.name == "*" for alias in node.names):
+        raise ProgramError("a star import; name what is imported", line=node.lineno)
+
+
+def _is_main(node: ast.If) -> bool:
+    match node.test:
+        case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]):
+            return not node.orelse
+        case ast.Compare(left=ast.Constant(value="__main__"), ops=[ast.Eq()], comparators=[ast.Name(id="__name__")]):
+            return not node.orelse
+        case _:
+            return False

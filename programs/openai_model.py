@@ -1,0 +1,184 @@
+"""OpenAIModel: a chat model behind an OpenAI-compatible endpoint, through the `openai` package."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import openai
+from openai.types.chat import ChatCompletion
+
+from .errors import CallFailed, EndpointError
+from .failure import Failure, FailureKind
+from .model import Reply, ToolCall, Usage
+
+__all__ = ["OpenAIModel"]
+
+OPENAI_URL: Final = "https://api.openai.com/v1"
+BUSY: Final = frozenset((408, 409, 429))
+MAX_WAIT_S: Final = 60.0
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class OpenAIModel:
+    """A chat model at an endpoint.
+
+    Only answers that say "not now" (429, 5xx) are asked again here, as late as `Retry-After` wants. A timeout or a broken connection
+    is not: the endpoint may have counted the tokens, so whoever keeps the ledger decides.
+
+    Attributes:
+        model: The model's name at the endpoint; a request that names another keeps its own.
+        base_url: The endpoint, with its `/v1`; OpenAI's own if not given.
+        api_key: Sent with each request; empty for endpoints that want none.
+        alias: The name under which replies are recorded; the model's name if not given.
+        price_in_usd_per_mtok: List price of a million input tokens.
+        price_out_usd_per_mtok: List price of a million output tokens.
+        timeout_s: For one attempt.
+        max_retries: Attempts after the first.
+    """
+
+    model: str
+    base_url: str | None = None
+    api_key: str = field(default="", repr=False)
+    alias: str = ""
+    price_in_usd_per_mtok: float = 0.0
+    price_out_usd_per_mtok: float = 0.0
+    timeout_s: float = 600.0
+    max_retries: int = 4
+    _client: openai.AsyncOpenAI | None = field(default=None, init=False, repr=False)
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
+    _takes_schema: bool = field(default=True, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.alias = self.alias or self.model
+        self.base_url = self.base_url or OPENAI_URL
+
+    async def complete(self, body: Mapping[str, object], *, draw: str) -> Reply:
+        """Answer one request; see `Model.complete`.
+
+        Every call is a fresh sample, whatever the draw. A schema that the endpoint does not take is left out, once this was seen:
+        the prompt asks for it in words too.
+        """
+        request = dict(body)
+        if not self._takes_schema:
+            request.pop("response_format", None)
+        for attempt in range(self.max_retries + 1):
+            try:
+                return self._reply(await self._send(request), request)
+            except openai.BadRequestError as error:
+                if "response_format" not in request or not _is_about_schema(error):
+                    raise self._failed("invalid", error) from None
+                self._takes_schema = False
+                return await self.complete(body, draw=draw)
+            except openai.APIStatusError as error:
+                if not (error.status_code in BUSY or error.status_code >= 500) or error.code == "insufficient_quota":
+                    raise self._refused(error, named="model" in body) from None
+                if attempt == self.max_retries:
+                    raise self._failed("model", error) from None
+                await asyncio.sleep(_wait_s(error, attempt))
+            except (openai.APIConnectionError, openai.APIResponseValidationError, json.JSONDecodeError) as error:
+                raise self._failed("model", error) from None
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def preflight(self) -> None:
+        """See that the endpoint answers, takes the key and knows the model, without paying for anything.
+
+        Raises:
+            EndpointError: If it does not; an endpoint that cannot list models passes.
+        """
+        async with self._new_client() as client:
+            try:
+                known = [model.id for model in (await client.models.list()).data or ()]
+            except openai.APIConnectionError as error:
+                cause = error.__cause__ or error
+                raise EndpointError(f"nobody answers at {self.base_url} ({cause}): start the server or correct the base URL") from None
+            except openai.APIStatusError as error:
+                if error.status_code in (404, 405, 501):
+                    return
+                raise self._refused(error, named=False) from None
+        if known and self.model not in known:
+            near = difflib.get_close_matches(self.model, known, n=3, cutoff=0.3) or known[:3]
+            raise EndpointError(f"{self.base_url} has no model {self.model!r}: name one that it lists, such as {', '.join(near)}")
+
+    async def aclose(self) -> None:
+        """Release connections. Calling it twice is harmless."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    def _new_client(self) -> openai.AsyncOpenAI:
+        # The client insists on a key; endpoints without keys ignore it.
+        return openai.AsyncOpenAI(base_url=self.base_url, api_key=self.api_key or "none", timeout=self.timeout_s, max_retries=0)
+
+    async def _send(self, request: Mapping[str, object]) -> ChatCompletion:
+        loop = asyncio.get_running_loop()
+        if self._client is None or self._loop is not loop:  # connections belong to the loop that opened them
+            self._client, self._loop = self._new_client(), loop
+        fields = {name: value for name, value in request.items() if name not in ("model", "messages", "stream")}
+        return await self._client.chat.completions.create(
+            model=str(request.get("model") or self.model), messages=cast("Any", request.get("messages", [])), extra_body=fields
+        )
+
+    def _reply(self, completion: ChatCompletion, request: Mapping[str, object]) -> Reply:
+        choices = getattr(completion, "choices", None)
+        if not choices or choices[0].message is None:
+            answer = str(completion)[:500]
+            raise CallFailed(Failure(kind="model", message=f"{self.alias}: the endpoint's answer has no choices", detail=answer))
+        message, text = choices[0].message, choices[0].message.content or ""
+        calls = tuple(
+            ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
+            for call in message.tool_calls or ()
+            if call.type == "function"
+        )
+        return Reply(
+            text=text,
+            tool_calls=calls,
+            finish_reason=choices[0].finish_reason or "stop",
+            usage=self._usage(completion, request, text),
+            model=completion.model or self.model,
+            refusal=message.refusal,
+        )
+
+    def _usage(self, completion: ChatCompletion, request: Mapping[str, object], text: str) -> Usage:
+        counted = completion.usage
+        # Where the endpoint does not count, a byte counts as a token: no tokenizer makes more of it.
+        n_in = counted.prompt_tokens if counted else len(json.dumps(request, default=str, ensure_ascii=False).encode())
+        n_out = counted.completion_tokens if counted else len(text.encode())
+        usd = (n_in * self.price_in_usd_per_mtok + n_out * self.price_out_usd_per_mtok) / 1e6
+        return Usage(input_tokens=n_in, output_tokens=n_out, usd=usd, calls=1)
+
+    def _failed(self, kind: FailureKind, error: Exception) -> CallFailed:
+        message = f"{self.alias}: {type(error).__name__}: {error}".split("\n", 1)[0][:400]
+        failure = Failure(kind=kind, message=message, detail=str(getattr(error, "body", "") or "")[:2000])
+        # An endpoint that answers with a status served nothing; one that broke off may have counted the tokens.
+        return CallFailed(failure, in_doubt=not isinstance(error, openai.APIStatusError))
+
+    def _refused(self, error: openai.APIStatusError, *, named: bool) -> CallFailed | EndpointError:
+        """What a 4xx means: the key, the model's name or the account is refused, or only this request."""
+        said = str(error.message).split("\n", 1)[0][:200]
+        if error.status_code in (401, 403):
+            return EndpointError(f"{self.base_url} refuses the key ({error.status_code}: {said}): set OPENAI_API_KEY to a valid one")
+        if error.status_code == 402 or error.code == "insufficient_quota":
+            return EndpointError(f"the account at {self.base_url} is used up ({error.status_code}: {said}): top it up or use another")
+        if error.status_code >= 500:
+            return EndpointError(f"{self.base_url} is in trouble ({error.status_code}: {said}): try again later")
+        if error.status_code == 404 and not named:
+            return EndpointError(f"{self.base_url} does not know model {self.model!r} or the path ({said}): check both")
+        return self._failed("invalid", error)
+
+
+def _is_about_schema(error: openai.BadRequestError) -> bool:
+    return any(word in str(error) for word in ("response_format", "json_schema", "json schema"))
+
+
+def _wait_s(error: openai.APIStatusError, attempt: int) -> float:
+    """Seconds until the next attempt: what the endpoint wants, else 0.5, 1, 2, … up to 8."""
+    try:
+        wanted = float(error.response.headers.get("retry-after", ""))
+    except ValueError:
+        wanted = min(0.5 * 2**attempt, 8.0)
+    return min(max(wanted, 0.0), MAX_WAIT_S)

@@ -1,0 +1,171 @@
+"""Parse: from a program's text to its components."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, cast
+
+from .digest import component_digest, program_digest
+from .errors import ProgramError
+from .layout import Piece, imported_names, split
+from .program import Component, ComponentKind, Import, Program
+from .scope import ALWAYS_DEFINED
+from .walk import walk
+
+__all__ = ["PUBLIC_NAMES", "Kinds", "parse"]
+
+PUBLIC_NAMES: Final = frozenset(("parallel", "prompt", "retry", "tool", "vote"))
+"""What a program may import from `graftwork.programs`."""
+
+_TYPING: Final = frozenset(("typing", "typing_extensions", "collections"))
+_TYPE_MAKERS: Final = frozenset(("NamedTuple", "NewType", "ParamSpec", "TypeVar", "TypeVarTuple", "TypedDict", "namedtuple"))
+_BUILTIN_TYPES: Final = frozenset(
+    ("bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "set", "str", "tuple", "type")
+)
+
+
+def parse(source: str) -> Program:
+    """The program that a text is. Rendering it back is `program.source`.
+
+    Args:
+        source: One Python module: imports, components, a docstring, an `if __name__ == "__main__"` block.
+
+    Raises:
+        ProgramError: If it is not Python, or holds another top-level statement, or binds a name twice; with the line and what to do.
+            No text makes it raise anything else.
+    """
+    pieces = split(source)
+    nodes = [piece for piece in pieces if piece.kind == "component"]
+    imports, origins = _imports(pieces)
+    _require_unique(nodes, imports)
+    kinds = Kinds(origins)
+    known = frozenset(piece.name for piece in nodes) | frozenset(item.name for item in imports)
+    components = tuple(_component(piece, kinds, known) for piece in nodes)
+    used = frozenset(name for component in components for name in component.refs)
+    counted = [item for item in imports if item.name in used or item.module == "__future__"]
+    return Program(
+        source=source,
+        imports=imports,
+        components=components,
+        digest=program_digest((component.digest for component in components), counted),
+        doc=ast.get_docstring(ast.Module(body=[node for piece in pieces[:2] if (node := piece.node)], type_ignores=[])) or "",
+    )
+
+
+class Kinds:
+    """Tells the kind of a definition, given what the program's imports bind.
+
+    Args:
+        origins: Dotted origin by bound name, such as `{"np": "numpy", "prompt": "graftwork.programs.prompt"}`.
+    """
+
+    def __init__(self, origins: Mapping[str, str]) -> None:
+        self._origins = origins
+        self.lazy_annotations = origins.get("annotations") == "__future__.annotations"
+
+    @classmethod
+    def of(cls, program: Program) -> Kinds:
+        """The kinds of a program's definitions."""
+        return cls({item.name: _origin(item.statement) for item in program.imports})
+
+    def __call__(self, node: ast.stmt) -> ComponentKind:
+        """The kind of a statement that binds one name."""
+        match node:
+            case ast.FunctionDef(decorator_list=decorators) | ast.AsyncFunctionDef(decorator_list=decorators):
+                return next((kind for item in decorators if (kind := self.decorated(item))), "function")
+            case ast.ClassDef():
+                return "type"
+            case ast.Assign(value=value):
+                return "type" if self._is_type(value) else "constant"
+            case ast.AnnAssign(annotation=annotation, value=ast.expr() as value):
+                return "type" if self.origin(annotation).endswith(".TypeAlias") or self._is_type(value) else "constant"
+        return "type"
+
+    def origin(self, node: ast.expr) -> str:
+        """Dotted origin of a name or attribute, such as `typing.Literal`; empty for anything else and for names not imported."""
+        match node:
+            case ast.Name(id=name):
+                return self._origins.get(name, "")
+            case ast.Attribute(value=value, attr=attr):
+                return f"{base}.{attr}" if (base := self.origin(value)) else ""
+        return ""
+
+    def decorated(self, node: ast.expr) -> ComponentKind | None:
+        """`prompt` or `tool` where a decorator makes one, else None."""
+        package, _, name = self.origin(node.func if isinstance(node, ast.Call) else node).rpartition(".")
+        if package.partition(".")[0] == "graftwork" and name in {"prompt", "tool"}:
+            return cast("ComponentKind", name)
+        return None
+
+    def _is_type(self, node: ast.expr) -> bool:
+        match node:
+            case ast.Subscript(value=base):
+                return self._is_type_name(base)
+            case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+                return all(self._is_type(side) or (isinstance(side, ast.Constant) and side.value is None) for side in (left, right))
+            case ast.Call(func=function):
+                package, _, name = self.origin(function).rpartition(".")
+                return package in _TYPING and name in _TYPE_MAKERS
+        return self._is_type_name(node)
+
+    def _is_type_name(self, node: ast.expr) -> bool:
+        package = self.origin(node).partition(".")[0]
+        return package in _TYPING or (isinstance(node, ast.Name) and node.id in _BUILTIN_TYPES)
+
+
+def _origin(statement: str) -> str:
+    """Dotted origin of the name that a normalised import statement binds."""
+    words = statement.split()
+    if words[0] == "from":
+        return f"{words[1]}.{words[3]}"
+    return words[1] if "as" in words else words[1].partition(".")[0]
+
+
+def _component(piece: Piece, kinds: Kinds, known: frozenset[str]) -> Component:
+    node = cast("ast.stmt", piece.node)
+    kind = kinds(node)
+    found = walk(node, kind_of=kinds, lazy=kinds.lazy_annotations)
+    refs = _refs(found.free - {piece.name}, known)
+    return Component(
+        name=piece.name,
+        kind=kind,
+        source=piece.text,
+        digest=component_digest(kind, found.tokens),
+        refs=refs,
+        immediate=refs & found.immediate,
+        unused=found.unused,
+        first_line=piece.first_line,
+        last_line=piece.last_line,
+    )
+
+
+def _refs(free: frozenset[str], known: frozenset[str]) -> frozenset[str]:
+    """A name that is no builtin must be the module's, whether it is there or missing; a builtin's may be."""
+    return frozenset(name for name in free if name in known or name not in ALWAYS_DEFINED)
+
+
+def _imports(pieces: Sequence[Piece]) -> tuple[tuple[Import, ...], dict[str, str]]:
+    """The set of imports, and the dotted origin of every name that they bind."""
+    found: dict[str, Import] = {}
+    origins: dict[str, str] = {}
+    for node in (piece.node for piece in pieces):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        for statement, name, origin in imported_names(node):
+            if origins.setdefault(name, origin) != origin:
+                raise ProgramError(f"{name!r} is imported as {origins[name]} and as {origin}; rename one with `as`", line=node.lineno)
+            found[statement] = Import(statement=statement, name=name, module=origin.partition(".")[0])
+    return tuple(sorted(found.values(), key=lambda item: (item.name, item.statement))), origins
+
+
+def _require_unique(components: Iterable[Piece], imports: Iterable[Import]) -> None:
+    lines: dict[str, int] = {}
+    imported = frozenset(item.name for item in imports if item.module != "__future__")
+    for piece in components:
+        line = piece.node.lineno if piece.node else piece.first_line
+        if piece.name in lines:
+            raise ProgramError(f"{piece.name!r} is defined again, first in line {lines[piece.name]}; rename or remove one", line=line)
+        if piece.name in imported:
+            raise ProgramError(f"{piece.name!r} is defined and imported; rename one", line=line)
+        lines[piece.name] = line

@@ -1,0 +1,33 @@
+"""Catalogue: the operators that come with Graftwork, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .changes import change_statement, graft_expression, grow, perturb, swap_operator
+from .demonstrations import BootstrapDemos
+from .operator import Rewriter, Variation
+from .rewriters import Blend, DiffEdit, RewriteComponent, RewriteProgram
+from .variations import Reshape, SwapComponent
+
+__all__ = ["rewriters", "variations"]
+
+
+def variations() -> Mapping[str, Variation]:
+    """Operators without a model, by name."""
+    operators: tuple[Variation, ...] = (
+        Reshape(name="perturb", change=perturb),
+        Reshape(name="swap_operator", change=swap_operator),
+        Reshape(name="graft_expression", change=graft_expression, n_parents=2),
+        Reshape(name="grow", change=grow),
+        Reshape(name="statement", change=change_statement),
+        SwapComponent(),
+        BootstrapDemos(),
+    )
+    return {operator.name: operator for operator in operators}
+
+
+def rewriters() -> Mapping[str, Rewriter]:
+    """Operators that ask a model, by name."""
+    operators: tuple[Rewriter, ...] = (RewriteComponent(), DiffEdit(), RewriteProgram(), Blend())
+    return {operator.name: operator for operator in operators}

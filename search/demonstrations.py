@@ -1,0 +1,162 @@
+"""Demonstrations: worked examples in a prompt's decorator, taken from what the prompt did when the program did well.
+
+Bootstrapping as in DSPy (Khattab et al., arXiv 2310.03714): no model writes them; a claimed input and output of the prompt itself, on a
+train example that scored well, becomes a demonstration. Validation examples never do.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from graftwork.evaluators.evaluation import Evaluation
+from graftwork.programs.edit import Replace, apply
+from graftwork.programs.program import Component
+
+from .candidate import Brief
+from .operator import Draft, Facts
+from .sites import spliced
+
+__all__ = ["MAX_DEMOS", "BootstrapDemos", "Demo", "demos_of", "demos_seen", "with_demos"]
+
+MAX_DEMOS: Final = 4
+# A longer one costs more on every call than it is likely to teach.
+_MAX_CHARS: Final = 1_500
+_WEIGHTS: Final = (("add", 3), ("swap", 2), ("drop", 1))
+
+Demo = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootstrapDemos:
+    """Adds, drops or swaps one demonstration of one prompt."""
+
+    name: str = "bootstrap_demos"
+    n_parents: int = 1
+
+    def write(self, brief: Brief, facts: Facts, *, attempt: int) -> Draft | None:
+        """A child with other demonstrations; None where no prompt has any to add or to drop."""
+        rng = random.Random(f"{brief.seed}/{attempt}")
+        parent = brief.parents[0]
+        program = parent.candidate.program
+        options: list[tuple[Component, list[Demo], list[Demo]]] = []
+        for component in program.prompts:
+            held = demos_of(component)
+            if component.name in facts.frozen or held is None:
+                continue
+            fresh = [demo for demo in demos_seen(parent.train, component.name) if demo not in held]
+            if held or fresh:
+                options.append((component, held, fresh))
+        if not options:
+            return None
+        component, held, fresh = rng.choice(options)
+        demos, note = _changed(held, fresh, rng)
+        edit = Replace(name=component.name, source=with_demos(component, demos))
+        return Draft(program=apply(program, [edit]), note=f"{note} of {component.name}: {len(demos)} now")
+
+
+def demos_seen(train: Evaluation, prompt: str) -> list[Demo]:
+    """What a prompt did on the train examples that went well, each once, in the order of the examples.
+
+    Well is: no failure, above the lowest score, and no worse than the mean of the examples that count.
+    """
+    mean = train.mean
+    seen: list[Demo] = []
+    for judgement in train.judgements:
+        value = judgement.score.value
+        if judgement.outcome.failure is not None or value is None or mean is None or value <= train.lo or value < mean:
+            continue
+        for span in judgement.outcome.spans:
+            if span.kind == "prompt" and span.component == prompt and not span.error:
+                demo = _demo(span.inputs, span.output)
+                if demo is not None and demo not in seen:
+                    seen.append(demo)
+    return seen
+
+
+def demos_of(prompt: Component) -> list[Demo] | None:
+    """The demonstrations in a prompt's decorator, none where it has no such option; None where they are not plain literals."""
+    decorator = _decorator(prompt)
+    if not isinstance(decorator, ast.Call):
+        return [] if decorator is not None else None
+    for keyword in decorator.keywords:
+        if keyword.arg == "demos":
+            try:
+                demos = ast.literal_eval(keyword.value)
+            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+                return None
+            return [demo for demo in demos if isinstance(demo, dict)] if isinstance(demos, list | tuple) else None
+    return []
+
+
+def with_demos(prompt: Component, demos: Sequence[Demo]) -> str:
+    """A prompt's text with other demonstrations; its other options stay."""
+    decorator = _decorator(prompt)
+    if decorator is None:
+        return prompt.source
+    call = decorator if isinstance(decorator, ast.Call) else ast.Call(func=decorator, args=[], keywords=[])
+    options = [ast.unparse(keyword) for keyword in call.keywords if keyword.arg != "demos"]
+    if demos:
+        options.append("\n".join(["demos=[", *(f"        {demo!r}," for demo in demos), "    ]"]))
+    name = ast.unparse(call.func)
+    if not options:
+        return spliced(prompt.source, decorator, name)
+    lines = "".join(f"    {option},\n" for option in options)
+    text = f"{name}(\n{lines})" if demos else f"{name}({', '.join(options)})"
+    return spliced(prompt.source, decorator, text)
+
+
+def _decorator(prompt: Component) -> ast.expr | None:
+    """What makes it a prompt: its only decorator, or the one that is called so."""
+    function = ast.parse(prompt.source).body[-1]
+    if not isinstance(function, ast.FunctionDef):
+        return None
+    decorators = function.decorator_list
+    named = [item for item in decorators if _called(item) == "prompt"]
+    return next(iter(named or decorators), None)
+
+
+def _called(decorator: ast.expr) -> str:
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+
+
+def _demo(inputs: str, output: str) -> Demo | None:
+    """A span's inputs and output as a demonstration; None where they were cut, are too long or are not JSON."""
+    if len(inputs) + len(output) > _MAX_CHARS:
+        return None
+    try:
+        arguments = json.loads(inputs, parse_constant=_refuse)
+        result = json.loads(output, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return {"inputs": arguments, "output": result} if isinstance(arguments, dict) and result not in (None, "") else None
+
+
+def _refuse(name: str) -> object:
+    raise ValueError(f"{name} has no literal")
+
+
+def _changed(held: Sequence[Demo], fresh: Sequence[Demo], rng: random.Random) -> tuple[list[Demo], str]:
+    """Other demonstrations, and what was done in words. At least one of the two sequences is not empty."""
+    possible = {
+        "add": bool(fresh) and len(held) < MAX_DEMOS,
+        "swap": bool(fresh) and bool(held),
+        "drop": bool(held),
+    }
+    actions = [(action, weight) for action, weight in _WEIGHTS if possible[action]]
+    action = rng.choices([action for action, _ in actions], weights=[weight for _, weight in actions])[0]
+    demos = list(held)
+    if action == "add":
+        demos.append(rng.choice(fresh))
+        return demos, "added a demonstration"
+    place = rng.randrange(len(demos))
+    if action == "swap":
+        demos[place] = rng.choice(fresh)
+        return demos, "swapped a demonstration"
+    del demos[place]
+    return demos, "dropped a demonstration"

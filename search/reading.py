@@ -1,0 +1,164 @@
+"""Reading: from a proposer's reply to a program. Forgiving in form, so that what a small model meant is not lost to how it said it."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterable
+from typing import Final
+
+from graftwork.programs.edit import Add, Replace, apply, graft_source
+from graftwork.programs.errors import ProgramError
+from graftwork.programs.parse import parse
+from graftwork.programs.program import Component, Program
+from graftwork.programs.search_replace import extract_code
+
+from .operator import Facts
+
+__all__ = ["graft_reply", "restored", "snippet_of", "whole_reply"]
+
+# What models use without saying where it comes from.
+_OFTEN_FORGOTTEN: Final[tuple[tuple[str, str], ...]] = (
+    *(
+        (name, f"import {name}")
+        for name in ("collections", "functools", "itertools", "json", "math", "random", "re", "statistics", "string")
+    ),
+    *((name, f"from graftwork.programs import {name}") for name in ("parallel", "prompt", "retry", "tool", "vote")),
+    *((name, f"from typing import {name}") for name in ("Any", "Dict", "List", "Literal", "Optional", "Tuple", "TypedDict", "Union")),
+    ("dataclass", "from dataclasses import dataclass"),
+    ("Fraction", "from fractions import Fraction"),
+    ("Counter", "from collections import Counter"),
+    ("np", "import numpy as np"),
+)
+
+
+def whole_reply(text: str, parent: Program, facts: Facts) -> Program:
+    """The program in a reply that should hold a whole one; a reply without the entry is taken as a part of the parent.
+
+    Raises:
+        ProgramError: If there is no program in it, or only the parent's; the message tells the proposer what to write.
+    """
+    snippet = snippet_of(text, parent)
+    if facts.entry not in snippet:
+        return graft_reply(text, parent, facts)
+    return _changed(restored(snippet, parent, facts), parent)
+
+
+def graft_reply(text: str, parent: Program, facts: Facts, *, wanted: str = "") -> Program:
+    """The parent with every component of the reply put in its place, or added.
+
+    Args:
+        text: The proposer's reply.
+        parent: What it was shown.
+        facts: Which components stay.
+        wanted: A component that the reply must hold; empty where any will do.
+
+    Raises:
+        ProgramError: If there is no component in it, or not the wanted one, or nothing changes.
+    """
+    snippet = snippet_of(text, parent)
+    if wanted and wanted not in snippet and not any(_differs(component, parent, facts) for component in snippet.components):
+        raise ProgramError(
+            f"expected the new text of `{wanted}` in one Python code block, got {', '.join(snippet.names) or 'no definition'}"
+        )
+    changed = [component for component in snippet.components if _differs(component, parent, facts)]
+    if not changed:
+        raise ProgramError("the reply changes nothing: write a version that differs in what it does or says")
+    imports = [item.statement for item in snippet.imports if any(item.name in component.refs for component in changed)]
+    grafted = graft_source(parent, "\n\n\n".join(["\n".join(imports), *(component.source for component in changed)]) + "\n")
+    return _changed(restored(grafted, parent, facts), parent)
+
+
+def snippet_of(text: str, parent: Program) -> Program:
+    """The definitions in a reply: without examples of use at top level, prompts as prompts again, forgotten imports put on top.
+
+    Raises:
+        ProgramError: If there is no Python in it that defines anything.
+    """
+    code = extract_code(text)
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ProgramError(f"the code is not Python: {error}", line=getattr(error, "lineno", 0) or 0) from None
+    lines = code.splitlines()
+    kept = [_definition(node, lines, parent) for node in tree.body if _defines(node)]
+    snippet = parse("\n\n".join(kept) + "\n")
+    if not snippet.components:
+        raise ProgramError("expected Python definitions in one code block, got none: give the code between ```python and ```")
+    forgotten = _forgotten(snippet, parent)
+    return parse("\n".join(forgotten) + "\n" + snippet.source) if forgotten else snippet
+
+
+def restored(child: Program, parent: Program, facts: Facts) -> Program:
+    """The child with every frozen component as the parent has it.
+
+    Raises:
+        ProgramError: If what the frozen components need cannot be put back.
+    """
+    edits: list[Replace | Add] = []
+    for name in sorted(facts.frozen & set(parent.names)):
+        imports = "\n".join(item.statement for item in parent.imports if item.name in parent[name].refs and item not in child.imports)
+        source = f"{imports}\n\n\n{parent[name].source}" if imports else parent[name].source
+        if name not in child:
+            edits.append(Add(source=source, after=child.names[-1] if child.names else None))
+        elif child[name].digest != parent[name].digest:
+            edits.append(Replace(name=name, source=source))
+    return apply(child, edits) if edits else child
+
+
+def _changed(child: Program, parent: Program) -> Program:
+    if child.digest == parent.digest:
+        raise ProgramError("the reply changes nothing: write a version that differs in what it does or says")
+    return child
+
+
+def _differs(component: Component, parent: Program, facts: Facts) -> bool:
+    if component.name in facts.frozen:
+        return False
+    return component.name not in parent or parent[component.name].digest != component.digest
+
+
+def _defines(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Assign):
+        return len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
+    return isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AnnAssign | ast.Import | ast.ImportFrom)
+
+
+def _definition(node: ast.stmt, lines: list[str], parent: Program) -> str:
+    """The text of a definition; a function that is a prompt or a tool in the parent gets its decorator back."""
+    decorators = node.decorator_list if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
+    text = "\n".join(lines[first - 1 : node.end_lineno])
+    if not isinstance(node, ast.FunctionDef):
+        return text
+    if not decorators and node.name in parent and parent[node.name].kind in ("prompt", "tool"):
+        text = "\n".join([*_decorator_lines(parent[node.name]), text])
+    return _bodiless(text)
+
+
+def _decorator_lines(component: Component) -> list[str]:
+    node = ast.parse(component.source).body[-1]
+    return [f"@{ast.unparse(item)}" for item in node.decorator_list] if isinstance(node, ast.FunctionDef) else []
+
+
+def _bodiless(text: str) -> str:
+    """A prompt's text up to its docstring: a model does the rest, whatever the reply wrote below it."""
+    node = ast.parse(text).body[-1]
+    if not isinstance(node, ast.FunctionDef) or len(node.body) == 1 or ast.get_docstring(node) is None:
+        return text
+    if not any("prompt" in ast.unparse(item).partition("(")[0].split(".") for item in node.decorator_list):
+        return text
+    return "\n".join(text.splitlines()[: node.body[0].end_lineno])
+
+
+def _forgotten(snippet: Program, parent: Program) -> list[str]:
+    """Import lines for names that nothing in the snippet or the parent defines, where everybody knows what they mean."""
+    defined = {*snippet.names, *parent.names, *(item.name for item in snippet.imports)}
+    inherited = {item.name: item.statement for item in parent.imports}
+    used = _loaded(component.source for component in snippet.components) - defined - set(dir(builtins))
+    known = {**dict(_OFTEN_FORGOTTEN), **inherited}
+    return [known[name] for name in sorted(used) if name in known]
+
+
+def _loaded(sources: Iterable[str]) -> set[str]:
+    return {node.id for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}

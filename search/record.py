@@ -1,0 +1,183 @@
+"""Record: a run as it is on disk, read while it goes on or after it. What `gw.open(run)` gives."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graftwork.programs.errors import RunError
+
+from .rows import recorded_call
+from .schema import TABLES, TableName, lasting_columns
+from .segments import read_tables
+
+__all__ = ["Record", "canonical", "open_run"]
+
+_ORDER: Final[Mapping[TableName, tuple[str, ...]]] = {
+    "candidates": ("number",),
+    "scores": ("candidate", "split", "position", "example_id", "repeat"),
+    "spans": ("candidate", "split", "example_id", "repeat", "path"),
+    "calls": ("role", "key", "draw"),
+    "decisions": ("number", "kind"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A run on disk. Each table is read anew, with every checksum, when it is asked for: keep it in a variable to use it twice.
+
+    Attributes:
+        path: The run's directory.
+    """
+
+    path: Path
+
+    @property
+    def candidates(self) -> pa.Table:
+        """One row for each told result, in the order of telling."""
+        return self.table("candidates")
+
+    @property
+    def scores(self) -> pa.Table:
+        """One row for each case of each evaluation."""
+        return self.table("scores")
+
+    @property
+    def spans(self) -> pa.Table:
+        """One row for each span of each trace."""
+        return self.table("spans")
+
+    @property
+    def calls(self) -> pa.Table:
+        """Two rows for each model call: reserved, and settled if it was."""
+        return self.table("calls")
+
+    @property
+    def decisions(self) -> pa.Table:
+        """One row for each decision, in the order of writing."""
+        return self.table("decisions")
+
+    @property
+    def events(self) -> pa.Table:
+        """What happened to the run itself."""
+        return self.table("events")
+
+    def table(self, name: TableName) -> pa.Table:
+        """One table, as of now.
+
+        Raises:
+            RunError: If a file is damaged or cannot be read.
+        """
+        return read_tables(self.path / "lineage", [name])[name]
+
+    def tables(self) -> Mapping[TableName, pa.Table]:
+        """Every table, all as of the same instant.
+
+        Raises:
+            RunError: If a file is damaged or cannot be read.
+        """
+        return read_tables(self.path / "lineage", TABLES)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The run's complete configuration: what `run.toml` says.
+
+        Raises:
+            RunError: If it is missing or is not TOML.
+        """
+        file = self.path / "run.toml"
+        try:
+            return tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise RunError(f"cannot read {file}: {error.strerror}") from None
+        except ValueError as error:
+            raise RunError(f"{file} is not TOML: {error}") from None
+
+    @property
+    def best(self) -> Mapping[str, Any] | None:
+        """The row of `candidates` with the highest score on val, the earliest of equals; None while nothing is evaluated."""
+        table = self.candidates
+        evaluated = table.filter((pc.field("status") == "evaluated") & pc.field("score").is_valid())
+        if not evaluated.num_rows:
+            return None
+        return _row(evaluated.sort_by([("score", "descending"), ("number", "ascending")]), 0)
+
+    @property
+    def champion(self) -> Mapping[str, Any] | None:
+        """The row of `candidates` that the last `champion` decision names; None before there is one."""
+        tables = read_tables(self.path / "lineage", ["decisions", "candidates"])
+        decided = tables["decisions"].filter(pc.field("kind") == "champion")["number"]
+        if not len(decided):
+            return None
+        named = tables["candidates"].filter(pc.field("number") == decided[-1])
+        return _row(named, 0) if named.num_rows else None
+
+
+def open_run(path: str | Path) -> Record:
+    """Open a run to read it; it may be running.
+
+    Raises:
+        RunError: If there is no run.
+    """
+    directory = Path(path)
+    if not (directory / "lineage").is_dir():
+        raise RunError(f"no run in {directory}: expected a directory with `lineage/` in it, as `graftwork run` makes below runs/")
+    return Record(path=directory)
+
+
+def canonical(path: str | Path) -> bytes:
+    """What two runs that made the same search agree on, byte for byte: a JSON object a line, table by table, in sequence order.
+
+    Left out are the columns tagged `timing`, and the table `events`, which tells what happened to the process and not what was
+    searched. What a resumed run wrote a second time stands once: the last evaluation of a candidate on a case, one copy of equal
+    decisions. Calls stand once by (role, key, draw), and only those with an answer that lasts: on whose behalf one was sent, and after
+    how many failures of the endpoint, depends on time.
+
+    Raises:
+        RunError: If there is no run, or a file is damaged.
+    """
+    tables = open_run(path).tables()
+    return b"".join(line for name in _ORDER for line in _lines(name, tables[name]))
+
+
+def _lines(name: TableName, table: pa.Table) -> Iterator[bytes]:
+    rows = [row for batch in table.to_batches() for row in batch.to_pylist() if name != "calls" or _lasts(row)]
+    rows = _latest(rows) if name in {"scores", "spans"} else rows
+    columns = lasting_columns(name)
+    keyed: dict[tuple[Any, ...], bytes] = {}
+    for row in rows:
+        kept = {column: row[column] for column in columns}
+        if name == "spans":
+            kept["feeds"] = sorted(kept["feeds"], key=lambda feed: (feed["path"], feed["parameter"], feed["kind"]))
+        line = json.dumps({"table": name, **kept}, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+        key = tuple(row[column] for column in _ORDER[name])
+        keyed.setdefault((*key, line) if name == "decisions" else key, line)
+    return (keyed[key] for key in sorted(keyed))
+
+
+def _lasts(row: Mapping[str, Any]) -> bool:
+    return row["event"] == "settled" and recorded_call(row).lasts
+
+
+def _latest(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of the last write for each case."""
+    last: dict[tuple[Any, ...], int] = {}
+    for row in rows:
+        last[_case(row)] = row["group"]
+    return [row for row in rows if row["group"] == last[_case(row)]]
+
+
+def _case(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["candidate"], row["split"], row["example_id"], row["repeat"]
+
+
+def _row(table: pa.Table, index: int) -> Mapping[str, Any]:
+    rows: list[dict[str, Any]] = table.slice(index, 1).to_pylist()
+    return rows[0]

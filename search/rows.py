@@ -1,0 +1,239 @@
+"""Rows of a lineage from the values that the loop passes round, and recorded calls back from rows."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from graftwork.evaluators.call_store import RecordedCall, Reservation, Settlement
+from graftwork.evaluators.evaluation import Evaluation, Judgement
+from graftwork.programs.failure import Failure
+from graftwork.programs.model import Reply, ToolCall, Usage
+from graftwork.programs.trace import Span
+from graftwork.programs.wire import to_json
+
+from .candidate import Brief, Result
+
+__all__ = [
+    "Row",
+    "brief_row",
+    "candidate_row",
+    "json_text",
+    "recorded_call",
+    "reservation_of",
+    "reserved_row",
+    "score_rows",
+    "settled_row",
+    "span_rows",
+    "tell_row",
+]
+
+Row = Mapping[str, object]
+_MAX_OUTPUT_CHARS: Final = 4_000
+
+
+def json_text(value: object) -> str:
+    """The one JSON text of a value: keys sorted, ASCII, so that any text survives, lone surrogates included.
+
+    Raises:
+        TypeError: If it is neither JSON nor a dataclass.
+    """
+    return json.dumps(to_json(value), sort_keys=True, separators=(",", ":"))
+
+
+def candidate_row(result: Result) -> Row:
+    """The row of `candidates` for a result; what was not written or not evaluated is null."""
+    candidate = result.candidate
+    row: dict[str, object] = {
+        "number": result.number,
+        "operator": result.operator,
+        "island": result.island,
+        "parents": list(result.parents),
+        "status": result.status,
+        "reason": _text(result.reason),
+        **_usage(result.proposing, prefix="proposer_"),
+    }
+    if candidate is not None:
+        program = candidate.program
+        kinds = Counter(component.kind for component in program.components)
+        row |= {
+            "digest": program.digest,
+            "source": _text(program.source),
+            "note": _text(candidate.note),
+            "model": candidate.model,
+            "n_components": len(program.components),
+            "n_prompts": kinds["prompt"],
+            "n_tools": kinds["tool"],
+            "n_chars": len(program.source),
+        }
+    evaluations = [evaluation for evaluation in (result.val, result.train) if evaluation is not None]
+    row["n_failures"] = sum(len(evaluation.failures) for evaluation in evaluations)
+    row |= _usage(sum((evaluation.usage for evaluation in evaluations), Usage()), prefix="task_")
+    if result.val is not None:
+        row |= {"score": result.val.mean, "n_val": sum(value is not None for value in result.val.values)}
+    return row
+
+
+def score_rows(candidate: int, split: str, evaluation: Evaluation) -> Iterator[Row]:
+    """A row of `scores` for each case, in the order of the cases."""
+    for position, judgement in enumerate(evaluation.judgements):
+        outcome, score = judgement.outcome, judgement.score
+        yield {
+            **_case(candidate, split, judgement),
+            "position": position,
+            "value": score.value,
+            "counted": judgement.counts(evaluation.lo),
+            "feedback": _text(score.feedback),
+            "output": _output(judgement),
+            **_failure(outcome.failure),
+            "stdout": _text(outcome.stdout),
+            **_usage(outcome.usage),
+            "seconds": outcome.seconds,
+            "cpu_s": outcome.cpu_s,
+        }
+
+
+def span_rows(candidate: int, split: str, evaluation: Evaluation) -> Iterator[Row]:
+    """A row of `spans` for each span, in the order of the cases and of their traces."""
+    for judgement in evaluation.judgements:
+        for span in judgement.outcome.spans:
+            yield {**_case(candidate, split, judgement), **_span(span)}
+
+
+def brief_row(brief: Brief) -> Row:
+    """The row of `decisions` for what `ask` gave."""
+    return {
+        "kind": "ask",
+        "number": brief.number,
+        "told": brief.told,
+        "operator": brief.operator,
+        "island": brief.island,
+        "parents": [member.candidate.number for member in brief.parents],
+        "seed": brief.seed,
+    }
+
+
+def tell_row(result: Result) -> Row:
+    """The row of `decisions` for what is told."""
+    return {
+        "kind": "tell",
+        "number": result.number,
+        "operator": result.operator,
+        "island": result.island,
+        "parents": list(result.parents),
+        "detail": json_text({"status": result.status}),
+    }
+
+
+def reserved_row(call: Reservation) -> Row:
+    """The row of `calls` before a call is sent."""
+    return {
+        **_call(call),
+        "event": "reserved",
+        "reserved_input_tokens": call.reserved.input_tokens,
+        "reserved_output_tokens": call.reserved.output_tokens,
+        "reserved_usd": call.reserved.usd,
+    }
+
+
+def settled_row(call: Reservation, settlement: Settlement) -> Row:
+    """The row of `calls` for how a reserved call ended."""
+    return {
+        **_call(call),
+        "event": "settled",
+        **_usage(settlement.usage),
+        "reply": None if settlement.reply is None else json_text(settlement.reply),
+        **_failure(settlement.failure),
+        "seconds": settlement.seconds,
+    }
+
+
+def reservation_of(row: Mapping[str, Any]) -> Reservation:
+    """The reservation that a `reserved` row tells of."""
+    reserved = Usage(
+        input_tokens=row["reserved_input_tokens"],
+        output_tokens=row["reserved_output_tokens"],
+        usd=row["reserved_usd"],
+        calls=1,
+    )
+    names = ("id", "role", "key", "draw", "candidate", "example_id", "component", "path", "attempt")
+    return Reservation(reserved=reserved, **{name: row[name] for name in names})
+
+
+def recorded_call(row: Mapping[str, Any]) -> RecordedCall:
+    """What a `settled` row tells."""
+    reply = failure = None
+    if row["reply"] is not None:
+        fields = json.loads(row["reply"])
+        calls = tuple(ToolCall(**call) for call in fields.pop("tool_calls"))
+        reply = Reply(tool_calls=calls, usage=Usage(**fields.pop("usage")), **fields)
+    if row["failure_kind"] is not None:
+        parts = ("kind", "message", "component", "detail")
+        failure = Failure(**{part: row[f"failure_{part}"] for part in parts})
+    usage = Usage(**{name: row[name] for name in ("input_tokens", "output_tokens", "usd", "calls")})
+    return RecordedCall(reply=reply, failure=failure, usage=usage)
+
+
+def _text(text: str) -> str:
+    """The text as UTF-8 can hold it: a program may print lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _usage(usage: Usage, *, prefix: str = "") -> Row:
+    fields = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "usd": usage.usd, "calls": usage.calls}
+    return {prefix + name: value for name, value in fields.items()}
+
+
+def _failure(failure: Failure | None) -> Row:
+    if failure is None:
+        return {}
+    return {
+        "failure_kind": failure.kind,
+        "failure_message": _text(failure.message),
+        "failure_component": failure.component,
+        "failure_detail": _text(failure.detail),
+    }
+
+
+def _case(candidate: int, split: str, judgement: Judgement) -> Row:
+    outcome = judgement.outcome
+    return {"candidate": candidate, "split": split, "example_id": outcome.example_id, "repeat": outcome.repeat}
+
+
+def _output(judgement: Judgement) -> str | None:
+    if judgement.outcome.output is None:
+        return None
+    text = json_text(judgement.outcome.output)
+    return text if len(text) <= _MAX_OUTPUT_CHARS else None
+
+
+def _span(span: Span) -> Row:
+    return {
+        "path": span.path,
+        "component": _text(span.component),
+        "kind": span.kind,
+        "inputs": _text(span.inputs),
+        "output": _text(span.output),
+        "error": _text(span.error),
+        "feeds": [{"path": feed.path, "parameter": _text(feed.parameter), "kind": feed.kind} for feed in span.feeds],
+        "input_tokens": span.input_tokens,
+        "output_tokens": span.output_tokens,
+        "claimed": span.claimed,
+        "seconds": span.seconds,
+    }
+
+
+def _call(call: Reservation) -> Row:
+    return {
+        "id": call.id,
+        "role": call.role,
+        "key": call.key,
+        "draw": call.draw,
+        "candidate": call.candidate,
+        "example_id": call.example_id,
+        "component": _text(call.component),
+        "path": _text(call.path),
+        "attempt": call.attempt,
+    }

@@ -1,0 +1,174 @@
+"""The tables of a lineage: their columns, and which of them depend on time.
+
+Two runs that make the same search write the same values in every column that is not tagged `timing`. Tagged are seconds and
+dates, and what depends on the order of arrival: which of two equal calls in flight was sent first, on whose behalf, at
+which attempt. Timestamps are UTC, in microseconds. JSON columns hold JSON text in ASCII. Where a value is not there, it is null.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final, Literal, get_args
+
+import pyarrow as pa
+
+__all__ = ["SCHEMAS", "SCHEMA_VERSION", "TABLES", "TableName", "check_version", "lasting_columns"]
+
+from graftwork.programs.errors import RunError
+
+TableName = Literal["candidates", "scores", "spans", "calls", "decisions", "events"]
+TABLES: Final[tuple[TableName, ...]] = get_args(TableName)
+SCHEMA_VERSION: Final = 1
+
+_TEXT: Final = pa.string()
+_FLAG: Final = pa.bool_()
+_REAL: Final = pa.float64()
+_INT: Final = pa.int64()
+_SEED: Final = pa.uint64()
+_TIME: Final = pa.timestamp("us")
+_NUMBERS: Final = pa.list_(pa.field("number", _INT))
+_FEEDS: Final = pa.list_(pa.field("feed", pa.struct([("path", _TEXT), ("parameter", _TEXT), ("kind", _TEXT)])))
+
+
+def _timing(name: str, of: pa.DataType) -> pa.Field:
+    return pa.field(name, of, metadata={"timing": "1"})
+
+
+def _schema(*columns: tuple[str, pa.DataType] | pa.Field) -> pa.Schema:
+    # Every row tells which durable write brought it: rows of one write are there together or not at all.
+    fields = [*(pa.field(*column) if isinstance(column, tuple) else column for column in columns), _timing("group", _INT)]
+    return pa.schema(fields, metadata={"schema_version": str(SCHEMA_VERSION)})
+
+
+_CANDIDATES: Final = _schema(
+    ("number", _INT),
+    ("operator", _TEXT),
+    ("island", _INT),
+    ("parents", _NUMBERS),
+    ("status", _TEXT),
+    ("digest", _TEXT),
+    ("source", _TEXT),
+    ("note", _TEXT),
+    ("model", _TEXT),
+    ("reason", _TEXT),
+    ("score", _REAL),  # mean on val of the cases that count
+    ("n_val", _INT),  # cases of val that count
+    ("n_failures", _INT),  # on val and train
+    ("n_components", _INT),
+    ("n_prompts", _INT),
+    ("n_tools", _INT),
+    ("n_chars", _INT),
+    ("proposer_input_tokens", _INT),
+    ("proposer_output_tokens", _INT),
+    ("proposer_usd", _REAL),
+    ("proposer_calls", _INT),
+    ("task_input_tokens", _INT),
+    ("task_output_tokens", _INT),
+    ("task_usd", _REAL),
+    ("task_calls", _INT),
+    _timing("told_at", _TIME),
+)
+_SCORES: Final = _schema(
+    ("candidate", _INT),
+    ("split", _TEXT),  # train, val, confirm, test, or the name of a transfer set
+    ("position", _INT),  # place of the case in its evaluation, from 0
+    ("example_id", _TEXT),
+    ("repeat", _INT),
+    ("value", _REAL),  # as scored
+    ("counted", _REAL),  # in comparisons: the lowest score for a failure of the program, null where it does not count
+    ("feedback", _TEXT),
+    ("output", _TEXT),  # JSON; null where there is none, or where its text is longer than 4,000 characters
+    ("failure_kind", _TEXT),
+    ("failure_message", _TEXT),
+    ("failure_component", _TEXT),
+    ("failure_detail", _TEXT),
+    ("stdout", _TEXT),
+    ("input_tokens", _INT),
+    ("output_tokens", _INT),
+    ("usd", _REAL),
+    ("calls", _INT),
+    _timing("seconds", _REAL),
+    _timing("cpu_s", _REAL),
+)
+_SPANS: Final = _schema(
+    ("candidate", _INT),
+    ("split", _TEXT),
+    ("example_id", _TEXT),
+    ("repeat", _INT),
+    ("path", _TEXT),
+    ("component", _TEXT),
+    ("kind", _TEXT),
+    ("inputs", _TEXT),  # JSON, bounded
+    ("output", _TEXT),  # JSON, bounded
+    ("error", _TEXT),
+    ("feeds", _FEEDS),
+    ("input_tokens", _INT),
+    ("output_tokens", _INT),
+    ("claimed", _FLAG),
+    _timing("seconds", _REAL),
+)
+_CALLS: Final = _schema(
+    _timing("id", _TEXT),
+    ("event", _TEXT),  # reserved, settled
+    ("role", _TEXT),
+    ("key", _TEXT),
+    ("draw", _TEXT),
+    _timing("candidate", _INT),
+    _timing("example_id", _TEXT),
+    _timing("component", _TEXT),
+    _timing("path", _TEXT),
+    ("reserved_input_tokens", _INT),  # the most that it can cost; null in settled rows, as the two below
+    ("reserved_output_tokens", _INT),
+    ("reserved_usd", _REAL),
+    ("input_tokens", _INT),  # what it is booked at; null in reserved rows, as all below but the attempt
+    ("output_tokens", _INT),
+    ("usd", _REAL),
+    ("calls", _INT),
+    ("reply", _TEXT),  # JSON
+    ("failure_kind", _TEXT),
+    ("failure_message", _TEXT),
+    ("failure_component", _TEXT),
+    ("failure_detail", _TEXT),
+    _timing("attempt", _INT),
+    _timing("seconds", _REAL),
+    _timing("at", _TIME),
+)
+_DECISIONS: Final = _schema(
+    ("kind", _TEXT),  # ask, tell, evaluation, migrate, champion, open_split, …
+    ("number", _INT),  # of the brief, or of the candidate that it is about
+    ("told", _INT),  # of an ask: how many results the state had
+    ("operator", _TEXT),
+    ("island", _INT),
+    ("parents", _NUMBERS),
+    ("seed", _SEED),
+    ("detail", _TEXT),  # JSON
+    _timing("n_rows", _INT),  # of other tables in the same write, which counts only with all of them
+    _timing("at", _TIME),
+)
+_EVENTS: Final = _schema(
+    ("kind", _TEXT),  # start, resume, stop, repair, …
+    ("message", _TEXT),
+    ("detail", _TEXT),  # JSON
+    _timing("at", _TIME),
+)
+SCHEMAS: Final = MappingProxyType(
+    dict(zip(TABLES, (_CANDIDATES, _SCORES, _SPANS, _CALLS, _DECISIONS, _EVENTS), strict=True)),
+)
+
+
+def lasting_columns(table: TableName) -> tuple[str, ...]:
+    """The columns that two runs of the same search agree on, in the table's order."""
+    return tuple(field.name for field in SCHEMAS[table] if not (field.metadata or {}).get(b"timing"))
+
+
+def check_version(schema: pa.Schema, *, file: str) -> None:
+    """Make sure that a file's columns are those of this version.
+
+    Raises:
+        RunError: If they are another version's, naming the file and both versions.
+    """
+    found = (schema.metadata or {}).get(b"schema_version", b"none").decode("ascii", "replace")
+    if found != str(SCHEMA_VERSION):
+        raise RunError(
+            f"{file} has lineage schema version {found}, this Graftwork reads version {SCHEMA_VERSION}: use the one that wrote it"
+        )

@@ -1,0 +1,275 @@
+"""Segments: sealed history as Parquet, listed in a manifest, and the reading of segments and live tails as one table.
+
+`lineage/<table>/segment-<n>.parquet` is the sealed content of `lineage/<table>/tail-<n>.arrows`. A segment is there for readers once
+`lineage/manifest.json` lists it; the manifest is renamed into place last, and only then is the tail removed, so that at every
+instant each row is in exactly one file that counts: a listed segment, or a tail above the number of the last sealed one.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from graftwork.programs.errors import RunError
+
+from .disk import publish_file
+from .schema import SCHEMAS, TABLES, TableName, check_version
+from .tails import FullTail, TailContents, read_tail, tail_files
+
+__all__ = ["Manifest", "Recovery", "Sealed", "Segment", "load_manifest", "publish", "read_tables", "recover", "seal"]
+
+_TRIES: Final = 50
+_FREE: Final = frozenset(("calls", "events"))  # their rows stand by themselves; others count as a group, ended by its decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One sealed file.
+
+    Attributes:
+        file: Its name in the table's folder.
+        rows: How many it holds.
+        crc32: Of the whole file: page checksums, which other readers check, do not cover its footer.
+    """
+
+    file: str
+    rows: int
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """The sealed part of a table.
+
+    Attributes:
+        tail: Number of the last sealed tail; tails up to it no longer count.
+        segments: In the order of writing.
+    """
+
+    tail: int = 0
+    segments: tuple[Segment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What counts as sealed.
+
+    Attributes:
+        group: Number of the last durable write that was complete when it was published.
+        tables: By name; a table without rows is there too.
+    """
+
+    group: int = 0
+    tables: Mapping[TableName, Sealed] = field(default_factory=lambda: dict.fromkeys(TABLES, Sealed()))
+
+
+def load_manifest(directory: Path) -> Manifest:
+    """The manifest of a lineage; the empty one where nothing was ever written.
+
+    Raises:
+        RunError: If it is damaged, or missing while there are rows.
+        OSError: If it cannot be read.
+    """
+    path = directory / "manifest.json"
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        if any((directory / name).is_dir() for name in TABLES):
+            raise RunError(f"{path} is missing while there are tables beside it: restore it from a copy") from None
+        return Manifest()
+    try:
+        document = json.loads(text)
+        body, crc32 = document["manifest"], document["crc32"]
+        manifest = Manifest(group=body["group"], tables={name: _sealed(body["tables"][name]) for name in TABLES})
+    except (ValueError, KeyError, TypeError):
+        crc32, manifest = -1, Manifest()
+    if crc32 != _manifest_crc32(manifest):
+        raise RunError(f"{path} is damaged: its checksum differs; restore it from a copy")
+    return manifest
+
+
+def _sealed(body: dict[str, Any]) -> Sealed:
+    return Sealed(tail=body["tail"], segments=tuple(Segment(**segment) for segment in body["segments"]))
+
+
+def _manifest_crc32(manifest: Manifest) -> int:
+    return zlib.crc32(json.dumps(asdict(manifest), sort_keys=True).encode())
+
+
+def publish(directory: Path, manifest: Manifest) -> None:
+    """Put a manifest in place.
+
+    Raises:
+        OSError: If the disk does not take it; the old one is intact then.
+    """
+    document = {"manifest": asdict(manifest), "crc32": _manifest_crc32(manifest)}
+    publish_file(directory / "manifest.json", json.dumps(document, indent=1, sort_keys=True).encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """A lineage as its next writer finds it, all sealed.
+
+    Attributes:
+        manifest: As it is published now.
+        cuts: What was left out, a line for each tail; it was never told to be durable.
+    """
+
+    manifest: Manifest
+    cuts: tuple[str, ...]
+
+
+def seal(directory: Path, manifest: Manifest, full: Mapping[TableName, FullTail], *, group: int) -> Manifest:
+    """Move the rows of full tails to segments and return the manifest that is now published.
+
+    Args:
+        directory: The lineage's folder.
+        manifest: As it is published.
+        full: The next tail of some tables, no longer appended to.
+        group: Number of the last group; every row up to it that is in no full tail is durable.
+
+    Raises:
+        OSError: If the disk does not take it; what was there counts as before.
+    """
+    tables = dict(manifest.tables)
+    for name, tail in full.items():
+        tables[name] = _write_segment(directory / name, tail.table, after=tables[name])
+    sealed = Manifest(group=group, tables=tables)
+    publish(directory, sealed)
+    for name in full:
+        _remove_tails(directory / name, tables[name])
+    return sealed
+
+
+def recover(directory: Path) -> Recovery:
+    """Seal what an earlier writer left in live tails, and make the manifest where there is none. Only for who holds the lock.
+
+    Raises:
+        RunError: If a tail or the manifest is damaged; nothing is changed then.
+        OSError: If the disk does not take it; what was there counts as before.
+    """
+    manifest = load_manifest(directory)
+    live: dict[TableName, list[tuple[int, TailContents]]] = {}
+    for name in TABLES:
+        live[name] = _live_tails(directory, name, sealed=manifest.tables[name])
+    group = _whole_group(manifest, live)
+    tables, cuts = dict(manifest.tables), list[str]()
+    for name, tails in live.items():
+        for number, contents in tails:
+            rows = _rows_until(name, contents.table, group=group)
+            tables[name] = _write_segment(directory / name, rows, after=replace(tables[name], tail=number - 1))
+            if contents.torn_bytes or rows.num_rows < contents.table.num_rows:
+                n_rows = contents.table.num_rows - rows.num_rows
+                cuts.append(f"{name}: cut {contents.torn_bytes} bytes and {n_rows} rows of a write that was under way")
+    recovered = Manifest(group=group, tables=tables)
+    publish(directory, recovered)
+    for name, sealed in tables.items():
+        _remove_tails(directory / name, sealed)
+    return Recovery(manifest=recovered, cuts=tuple(cuts))
+
+
+def _write_segment(folder: Path, table: pa.Table, *, after: Sealed) -> Sealed:
+    """Write the rows of the tail that follows `after` as a segment, durable and whole; no rows make none."""
+    number = after.tail + 1
+    if not table.num_rows:
+        return replace(after, tail=number)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    data = sink.getvalue().to_pybytes()
+    segment = Segment(file=f"segment-{number:06d}.parquet", rows=table.num_rows, crc32=zlib.crc32(data))
+    publish_file(folder / segment.file, data)
+    return Sealed(tail=number, segments=(*after.segments, segment))
+
+
+def _remove_tails(folder: Path, sealed: Sealed) -> None:
+    for number, path in tail_files(folder):
+        if number <= sealed.tail:
+            path.unlink(missing_ok=True)
+
+
+def _live_tails(directory: Path, name: TableName, *, sealed: Sealed) -> list[tuple[int, TailContents]]:
+    """Numbers and contents of a table's tails that are not sealed, in order."""
+    files = [(number, path) for number, path in tail_files(directory / name) if number > sealed.tail]
+    return [(number, read_tail(path, SCHEMAS[name])) for number, path in files]
+
+
+def _last_group(manifest: Manifest, decisions: Iterable[TailContents]) -> int:
+    """Number of the last group that a living writer has ended: all its rows were written before its decision."""
+    groups: list[int] = [contents.table["group"][-1].as_py() for contents in decisions if contents.table.num_rows]
+    return max([manifest.group, *groups])
+
+
+def _whole_group(manifest: Manifest, live: Mapping[TableName, list[tuple[int, TailContents]]]) -> int:
+    """Number of the last group up to which all are whole on the disk.
+
+    A power cut can take rows from one file and leave the decision that came after them in another.
+    """
+    there = Counter[int]()
+    for name, tails in live.items():
+        if name not in _FREE and name != "decisions":
+            for _, contents in tails:
+                there.update(contents.table["group"].to_pylist())
+    last = manifest.group
+    for _, contents in live["decisions"]:
+        for row in contents.table.select(["group", "n_rows"]).to_pylist():
+            if row["group"] > manifest.group and there[row["group"]] < row["n_rows"]:
+                return last
+            last = max(last, row["group"])
+    return last
+
+
+def _rows_until(name: TableName, table: pa.Table, *, group: int) -> pa.Table:
+    """The rows of a tail that count."""
+    return table if name in _FREE else table.filter(pc.field("group") <= group)
+
+
+def read_tables(directory: Path, names: Iterable[TableName]) -> Mapping[TableName, pa.Table]:
+    """Segments and live tails of some tables, of one instant, while a run goes on or after it.
+
+    Raises:
+        RunError: If a file is damaged, missing or cannot be read.
+    """
+    wanted = tuple(names)
+    trouble: OSError | None = None
+    for _ in range(_TRIES):
+        try:
+            manifest = load_manifest(directory)
+            tables = _read_once(directory, manifest, wanted)
+            # A seal in between moves rows from a tail to a segment: then the two belong to different instants.
+            if load_manifest(directory) == manifest:
+                return tables
+        except OSError as error:
+            trouble = error
+    raise RunError(f"cannot read {directory}: {trouble or 'it is sealed faster than it can be read; try again'}")
+
+
+def _read_once(directory: Path, manifest: Manifest, names: Iterable[TableName]) -> dict[TableName, pa.Table]:
+    # Decisions first: what a decision says is complete is in the other tails by then.
+    decisions = _live_tails(directory, "decisions", sealed=manifest.tables["decisions"])
+    group = _last_group(manifest, (contents for _, contents in decisions))
+    tables: dict[TableName, pa.Table] = {}
+    for name in names:
+        sealed = manifest.tables[name]
+        tails = decisions if name == "decisions" else _live_tails(directory, name, sealed=sealed)
+        live = [_rows_until(name, contents.table, group=group) for _, contents in tails]
+        history = [_read_segment(directory / name / segment.file, segment, SCHEMAS[name]) for segment in sealed.segments]
+        tables[name] = pa.concat_tables([SCHEMAS[name].empty_table(), *history, *live])
+    return tables
+
+
+def _read_segment(path: Path, segment: Segment, schema: pa.Schema) -> pa.Table:
+    data = path.read_bytes()
+    if zlib.crc32(data) != segment.crc32:
+        raise RunError(f"{path} is damaged: its checksum differs; restore the file from a copy")
+    table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+    check_version(table.schema, file=str(path))
+    return table.cast(schema)

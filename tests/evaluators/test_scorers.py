@@ -1,0 +1,83 @@
+"""Ready-made scorers: what is right, what is wrong, what is invalid, and what they say."""
+
+from __future__ import annotations
+
+import pytest
+
+from graftwork.evaluators.scorers import choice, contains, exact, numeric
+from graftwork.evaluators.task import Example, Score, Scorer
+
+
+def _example(target: object) -> Example:
+    return Example(id="0" * 16, inputs={}, target=target)
+
+
+def _score(scorer: Scorer, output: object, target: object) -> Score:
+    score = scorer(output, _example(target))
+    assert isinstance(score, Score)
+    return score
+
+
+@pytest.mark.parametrize(
+    ("scorer", "output", "target"),
+    [
+        (exact, "yes", "yes"),
+        (exact, [1, {"a": 2.0}], (1.0, {"a": 2})),
+        (exact, None, None),
+        (numeric(0.01), 3.14, 3.141),
+        (numeric(), 1200, "1,200"),
+        (contains, "The answer is  Forty\ntwo.", "forty two"),
+        (choice("Yes", "no"), " yes ", "YES"),
+    ],
+)
+def test_a_right_output_scores_one(scorer: Scorer, output: object, target: object) -> None:
+    assert _score(scorer, output, target) == Score(value=1.0, feedback="right")
+
+
+@pytest.mark.parametrize(
+    ("scorer", "output", "target", "feedback"),
+    [
+        (exact, True, 1, "expected 1, got true; expected a int, got a bool"),
+        (exact, [True], [1], "expected [1], got [true]"),
+        (exact, "Yes ", "yes", 'expected "yes", got "Yes "; only case or white space differ'),
+        (exact, {"a": 1}, {"b": 1}, 'expected {"b": 1}, got {"a": 1}'),
+        (numeric(), 3, 5, "expected 5, got 3, off by -2"),
+        (contains, "no", "yes", 'expected text that holds "yes", got "no"'),
+        (choice("yes", "no"), "no", "yes", 'expected "yes", got "no"'),
+    ],
+)
+def test_a_wrong_output_scores_zero_and_hears_what_was_expected(scorer: Scorer, output: object, target: object, feedback: str) -> None:
+    assert _score(scorer, output, target) == Score(value=0.0, feedback=feedback)
+
+
+@pytest.mark.parametrize(
+    ("scorer", "output", "target", "reason"),
+    [
+        (numeric(), "5", 5, 'expected a finite number, got "5"'),
+        (numeric(), True, 1, "expected a finite number, got true"),
+        (numeric(), 10**400, 1, "expected a finite number"),
+        (contains, 5, "5", "expected text, got 5"),
+        (choice("yes", "no"), "maybe", "yes", 'expected one of yes, no, got "maybe"'),
+        (choice("yes", "no"), ["yes"], "yes", "expected one of yes, no"),
+    ],
+)
+def test_output_of_the_wrong_kind_is_invalid(scorer: Scorer, output: object, target: object, reason: str) -> None:
+    score = _score(scorer, output, target)
+    assert score.value is None
+    assert reason in score.invalid
+
+
+def test_no_output_makes_a_scorer_raise() -> None:
+    deep: object = 1
+    for _ in range(5000):
+        deep = [deep]
+    half_a_pair, long_integer = "\ud800", 10**5000
+    for scorer in (exact, contains, numeric(), choice("1")):
+        for output in (deep, half_a_pair, long_integer):
+            score = _score(scorer, output, [[[1]]] if scorer is exact else 1)
+            (score.feedback + score.invalid).encode()
+
+
+def test_a_target_outside_the_options_is_the_task_authors_mistake() -> None:
+    with pytest.raises(ValueError, match="none of the options"):
+        choice("yes", "no")("yes", _example("perhaps"))

@@ -1,0 +1,108 @@
+"""Tests of the engine: whole searches with a scripted model in real sandboxes."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from graftwork.flows.engine import run_search
+from graftwork.flows.progress import Progress
+from graftwork.flows.run import Report
+from graftwork.programs.errors import UserError
+from graftwork.search.record import canonical, open_run
+from tests.flows.scripted_task import made_run
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, list[Progress]]:
+    """One finished search and everything that it said on the way."""
+    slices: list[Progress] = []
+    run = made_run(tmp_path_factory.mktemp("run"), latency_seed=1)
+    return run_search(run, slices.append), slices
+
+
+def test_a_search_finds_a_better_program_and_crowns_it(finished: tuple[Report, list[Progress]]) -> None:
+    report, _ = finished
+    val = report.crown.measured["val"]
+    assert val.champion is not None
+    assert val.seed is not None
+    assert val.champion > val.seed
+    assert "test" in report.crown.measured
+    assert report.stop.reason == "candidates"
+
+
+def test_the_same_seed_and_replies_give_the_same_lineage_byte_for_byte_however_the_times_fall(
+    finished: tuple[Report, list[Progress]], tmp_path: Path
+) -> None:
+    again = run_search(made_run(tmp_path / "again", latency_seed=2), lambda progress: None)
+    other = run_search(made_run(tmp_path / "other", seed=2), lambda progress: None)
+    first = canonical(finished[0].run_dir)
+    assert len(first) > 10_000
+    assert canonical(again.run_dir) == first
+    assert canonical(other.run_dir) != first
+
+
+def test_every_brief_is_told_once_and_every_failure_has_a_reason(finished: tuple[Report, list[Progress]]) -> None:
+    record = open_run(finished[0].run_dir)
+    candidates = record.candidates.to_pylist()
+    assert [row["number"] for row in candidates] == list(range(25))
+    assert all(row["reason"] for row in candidates if row["status"] != "evaluated")
+    assert {"evaluated"} < {row["status"] for row in candidates}
+    assert all(row["failure_message"] for row in record.scores.to_pylist() if row["failure_kind"])
+
+
+def test_spend_is_metered_by_role_and_agrees_with_the_record(finished: tuple[Report, list[Progress]]) -> None:
+    report, _ = finished
+    settled = [row for row in open_run(report.run_dir).calls.to_pylist() if row["event"] == "settled"]
+    for role in ("proposer", "task"):
+        own = [row for row in settled if row["role"] == role]
+        assert report.spent[role].calls == len(own) > 10
+        assert report.spent[role].tokens == sum(row["input_tokens"] + row["output_tokens"] for row in own)
+
+
+def test_operators_never_see_val_confirm_or_test(finished: tuple[Report, list[Progress]]) -> None:
+    from tests.flows.scripted_task import made_task
+
+    task = made_task()
+    hidden = {example.inputs["words"] for split in ("val", "confirm", "test") for example in task.splits[split]}  # type: ignore[index]  # a literal of splits
+    assert len(hidden) > 10
+    record = open_run(finished[0].run_dir)
+    proposals = {row["draw"] for row in record.calls.to_pylist() if row["role"] == "proposer"}
+    assert proposals
+    evidence = {row["example_id"] for row in record.scores.to_pylist() if row["split"] == "train"}
+    assert evidence <= {example.id for example in task.splits["train"]}
+
+
+def test_progress_rises_to_the_end(finished: tuple[Report, list[Progress]]) -> None:
+    _, slices = finished
+    assert [one.told for one in slices] == sorted(one.told for one in slices)
+    assert slices[-1].stage == "done"
+    assert slices[-1].told == 24
+    assert slices[-1].spent["task"].calls > 0
+
+
+def test_a_stop_from_outside_still_crowns_a_champion(tmp_path: Path) -> None:
+    stopping = threading.Event()
+
+    def watch(progress: Progress) -> None:
+        if progress.told >= 3:
+            stopping.set()
+
+    report = run_search(made_run(tmp_path / "run", candidates=500), watch, stopping=stopping)
+    assert report.stop.reason == "interrupted"
+    assert 3 <= report.stop.told - 1 < 20
+    assert (report.run_dir / "champion.py").is_file()
+
+
+def test_a_token_ceiling_is_never_passed_and_leaves_enough_for_the_crowning(tmp_path: Path) -> None:
+    report = run_search(made_run(tmp_path / "run", candidates=500, budget_tokens=60_000), lambda progress: None)
+    assert report.stop.reason == "budget"
+    assert sum(usage.tokens for usage in report.spent.values()) <= 60_000
+    assert "test" in report.crown.measured
+
+
+def test_a_budget_that_holds_no_candidate_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="budget"):
+        run_search(made_run(tmp_path / "run", budget_tokens=500), lambda progress: None)

@@ -1,0 +1,61 @@
+"""Tests of the settings."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from graftwork.flows.settings import RunSettings, make_settings, write_run_toml
+from graftwork.programs.errors import ConfigError
+
+
+def test_one_model_serves_both_roles_and_the_endpoint_comes_from_the_environment() -> None:
+    settings = make_settings(model="small", values={}, environ={"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"})
+    assert settings.proposer == settings.task_model
+    assert settings.proposer is not None
+    assert settings.proposer.alias == "small@http://127.0.0.1:1/v1"
+
+
+def test_without_a_model_there_is_no_endpoint() -> None:
+    settings = make_settings(values={"candidates": 7}, environ={"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"})
+    assert (settings.proposer, settings.task_model, settings.candidates) == (None, None, 7)
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "said"),
+    [
+        (None, {"base_url": "http://127.0.0.1:1"}, "add --model NAME"),
+        (None, {"price": "1/2"}, "add --model NAME"),
+        ("m", {"price": "cheap"}, "IN/OUT"),
+        ("m", {"price": "1/2/3"}, "IN/OUT"),
+    ],
+)
+def test_a_wrong_option_is_one_line_that_says_what_to_do(model: str | None, options: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        make_settings(model=model, **options, values={}, environ={})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("values", [{"candidates": 0}, {"window": -1}, {"seconds": 0}, {"pool": "cloud"}, {"budget_usd": -1.0}])
+def test_a_value_out_of_range_is_one_line_that_names_it(values: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(values))) as caught:
+        make_settings(values=values, environ={})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_ceiling_in_dollars_needs_a_price() -> None:
+    with pytest.raises(ConfigError, match="--price"):
+        make_settings(model="m", values={"budget_usd": 1.0}, environ={})
+    assert make_settings(model="m", price="0.1/0.4", values={"budget_usd": 1.0}, environ={}).budget_usd == 1.0
+
+
+def test_run_toml_holds_every_setting_and_version_and_no_key(tmp_path: Path) -> None:
+    settings = make_settings(model="m", values={"seed": 5}, environ={"OPENAI_API_KEY": "sk-secret"})
+    write_run_toml(tmp_path / "run.toml", settings, task={"name": "t"}, strategy={"name": "model"})
+    text = (tmp_path / "run.toml").read_text()
+    document = tomllib.loads(text)
+    assert RunSettings.model_validate(document["settings"]) == settings
+    assert {"python", "graftwork", "ray", "prefect"} <= set(document["versions"])
+    assert "sk-secret" not in text

@@ -1,0 +1,133 @@
+"""Sealed rows are each in one file that counts, at every instant, and damage is noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from graftwork.programs.errors import RunError
+from graftwork.search.schema import TABLES, TableName
+from graftwork.search.segments import Manifest, load_manifest, publish, read_tables, recover, seal
+from graftwork.search.tails import FullTail, TableWriter
+
+
+def append(directory: Path, name: TableName, rows: Sequence[dict[str, object]], *, after: int = 0) -> FullTail:
+    """Leave a tail with these rows behind, one batch each, as a dead writer would."""
+    writer = TableWriter(directory, name, after=after)
+    for row in rows:
+        writer.append([row])
+    return writer.rotate()
+
+
+def events(directory: Path) -> list[str]:
+    kinds: list[str] = read_tables(directory, ["events"])["events"]["kind"].to_pylist()
+    return kinds
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Path:
+    """A lineage with two events in a segment and one in a tail."""
+    recover(tmp_path)
+    full = append(tmp_path, "events", [{"kind": "start"}, {"kind": "resume"}])
+    seal(tmp_path, Manifest(), {"events": full}, group=2)
+    append(tmp_path, "events", [{"kind": "stop"}], after=1)
+    return tmp_path
+
+
+def test_segment_and_tail_are_read_as_one_table_in_order(sealed: Path) -> None:
+    assert events(sealed) == ["start", "resume", "stop"]
+    assert [path.name for path in sorted((sealed / "events").iterdir())] == ["segment-000001.parquet", "tail-000002.arrows"]
+
+
+def test_a_segment_is_plain_parquet_with_zstd(sealed: Path) -> None:
+    path = sealed / "events" / "segment-000001.parquet"
+    assert pq.read_table(path)["kind"].to_pylist() == ["start", "resume"]
+    assert pq.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_recovery_seals_every_tail_once_and_changes_nothing_the_second_time(sealed: Path) -> None:
+    recovered = recover(sealed).manifest
+    assert [segment.rows for segment in recovered.tables["events"].segments] == [2, 1]
+    assert recover(sealed).manifest == recovered == load_manifest(sealed)
+    assert events(sealed) == ["start", "resume", "stop"]
+    assert not list(sealed.glob("*/*.arrows"))
+
+
+def test_a_crash_between_segment_and_manifest_counts_the_rows_once(sealed: Path) -> None:
+    before = (sealed / "manifest.json").read_bytes()
+    recover(sealed)
+    (sealed / "manifest.json").write_bytes(before)
+    append(sealed, "events", [{"kind": "stop"}], after=1)
+    assert events(sealed) == ["start", "resume", "stop"]
+    recover(sealed)
+    assert events(sealed) == ["start", "resume", "stop"]
+
+
+def test_a_crash_between_manifest_and_the_removal_of_the_tail_counts_the_rows_once(sealed: Path) -> None:
+    tail = sealed / "events" / "tail-000002.arrows"
+    content = tail.read_bytes()
+    recover(sealed)
+    tail.write_bytes(content)
+    assert events(sealed) == ["start", "resume", "stop"]
+    recover(sealed)
+    assert not tail.exists()
+
+
+def test_rows_of_a_group_that_was_never_ended_are_cut(tmp_path: Path) -> None:
+    recover(tmp_path)
+    append(tmp_path, "scores", [{"candidate": 0, "group": 1}, {"candidate": 1, "group": 2}])
+    append(tmp_path, "decisions", [{"kind": "tell", "number": 0, "group": 1, "n_rows": 1}])
+    assert read_tables(tmp_path, ["scores"])["scores"]["candidate"].to_pylist() == [0]
+    recovery = recover(tmp_path)
+    assert recovery.manifest.group == 1
+    assert recovery.cuts == ("scores: cut 0 bytes and 1 rows of a write that was under way",)
+    assert read_tables(tmp_path, ["scores"])["scores"]["candidate"].to_pylist() == [0]
+
+
+def test_a_decision_whose_rows_a_power_cut_took_is_cut_with_all_after_it(tmp_path: Path) -> None:
+    recover(tmp_path)
+    append(tmp_path, "scores", [{"candidate": 0, "group": 1}, {"candidate": 2, "group": 3}])
+    append(tmp_path, "decisions", [{"kind": "tell", "number": number, "group": number + 1, "n_rows": 1} for number in range(3)])
+    recover(tmp_path)
+    tables = read_tables(tmp_path, ["scores", "decisions"])
+    assert tables["decisions"]["number"].to_pylist() == [0]
+    assert tables["scores"]["candidate"].to_pylist() == [0]
+
+
+@pytest.mark.parametrize("file", ["events/segment-000001.parquet", "manifest.json"])
+def test_a_flipped_bit_anywhere_in_a_sealed_file_is_noticed_and_the_file_named(sealed: Path, file: str) -> None:
+    path = sealed / file
+    intact = path.read_bytes()
+    for at in range(0, len(intact), max(1, len(intact) // 150)):
+        damaged = bytearray(intact)
+        damaged[at] ^= 1 << at % 8
+        path.write_bytes(damaged)
+        if path.suffix == ".json" and not bytes([intact[at]]).strip():
+            continue  # white space between JSON tokens holds nothing
+        with pytest.raises(RunError, match=f"{path.name} is damaged"):
+            events(sealed)
+    path.write_bytes(intact)
+    assert events(sealed) == ["start", "resume", "stop"]
+
+
+def test_a_missing_manifest_beside_tables_is_refused_and_never_made_anew(sealed: Path) -> None:
+    (sealed / "manifest.json").unlink()
+    for read in (events, recover):
+        with pytest.raises(RunError, match=r"manifest\.json is missing"):
+            read(sealed)
+    assert not (sealed / "manifest.json").exists()
+
+
+def test_a_missing_segment_is_named(sealed: Path) -> None:
+    (sealed / "events" / "segment-000001.parquet").unlink()
+    with pytest.raises(RunError, match=r"segment-000001\.parquet"):
+        events(sealed)
+
+
+def test_an_empty_lineage_has_every_table_without_rows(tmp_path: Path) -> None:
+    assert load_manifest(tmp_path) == Manifest()
+    publish(tmp_path, Manifest())
+    assert [table.num_rows for table in read_tables(tmp_path, TABLES).values()] == [0] * len(TABLES)
