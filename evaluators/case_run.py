@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from graftwork.programs.errors import InfrastructureError, WireError
+from graftwork.programs.errors import InfrastructureError, TaskError, WireError
 from graftwork.programs.failure import FAULTS_OF_THE_PROGRAM, Failure
 from graftwork.programs.model import Usage
 from graftwork.programs.trace import Span
@@ -86,7 +86,8 @@ class CaseRun:
 
         Raises:
             InfrastructureError: If the child could not be confined, or the template was lost.
-            CeilingReached: Or whatever else the relay raises: the work stops.
+            TaskError: If the inputs are too large, or are not JSON.
+        CeilingReached: Or whatever else the relay raises: the work stops.
         """
         try:
             await self._await_confinement()
@@ -106,7 +107,7 @@ class CaseRun:
         except (OSError, TimeoutError) as error:
             raise InfrastructureError(f"a child gave no word: {error!r}") from None
         if not word:
-            ended = await self._child.exited
+            ended = await asyncio.shield(self._child.exited)
             raise InfrastructureError(f"a child ended before it was confined, with wait status {ended.status}")
         if word != CONFINED:
             raise InfrastructureError(f"a child could not be confined: {reason.decode(errors='replace')}")
@@ -163,7 +164,7 @@ class CaseRun:
                 return await asyncio.wait_for(asyncio.shield(self._child.exited), _ENDED_WITHIN_S)
             except TimeoutError:
                 self._stop(Failure(kind="invalid", message="it broke the protocol: it went on after its result"))
-        return await self._child.exited
+        return await asyncio.shield(self._child.exited)
 
     def _stop(self, failure: Failure) -> None:
         self._stopped = self._stopped or failure
@@ -185,7 +186,10 @@ class CaseRun:
         program = {"source": work.source, "digest": work.digest, "entry": work.entry}
         limits = {"output_bytes": work.limits.output_bytes, "stdout_bytes": work.limits.stdout_bytes}
         example = {"example_id": case.example_id, "inputs": to_json(case.inputs), "seed": int.from_bytes(seed), "limits": limits}
-        return encode_frame({"kind": "case", "id": 0, **program, **example})
+        try:
+            return encode_frame({"kind": "case", "id": 0, **program, **example})
+        except WireError as error:
+            raise TaskError(f"the inputs of example {case.example_id} cannot be sent to a program: {error}") from None
 
     def _take(self, frame: Mapping[str, Any]) -> None:
         if frame["kind"] == "result":

@@ -62,6 +62,7 @@ class RayPool:
         sandbox: SandboxLevel = "standard",
         slots_per_actor: int = _SLOTS_PER_ACTOR,
     ) -> None:
+        _refuse_ray_client(address)
         self._slots = slots
         self._thread = LoopThread("ray-pool")
         self._cluster = _Cluster(relay, self._thread, address=address, sandbox=sandbox)
@@ -71,8 +72,10 @@ class RayPool:
         self._load: Counter[int] = Counter()  # cases under way, by actor
         self._closed = False
         self._ready: Future[None] = Future()
+        self._over = threading.Event()
         # Not the main thread: there Ray would put its own handler in the place of SIGTERM's.
-        threading.Thread(target=self._boot, name="ray-boot", daemon=True).start()
+        self._keeper = threading.Thread(target=self._keep, name="ray-keeper", daemon=True)
+        self._keeper.start()
 
     @property
     def slots(self) -> int:
@@ -98,7 +101,15 @@ class RayPool:
         self._closed = True
         await asyncio.wait((asyncio.ensure_future(asyncio.wrap_future(self._ready)),), timeout=_READY_S)
         await self._thread.awaitable(self._cluster.end(self._actors))
+        self._over.set()
+        await asyncio.to_thread(self._keeper.join)
         self._thread.close()
+
+    def _keep(self) -> None:
+        """Start Ray and stay: the kernel kills Ray's processes when the thread that started them ends."""
+        self._boot()
+        self._over.wait()
+        self._cluster.disconnect()
 
     def _boot(self) -> None:
         try:
@@ -157,11 +168,6 @@ class _Cluster:
     """Ray, the relay server beside it, and how actors are made, asked and ended."""
 
     def __init__(self, relay: Relay, thread: LoopThread, *, address: str | None, sandbox: SandboxLevel) -> None:
-        if address is not None and address.startswith("ray://"):
-            raise ConfigError(
-                f"{address}: Ray Client loses the cluster when the connection breaks for a moment; "
-                "run on a machine of the cluster with host:6379 as the address, or as a Ray job"
-            )
         self._relay = relay
         self._thread = thread
         self._address = address
@@ -186,12 +192,13 @@ class _Cluster:
             quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
             if self._address is None:
                 quiet |= {
+                    "_node_ip_address": "127.0.0.1",  # on nobody else's network
                     "num_cpus": max(n_cpus, os.cpu_count() or 1),
                     "include_dashboard": False,
                     "object_store_memory": _OBJECT_STORE_BYTES,
                 }
             ray.init(address=self._address or "local", namespace=f"graftwork-{secrets.token_hex(4)}", **quiet)
-        host = "127.0.0.1" if self._address is None else ray.util.get_node_ip_address()
+        host = "127.0.0.1" if self._address is None else str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call] # Ray leaves it untyped
         self._server = RelayServer(self._relay, host=host)
         self._relay_address = self._thread.run(self._server.start())
 
@@ -199,9 +206,11 @@ class _Cluster:
         """A new actor, perhaps still starting."""
         import ray
 
-        hidden = [name for name in os.environ if _SECRET.search(name)]
+        hidden = {name: "" for name in os.environ if _SECRET.search(name)}
         options: dict[str, Any] = {"num_cpus": slots, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": 1000}
-        return ray.remote(_Evaluator).options(**options).remote(self._relay_address, slots, self._sandbox, hidden)
+        if hidden:
+            options["runtime_env"] = {"env_vars": hidden}
+        return ray.remote(_Evaluator).options(**options).remote(self._relay_address, slots, self._sandbox)
 
     def await_ready(self, actors: Sequence[Any]) -> None:
         """Block until every actor answers.
@@ -214,7 +223,7 @@ class _Cluster:
         references = [actor.ready.remote() for actor in actors]
         _, missing = ray.wait(references, num_returns=len(references), timeout=_READY_S)
         if missing:
-            cpus = ray.cluster_resources().get("CPU", 0)
+            cpus = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call] # likewise
             raise ConfigError(
                 f"{len(missing)} of {len(actors)} actors found no place within {_READY_S:g} s on {cpus:g} CPUs; ask for fewer slots"
             )
@@ -236,7 +245,7 @@ class _Cluster:
         return answer
 
     async def end(self, actors: Sequence[Any]) -> None:
-        """End the actors and the server, and Ray if it was started here."""
+        """End the actors and the server."""
         import ray
 
         if ray.is_initialized():
@@ -247,8 +256,13 @@ class _Cluster:
                 ray.kill(actor)
         if self._server is not None:
             await self._server.aclose()
+
+    def disconnect(self) -> None:
+        """End Ray, or leave it, if it was not there before us."""
         if self._is_ours:
-            await asyncio.to_thread(ray.shutdown)
+            import ray
+
+            ray.shutdown()
 
 
 class _Evaluator:
@@ -258,12 +272,9 @@ class _Evaluator:
         address: Of the relay server.
         slots: Children at the same time.
         sandbox: What they are confined by.
-        hidden: Variables of the environment that may hold secrets.
     """
 
-    def __init__(self, address: RelayAddress, slots: int, sandbox: SandboxLevel, hidden: Sequence[str]) -> None:
-        for name in hidden:
-            os.environ.pop(name, None)
+    def __init__(self, address: RelayAddress, slots: int, sandbox: SandboxLevel) -> None:
         self._client = RelayClient(address)
         self._worker = Worker(self._client, slots=slots, sandbox=sandbox)
 
@@ -282,6 +293,14 @@ class _Evaluator:
         """End the children, then the connection."""
         await self._worker.aclose()
         await self._client.aclose()
+
+
+def _refuse_ray_client(address: str | None) -> None:
+    if address is not None and address.startswith("ray://"):
+        raise ConfigError(
+            f"{address}: Ray Client loses the cluster when the connection breaks for a moment; "
+            "run on a machine of the cluster with host:6379 as the address, or as a Ray job"
+        )
 
 
 def _check_reachable(address: str | None) -> None:

@@ -35,6 +35,8 @@ __all__ = ["MAX_MESSAGE_BYTES", "main", "remove_tree"]
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 _OURS: Final = "graftwork"
+# `shutil.rmtree` stops at a depth of some hundred directories, and at one that is closed to its owner.
+_REMOVE: Final = ("/bin/sh", "-c", 'rm -rf -- "$0" || { chmod -R u+rwx -- "$0"; rm -rf -- "$0"; }')
 # What programs import late: a child can no longer read the shared libraries that these need.
 _PRELOADED: Final = (
     *("abc", "array", "ast", "base64", "bisect", "bz2", "calendar", "cmath", "collections.abc", "colorsys", "concurrent.futures"),
@@ -90,6 +92,7 @@ class _Template:
         self._confinement = confinement
         self._scratch = scratch
         self._children: dict[int, int] = {}  # id by process
+        self._removers: set[int] = set()
         self._wakeup, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
@@ -146,23 +149,31 @@ class _Template:
         self._children[pid] = order["id"]
 
     def _reap(self) -> None:
-        while self._children:
+        while self._children or self._removers:
             pid, status, usage = os.wait4(-1, os.WNOHANG)
             if pid == 0:
                 return
+            self._removers.discard(pid)
             number = self._children.pop(pid, None)
             if number is None:
                 continue
             self._kill_orphans()
             cpu_s = usage.ru_utime + usage.ru_stime
             _send(self._control, op="exited", id=number, status=status, cpu_s=cpu_s, max_rss_kb=usage.ru_maxrss)
-            remove_tree(self._scratch / str(number))
+            self._tidy(self._scratch / str(number))
+
+    def _tidy(self, scratch: Path) -> None:
+        """Remove a child's directory; a full one beside our other work, for a hostile program can make it take seconds."""
+        try:
+            scratch.rmdir()
+        except OSError:
+            self._removers.add(os.posix_spawn(_REMOVE[0], [*_REMOVE, str(scratch)], os.environ))
 
     def _kill_orphans(self) -> None:
         """Kill what a child left behind; under seccomp it cannot leave anything."""
         if self._confinement.locked:
             return
-        while orphans := _children_of(os.getpid()) - self._children.keys():
+        while orphans := _children_of(os.getpid()) - self._children.keys() - self._removers:
             for pid in orphans:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
@@ -231,13 +242,7 @@ def _processes() -> Iterable[Path]:
 
 def remove_tree(directory: Path) -> None:
     """Remove a directory that hostile code filled: of any depth, and with directories that nobody may enter."""
-    try:
-        directory.rmdir()
-    except OSError:
-        remove = ("/bin/rm", "-rf", "--", str(directory))
-        if subprocess.run(remove, check=False, capture_output=True).returncode != 0:
-            subprocess.run(("/bin/chmod", "-R", "u+rwx", "--", str(directory)), check=False, capture_output=True)
-            subprocess.run(remove, check=False, capture_output=True)
+    subprocess.run((*_REMOVE, str(directory)), check=False, capture_output=True)
 
 
 def _send(control: socket.socket, **message: object) -> None:

@@ -84,7 +84,7 @@ class _Engine:
             unit=self._task.unit,
             crown=crown,
             stop=stop,
-            statuses=dict(state.statuses),
+            statuses={str(status): count for status, count in state.statuses.items()},
             failures=dict(state.failures),
             spent=self._gateway.spent,
             seconds=time.monotonic() - self._started,
@@ -161,7 +161,7 @@ class _Engine:
         budget = Budget(candidates=settings.candidates, seconds=settings.seconds, ceilings=ceilings, caps=caps)
         if not budget.fits(used, 1):
             raise ConfigError(
-                f"the budget holds no candidate: the seed used {used.tokens} tokens in {used.calls} calls ({used.usd:.4f} usd), one candidate "
+                f"the budget holds no candidate: the seed used {used.tokens} tokens in {used.calls} calls (${used.usd:.4f}), a candidate "
                 f"may use {caps.tokens} tokens in {caps.calls} calls, and crowning takes {share:.1f} times the seed's; raise the budget or "
                 "lower the task's limits"
             )
@@ -188,7 +188,7 @@ class _Engine:
                 unit=self._task.unit,
                 seed_score=self._seed_score,
                 best_score=best[0].score if best else None,
-                statuses=dict(state.statuses),
+                statuses={str(status): count for status, count in state.statuses.items()},
                 failures=dict(state.failures),
                 spent=self._gateway.spent,
                 seconds=time.monotonic() - self._started,

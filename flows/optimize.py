@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from graftwork.evaluators.load import make_task
+from graftwork.evaluators.examples import ExampleRow
+from graftwork.evaluators.make_task import TaskOptions, make_task
 from graftwork.evaluators.task import Scorer, Task
+from graftwork.programs.errors import TaskError
 from graftwork.programs.program import Program
 
 from .background import BackgroundSearch
@@ -41,7 +44,7 @@ class Optimized:
 
 def optimize(
     program: str | Path | Task,
-    examples: Iterable[object] | Mapping[str, Iterable[object]] = (),
+    examples: Iterable[ExampleRow] | Mapping[str, Iterable[ExampleRow]] = (),
     score: Scorer | None = None,
     *,
     model: str | None = None,
@@ -63,10 +66,15 @@ def optimize(
     Raises:
         UserError: One line that says what is wrong; nothing was made or paid for.
     """
-    endpoint = {name: str(options.pop(name)) for name in ("base_url", "proposer", "price") if options.get(name) is not None}
+    base_url, proposer, price = (cast("str | None", options.pop(name, None)) for name in ("base_url", "proposer", "price"))
     chosen = {name: options.pop(name) for name in tuple(options) if name in RunSettings.model_fields}
-    task = program if isinstance(program, Task) else make_task(program, examples, score, **options)
-    settings = make_settings(model=model, **endpoint, values=chosen)
+    if isinstance(program, Task):
+        task = program
+    elif score is None:
+        raise TaskError("optimize needs a score: a function from output and example to a number, higher is better")
+    else:
+        task = make_task(program, examples, score, **cast("TaskOptions", options))
+    settings = make_settings(model=model, proposer=proposer, base_url=base_url, price=price, values=chosen)
     run = prepare(task, settings, run_dir=None if run_dir is None else Path(run_dir))
     search = BackgroundSearch(run)
     try:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Final
 
+from .prepare import check_run
 from .settings import RunSettings
 
 __all__ = ["LOCAL_SERVER", "prefect_is_configured", "run_flow"]
@@ -18,6 +19,7 @@ LOCAL_SERVER: Final[Mapping[str, str]] = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "INFO",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
 }
 
@@ -48,6 +50,7 @@ def run_flow(task: str, settings: RunSettings, *, run_dir: Path | None, local: b
         local: Start a server for this run, its files in `.prefect` below the current folder.
         environ: Read by Prefect when it is imported, which happens here.
     """
+    check_run(task, settings, run_dir=run_dir)  # a mistake should not wait for a server to start
     if local:
         environ.pop("PREFECT_API_URL", None)
         environ.update(LOCAL_SERVER)

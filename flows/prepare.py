@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from graftwork.evaluators.load import load_task
 from graftwork.evaluators.sandbox import require
@@ -18,7 +21,10 @@ from graftwork.search.strategy import Strategy, strategies
 from .run import Run
 from .settings import ModelSettings, RunSettings, write_run_toml
 
-__all__ = ["open_model", "prepare", "resolve_strategy"]
+if TYPE_CHECKING:
+    from graftwork.programs.openai_model import OpenAIModel
+
+__all__ = ["check_run", "open_model", "prepare", "resolve_strategy"]
 
 
 def prepare(
@@ -41,22 +47,39 @@ def prepare(
     Raises:
         UserError: One line that says what is wrong; nothing was made.
     """
+    run = check_run(task, settings, run_dir=run_dir, models=models, environ=environ)
+    directory = _make_run_dir(run_dir, run.task.name)
     source = "in memory" if isinstance(task, Task) else str(task)
+    facts = {"name": run.task.name, "source": source, "entry": run.task.entry}
+    write_run_toml(directory / "run.toml", run.settings, task=facts, strategy=asdict(run.strategy))
+    return replace(run, run_dir=directory)
+
+
+def check_run(
+    task: str | Path | Task,
+    settings: RunSettings,
+    *,
+    run_dir: Path | None = None,
+    models: Mapping[Role, Model] | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Run:
+    """Check everything that `prepare` checks, and make nothing; the run that comes back has no directory yet.
+
+    Raises:
+        UserError: One line that says what is wrong.
+    """
     loaded = task if isinstance(task, Task) else load_task(Path(task))
     settings = _with_slots(settings, loaded)
     strategy = resolve_strategy(settings, loaded, has_proposer=settings.proposer is not None or "proposer" in (models or {}))
     if loaded.seed.prompts and settings.task_model is None and "task" not in (models or {}):
         named = ", ".join(prompt.name for prompt in loaded.seed.prompts)
         raise EndpointError(
-            f"this program asks a model ({named}): give one with --model NAME, and OPENAI_API_KEY or --base-url for its endpoint"
+            f"this program asks a model ({named}): name one with --model NAME, and set OPENAI_API_KEY, or --base-url for another endpoint"
         )
     require(settings.sandbox)
     opened = dict(models) if models is not None else _open_models(settings, environ)
-    directory = _make_run_dir(run_dir, loaded.name)
-    write_run_toml(
-        directory / "run.toml", settings, task={"name": loaded.name, "source": source, "entry": loaded.entry}, strategy=asdict(strategy)
-    )
-    return Run(task=loaded, settings=settings, strategy=strategy, run_dir=directory, models=opened)
+    _refuse_taken(run_dir)
+    return Run(task=loaded, settings=settings, strategy=strategy, run_dir=run_dir or Path("runs"), models=opened)
 
 
 def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool) -> Strategy:
@@ -78,7 +101,7 @@ def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool) -
     return replace(strategy, operators={**strategy.operators, "bootstrap_demos": 1.5}, train_batch=max(strategy.train_batch, 3))
 
 
-def open_model(settings: ModelSettings, environ: Mapping[str, str]) -> Model:
+def open_model(settings: ModelSettings, environ: Mapping[str, str]) -> OpenAIModel:
     """The model of some settings, with its key.
 
     Raises:
@@ -127,26 +150,30 @@ def _with_slots(settings: RunSettings, task: Task) -> RunSettings:
     return settings.model_copy(update={"slots": 8 if task.seed.prompts else processors})
 
 
+def _refuse_taken(wanted: Path | None) -> None:
+    try:
+        if wanted is not None and wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
+            raise RunError(f"{wanted} is not an empty folder: a run needs a folder of its own; choose another with --run")
+    except OSError as error:
+        raise RunError(f"cannot read {wanted}: {error.strerror}; choose another folder with --run") from None
+
+
 def _make_run_dir(wanted: Path | None, name: str) -> Path:
     """A new directory.
 
     Raises:
-        RunError: If it is taken or cannot be written.
+        RunError: If it cannot be written.
     """
+    folders = [wanted] if wanted is not None else (Path("runs") / f"{name}-{number}" for number in itertools.count(1))
     try:
-        if wanted is not None:
-            wanted.mkdir(parents=True, exist_ok=True)
-            if any(wanted.iterdir()):
-                raise RunError(f"{wanted} is not empty: a run needs a folder of its own; choose another with --run")
-            return wanted
-        runs = Path("runs")
-        runs.mkdir(exist_ok=True)
-        for number in range(1, 1_000_000):
+        for folder in folders:
             try:
-                (runs / f"{name}-{number}").mkdir()
+                folder.mkdir(parents=True, exist_ok=wanted is not None)
             except FileExistsError:
                 continue
-            return runs / f"{name}-{number}"
+            # A folder that was there may refuse files.
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
     except OSError as error:
-        raise RunError(f"cannot make the run directory {wanted or 'runs'}: {error.strerror}; choose another with --run") from None
-    raise RunError("runs/ is full: remove old runs or choose a folder with --run")
+        raise RunError(f"cannot make a run in {wanted or 'runs'}: {error.strerror}; choose another folder with --run") from None
+    raise RunError(f"{wanted} is a file: choose a folder with --run")

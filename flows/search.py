@@ -6,6 +6,7 @@ in flight crosses slices; there is never a task for a candidate. The run directo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def search(task: str, run_dir: str | None = None, settings: RunSettings | None =
         told = 0
         while background.running:
             told = min(told + _SLICE, run.settings.candidates)
-            logger.info("%s", wait_for_slice(background, told))
+            logger.info("%s", _line(wait_for_slice(background, told)))
             if told >= run.settings.candidates:
                 break
         report = background.report()
@@ -65,6 +66,10 @@ def search(task: str, run_dir: str | None = None, settings: RunSettings | None =
         raise
     _publish(report)
     return str(report.run_dir)
+
+
+def _line(progress: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in progress.items())
 
 
 def _publish(report: Report) -> None:

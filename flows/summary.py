@@ -35,7 +35,11 @@ def recorded_crown(record: Record) -> tuple[Mapping[str, Measured], tuple[str, .
     detail = json.loads(details[-1])
     chosen = f"chosen on {detail['chosen_on']} among {detail['n_finalists']}"
     lost = (f"disqualified: candidate {number}: {reason}" for number, reason in detail["disqualified"].items())
-    measured = TypeAdapter(dict[str, Measured]).validate_python(detail["measured"])
+    # The record sorts keys; people read splits in the order in which they are opened.
+    order = {name: place for place, name in enumerate(("val", "confirm", "test"))}
+    measured = dict(
+        sorted(TypeAdapter(dict[str, Measured]).validate_python(detail["measured"]).items(), key=lambda item: order.get(item[0], 9))
+    )
     return measured, (chosen, *(f"not measured: {line}" for line in detail["missing"]), *lost)
 
 

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from .cli_show import show_scores
+
 if TYPE_CHECKING:
     from graftwork.flows.background import BackgroundSearch
     from graftwork.flows.progress import Progress
@@ -77,9 +79,13 @@ def _start(task: str, settings: RunSettings, console: Console, *, run_dir: Path 
     from graftwork.flows.prefect_local import prefect_is_configured, run_flow
 
     if prefect or prefect_is_configured():
-        console.print(run_flow(task, settings, run_dir=run_dir, local=prefect), markup=False)
+        if prefect:
+            console.print("starting a local Prefect server (10 to 20 s), its files in .prefect", style="dim")
+        finished = run_flow(task, settings, run_dir=run_dir, local=prefect)
+        show_scores(Path(finished), console)
+        console.print(f"the champion stands in {Path(finished) / 'champion.py'}", markup=False, highlight=False)
         return
-    console.print("no Prefect API is configured: running directly (use --prefect for a local server)", style="dim")
+    console.print("no Prefect API is configured: running directly (--prefect starts a local server)", style="dim", soft_wrap=True)
     from graftwork.flows.background import BackgroundSearch
     from graftwork.flows.prepare import prepare
 

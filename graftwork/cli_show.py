@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
 
-__all__ = ["show_run"]
+__all__ = ["show_run", "show_scores"]
 
 _SHOWN_FAILURES = 8
 _SHOWN_BEST = 5
@@ -23,13 +23,13 @@ def show_run(run_dir: Path, console: Console) -> None:
     Raises:
         RunError: If there is no run, or it is damaged.
     """
-    from graftwork.flows.summary import recorded_crown, report_rows
+    from graftwork.flows.summary import recorded_crown
     from graftwork.search.record import open_run
 
     record = open_run(run_dir)
     tables = record.tables()
     candidates: list[Mapping[str, Any]] = tables["candidates"].to_pylist()
-    measured, remarks = recorded_crown(record)
+    measured, _ = recorded_crown(record)
     shown = record.champion or record.best
     if shown is None:
         console.print("nothing has been evaluated yet")
@@ -37,15 +37,28 @@ def show_run(run_dir: Path, console: Console) -> None:
     title = "champion" if measured else "best so far"
     console.print(f"{title}: candidate {shown['number']} by {shown['operator']}, val {shown['score']:.4g}", highlight=False)
     console.print(Syntax(shown["source"], "python", background_color="default", word_wrap=True))
-    if measured:
-        console.print(_table(report_rows(measured), title="scores"))
-    for remark in remarks:
-        console.print(f"- {remark}", markup=False, highlight=False)
+    show_scores(run_dir, console)
     console.print(_table(_best(candidates), title="best on val"))
     console.print(_table(_results(candidates), title="results by operator"))
     console.print(_table(_failures(tables["scores"].to_pylist()), title="failures"))
     console.print(_table(_unused(candidates), title="not evaluated"))
     console.print(_table(_spend(tables["calls"].to_pylist()), title="model calls"))
+
+
+def show_scores(run_dir: Path, console: Console) -> None:
+    """Print champion and seed by split, and what could not be measured; nothing for a run that is not crowned yet.
+
+    Raises:
+        RunError: If there is no run, or it is damaged.
+    """
+    from graftwork.flows.summary import recorded_crown, report_rows
+    from graftwork.search.record import open_run
+
+    measured, remarks = recorded_crown(open_run(run_dir))
+    if measured:
+        console.print(_table(report_rows(measured), title="scores"))
+    for remark in remarks:
+        console.print(f"- {remark}", markup=False, highlight=False)
 
 
 def _table(rows: Iterable[Mapping[str, object]], *, title: str) -> Table | str:

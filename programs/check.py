@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 from .check_prompt import prompt_defects
 from .defect import Defect, defect_at
 from .errors import ProgramError
-from .layout import imported_names, split
+from .layout import imported_names, require_compilable, split
 from .parse import PUBLIC_NAMES, parse
 from .program import Component, Program
 from .structure import misplaced, reachable, syntax
@@ -23,6 +24,9 @@ FORBIDDEN_MODULES: Final = frozenset(
     ("asyncio", "ctypes", "imp", "importlib", "multiprocessing", "pty", "runpy", "socket", "socketserver", "subprocess")
 )
 """Of the standard library; what they do, the sandbox stops anyway. A module with a leading underscore counts as forbidden too."""
+
+# Compiling costs as much as all the rest, and only these can hide what the grammar lets pass.
+_SUBTLE: Final = re.compile(r"\b(global|nonlocal|case|__debug__)\b|\bexcept\s*:|:=|(=|\breturn|\byield|\bin)\s*\*\s*[\w(\[]")
 
 
 def check(
@@ -65,6 +69,11 @@ def _defects(
 ) -> Iterator[Defect]:
     if (n_bytes := len(program.source.encode("utf-8", "surrogatepass"))) > MAX_CHECKED_BYTES:
         yield _defect(f"the program has {n_bytes} bytes, at most {MAX_CHECKED_BYTES} are run; make it shorter")
+    if _SUBTLE.search(program.source):
+        try:
+            require_compilable(program.source)
+        except ProgramError as error:
+            yield _unreadable(error)
     yield from _frozen_defects(program, frozen)
     yield from _import_defects(program, packages)
     if entry in program:

@@ -4,6 +4,7 @@ An export carries this file; standard library only. Who completes a request is a
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, get_type_hints
 
@@ -57,7 +58,7 @@ def use_tools(body: dict[str, Any], tools: Mapping[str, Callable[..., Any]], com
     for turn in range(MAX_TURNS if tools else 1):
         last = turn == MAX_TURNS - 1
         reply = complete(body | {"tool_choice": "none"} if last else body)
-        calls = reply.get("tool_calls") or ()
+        calls = reply.get("tool_calls") or spoken_calls(reply.get("text") or "", tools, name=f"call_{turn}")
         if not (tools and calls) or last:
             break
         asked = [{"id": call["id"], "type": "function", "function": {k: call[k] for k in ("name", "arguments")}} for call in calls]
@@ -65,6 +66,18 @@ def use_tools(body: dict[str, Any], tools: Mapping[str, Callable[..., Any]], com
         answer = {"role": "assistant", "content": reply.get("text") or "", "tool_calls": asked}
         body = body | {"messages": [*body["messages"], answer, *told]}
     return reply
+
+
+def spoken_calls(text: str, tools: Mapping[str, Any], *, name: str) -> list[dict[str, str]]:
+    """The tool call that a reply spells out as JSON text, as small models do instead of making it."""
+    spelt = re.fullmatch(r"(?:```\w*|<tool_call>)?\s*(\{.*\})\s*(?:```|</tool_call>)?", text.strip(), re.DOTALL)
+    try:
+        call = json.loads(spelt[1]) if spelt else {}
+    except (ValueError, RecursionError):
+        return []
+    if call.keys() != {"name", "arguments"} or str(call["name"]) not in tools:
+        return []
+    return [{"id": name, "name": str(call["name"]), "arguments": json.dumps(call["arguments"])}]
 
 
 def tool_text(call: Mapping[str, Any], tools: Mapping[str, Callable[..., Any]]) -> str:

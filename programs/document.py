@@ -32,7 +32,12 @@ class Document:
     @property
     def text(self) -> str:
         """The whole text as it stands now."""
-        return "".join(piece.text for piece in self._pieces)
+        texts = [piece.text for piece in self._pieces]
+        for index, piece in enumerate(self._pieces[:-2]):
+            # A comment that ends a component must not come to touch the next one, which would own it.
+            if piece.kind == "component" and texts[index].rpartition("\n")[2].startswith("#") and texts[index + 1] in {"\n", "\r\n"}:
+                texts[index + 1] *= 2
+        return "".join(texts)
 
     @property
     def names(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import __future__
 import ast
 import re
 import threading
@@ -12,7 +13,7 @@ from typing import Final, Literal
 
 from .errors import ProgramError
 
-__all__ = ["MAX_SOURCE_BYTES", "Piece", "PieceKind", "imported_names", "read", "split"]
+__all__ = ["MAX_SOURCE_BYTES", "Piece", "PieceKind", "imported_names", "read", "require_compilable", "split"]
 
 PieceKind = Literal["doc", "import", "component", "main", "gap"]
 
@@ -50,13 +51,27 @@ def read(source: str) -> list[ast.stmt]:
     Raises:
         ProgramError: If it is not Python, too long or nested too deeply.
     """
+    module = _compiled(source, flags=ast.PyCF_ONLY_AST)
+    return module.body if isinstance(module, ast.Module) else []
+
+
+def require_compilable(source: str) -> None:
+    """Refuse text that has the grammar of Python but cannot be compiled, such as `x = *y`.
+
+    Raises:
+        ProgramError: With the compiler's reason.
+    """
+    _compiled(source, flags=0)
+
+
+def _compiled(source: str, *, flags: int) -> object:
     try:
         n_bytes = len(source.encode())
         if n_bytes > MAX_SOURCE_BYTES:
             raise ProgramError(f"a program may have {MAX_SOURCE_BYTES} bytes, this one has {n_bytes}; make it shorter")
         with _QUIET, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(source).body
+            return compile(source, "<program>", "exec", flags=flags, dont_inherit=True)
     except SyntaxError as error:
         raise ProgramError(f"not Python: {error.msg}; correct the syntax", line=error.lineno or 0) from None
     except UnicodeEncodeError as error:
@@ -80,8 +95,13 @@ def split(source: str) -> tuple[Piece, ...]:
     lines = _Lines(source)
     pieces: list[Piece] = []
     end = 0
+    at_head = True
     for index, node in enumerate(statements):
         kind, name = _classify(node, first=index == 0)
+        if not _is_future(node):
+            at_head = at_head and kind == "doc"
+        elif not at_head:
+            raise ProgramError("a __future__ import below other statements; move it to the top", line=node.lineno)
         first = lines.next_code(end + 1)
         last = node.end_lineno or node.lineno
         lines.require_alone(node, first)
@@ -213,6 +233,12 @@ def _require_plain_import(node: ast.Import | ast.ImportFrom) -> None:
         raise ProgramError("a relative import; a program is one file: import by the full name", line=node.lineno)
     if any(alias.name == "*" for alias in node.names):
         raise ProgramError("a star import; name what is imported", line=node.lineno)
+    if _is_future(node) and (unknown := sorted({alias.name for alias in node.names} - set(__future__.all_feature_names))):
+        raise ProgramError(f"__future__ has no {unknown[0]!r}; remove the import", line=node.lineno)
+
+
+def _is_future(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
 def _is_main(node: ast.If) -> bool:

@@ -73,7 +73,10 @@ class Kinds:
         """The kind of a statement that binds one name."""
         match node:
             case ast.FunctionDef(decorator_list=decorators) | ast.AsyncFunctionDef(decorator_list=decorators):
-                return next((kind for item in decorators if (kind := self.decorated(item))), "function")
+                for item in decorators:
+                    if (kind := self.decorated(item)) is not None:
+                        return kind
+                return "function"
             case ast.ClassDef():
                 return "type"
             case ast.Assign(value=value):

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 
     from .trace import FeedKind, SpanKind
 
-__all__ = ["FRAME", "MAX_FUNCTION_SPANS", "Frame", "Recording", "Session", "Strand", "bounded_json", "fork"]
+__all__ = ["FRAME", "MAX_FUNCTION_SPANS", "MAX_SPANS_OF_ONE", "Frame", "Recording", "Session", "Strand", "bounded_json", "fork"]
 
 T = TypeVar("T")
 
 MAX_FUNCTION_SPANS: Final = 200
+MAX_SPANS_OF_ONE: Final = 8  # a span costs half a millisecond, and the hundredth call of a function tells little that the eighth did not
 MAX_TEXT: Final = 4000
 MAX_ITEMS: Final = 400
 MAX_DEPTH: Final = 8
@@ -83,7 +85,8 @@ class Strand:
         session: Who is told.
         earlier: Outputs from before the fork.
         outputs: Outputs since.
-        spans_left: How many more plain functions may have a span.
+        spans_left: How many more calls of plain functions may have a span.
+        spanned: How many calls of each plain function have one.
         asked: How often each request was asked, by branch path and digest; shared by all strands, whose paths differ.
     """
 
@@ -91,6 +94,7 @@ class Strand:
     earlier: tuple[Output, ...] = ()
     outputs: list[Output] = field(default_factory=list)
     spans_left: int = MAX_FUNCTION_SPANS
+    spanned: Counter[str] = field(default_factory=Counter)
     asked: dict[tuple[str, bytes], int] = field(default_factory=dict)
 
     def occurrence(self, path: str, body: Mapping[str, Any]) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, Unpack, overlo
 from .combinators import BRANCH, FORK, parallel, retry, vote
 from .converse import Unanswered, converse
 from .direct import answered
-from .recording import FRAME, Frame, Recording, Session, Strand, fork
+from .recording import FRAME, MAX_SPANS_OF_ONE, Frame, Recording, Session, Strand, fork
 from .render import PromptOptions, arguments_of
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def using_session(session: Session) -> Iterator[None]:
 
 
 def trace_functions(namespace: MutableMapping[str, Any]) -> Mapping[str, int]:
-    """Trace the plain functions of a program: to call depth 2 and 200 spans, then they are only counted.
+    """Trace the plain functions of a program: to call depth 2, 8 spans of each and 200 in all, then they are only counted.
 
     A function that is called a thousand times beyond those limits, or after the spans are used up, gets its own code back, so
     that hot functions run at full speed; its count is then a lower bound. Functions that can reach themselves are left alone: a
@@ -161,13 +161,16 @@ def _traced(function: FunctionType, name: str, *, counts: dict[str, int], namesp
         frame = FRAME.get()
         if frame is None:
             return function(*args, **kwargs)
-        if frame.depth >= MAX_TRACED_DEPTH or frame.strand.spans_left <= 0:
+        strand = frame.strand
+        used_up = strand.spans_left <= 0 or strand.spanned[name] >= MAX_SPANS_OF_ONE
+        if used_up or frame.depth >= MAX_TRACED_DEPTH:
             counts[name] += 1
             # Inside branches the moment would depend on which of them is faster.
-            if not BRANCH.get() and (frame.strand.spans_left <= 0 or counts[name] >= MAX_COUNTED):
+            if not BRANCH.get() and (used_up or counts[name] >= MAX_COUNTED):
                 namespace[name] = function
             return function(*args, **kwargs)
-        frame.strand.spans_left -= 1
+        strand.spans_left -= 1
+        strand.spanned[name] += 1
         with Recording(frame, component=name, kind="function", arguments=arguments_of(function, args, kwargs)) as recording:
             return recording.returns(function(*args, **kwargs))
 

@@ -106,7 +106,7 @@ class _Walker:
             if (handler := _HANDLERS.get(value.__class__)) is not None:
                 handler(self, value, depth)
             else:
-                self.tokens.append("-" if value is None else value)
+                self.tokens.append("-" if value is None else str(value))
         self.tokens.append("]")
 
     def leaf(self, node: ast.AST, _depth: int) -> None:
@@ -158,6 +158,11 @@ class _Walker:
             self.visit(node.value, depth + 1)
         self.visit(node.target, depth + 1)
         self.tokens.append(")")
+
+    def joined(self, node: ast.JoinedStr, depth: int) -> None:
+        self.tokens.append("JoinedStr")
+        # Some releases of Python 3.12 put empty strings between the parts.
+        self.items((part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")), depth + 1)
 
     def walrus(self, node: ast.NamedExpr, depth: int) -> None:
         self.tokens.append("NamedExpr" + node.target.id)
@@ -332,6 +337,7 @@ _HANDLERS: Final = cast(
         ast.Global: _Walker.declare,
         ast.Import: _Walker.import_,
         ast.ImportFrom: _Walker.import_,
+        ast.JoinedStr: _Walker.joined,
         ast.Lambda: _Walker.lambda_,
         ast.ListComp: _Walker.comprehension,
         ast.MatchAs: _Walker.binder,

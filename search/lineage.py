@@ -186,7 +186,7 @@ class Lineage:
                 if not self._trouble:
                     with self._writing():
                         self._wait()
-                        self._keep(self._rotated([name for name in TABLES if self._writers[name].n_rows]), self._group)
+                        self._keep(self._rotated(name for name in TABLES if self._writers[name].n_rows), self._group)
             finally:
                 self._trouble = self._trouble or f"{self.directory} is closed: open it again to write"
                 self._keeper.shutdown()
@@ -236,9 +236,12 @@ class Lineage:
         # A clock that was set back makes things look younger than they are: then they count as old.
         due_sync = not 0.0 <= now - self._synced_at < self._sync_s
         due_seal = not 0.0 <= now - self._sealed_at < self._seal_s
-        full = [name for name in TABLES if writers[name].n_rows >= self._seal_rows or writers[name].n_bytes >= _SEAL_BYTES]
+        full: list[TableName]
         if due_seal:
-            full, self._sealed_at = [name for name in TABLES if writers[name].n_rows], now
+            self._sealed_at = now
+            full = [name for name in TABLES if writers[name].n_rows]
+        else:
+            full = [name for name in TABLES if writers[name].n_rows >= self._seal_rows or writers[name].n_bytes >= _SEAL_BYTES]
         if not full and (not due_sync or self._keeping):
             return
         self._wait()

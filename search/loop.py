@@ -23,6 +23,7 @@ from graftwork.programs.program import Program
 
 from .archive import AddStatus
 from .candidate import Brief, Candidate, Result
+from .operator import Rewriter, Variation
 from .state import Budget, State, Told, ask, settle, tell
 from .writing import Writer, Written
 
@@ -148,7 +149,7 @@ class Search:
 
     def _operators(self) -> dict[str, tuple[float, int]]:
         writer, weights = self.writer, self.state.strategy.operators
-        usable = {**writer.variations, **(writer.rewriters if writer.proposer is not None else {})}
+        usable: dict[str, Variation | Rewriter] = {**writer.variations, **(writer.rewriters if writer.proposer is not None else {})}
         return {name: (weight, usable[name].n_parents) for name, weight in weights.items() if name in usable}
 
     async def _answer(self, brief: Brief) -> Result | None:

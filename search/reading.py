@@ -12,10 +12,11 @@ from graftwork.programs.errors import ProgramError
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Component, Program
 from graftwork.programs.search_replace import extract_code
+from graftwork.programs.structure import reachable
 
 from .operator import Facts
 
-__all__ = ["graft_reply", "restored", "snippet_of", "whole_reply"]
+__all__ = ["graft_reply", "head_of", "restored", "snippet_of", "whole_reply"]
 
 # What models use without saying where it comes from.
 _OFTEN_FORGOTTEN: Final[tuple[tuple[str, str], ...]] = (
@@ -33,7 +34,9 @@ _OFTEN_FORGOTTEN: Final[tuple[tuple[str, str], ...]] = (
 
 
 def whole_reply(text: str, parent: Program, facts: Facts) -> Program:
-    """The program in a reply that should hold a whole one; a reply without the entry is taken as a part of the parent.
+    """The program in a reply that should hold a whole one.
+
+    What it uses and leaves out is taken over from the parent; a reply without the entry is taken as a part of the parent.
 
     Raises:
         ProgramError: If there is no program in it, or only the parent's; the message tells the proposer what to write.
@@ -41,7 +44,7 @@ def whole_reply(text: str, parent: Program, facts: Facts) -> Program:
     snippet = snippet_of(text, parent)
     if facts.entry not in snippet:
         return graft_reply(text, parent, facts)
-    return _changed(restored(snippet, parent, facts), parent)
+    return _changed(restored(_completed(snippet, parent), parent, facts), parent)
 
 
 def graft_reply(text: str, parent: Program, facts: Facts, *, wanted: str = "") -> Program:
@@ -106,10 +109,30 @@ def restored(child: Program, parent: Program, facts: Facts) -> Program:
     return apply(child, edits) if edits else child
 
 
+def head_of(component: Component) -> str:
+    """The `def` line of a function, without decorators: a reply without them gets those of the parent."""
+    node = ast.parse(component.source).body[-1]
+    if not isinstance(node, ast.FunctionDef):
+        return component.source
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
+    return f"def {node.name}({ast.unparse(node.args)}){returns}:"
+
+
 def _changed(child: Program, parent: Program) -> Program:
     if child.digest == parent.digest:
         raise ProgramError("the reply changes nothing: write a version that differs in what it does or says")
     return child
+
+
+def _completed(child: Program, parent: Program) -> Program:
+    """The child with the components of the parent that it uses and left out."""
+    used = _loaded(component.source for component in child.components) & set(parent.names)
+    needed = {name for used_name in used for name in reachable(parent, used_name)} - set(child.names)
+    if not needed:
+        return child
+    taken = [component for component in parent.components if component.name in needed]
+    imports = [item.statement for item in parent.imports if any(item.name in component.refs for component in taken)]
+    return graft_source(child, "\n\n\n".join(["\n".join(imports), *(component.source for component in taken)]) + "\n")
 
 
 def _differs(component: Component, parent: Program, facts: Facts) -> bool:

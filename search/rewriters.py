@@ -14,12 +14,12 @@ from typing import Final
 from graftwork.programs.edit import describe
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.parse import parse
-from graftwork.programs.program import Program
+from graftwork.programs.program import Component, Program
 from graftwork.programs.search_replace import apply_blocks, parse_blocks
 
 from .candidate import Brief, Member
 from .operator import Draft, Facts
-from .reading import graft_reply, restored, whole_reply
+from .reading import graft_reply, head_of, restored, whole_reply
 from .showing import EVIDENCE_CHARS, blame, clipped, show_evidence, show_task
 from .variations import mutable
 
@@ -43,6 +43,21 @@ _WAYS: Final = (
     "Make it simpler and more general.",
     "Keep what works and change one thing that could bring the most.",
 )
+_SHAPES: Final = (
+    "Add a prompt that checks the result and puts it right before it is returned.",
+    "Do the work in fewer steps, with clearer instructions.",
+    "Use `vote` or `retry` where an answer is often wrong.",
+    "Split the hardest step into two prompts.",
+    "Have code do what code can do exactly, instead of a prompt.",
+)
+_WHOLE: Final = """\
+Reply with one ```python block that holds the new program, and nothing else. Components that it uses and that stay as they are may be \
+left out.
+"""
+_DIFF: Final = """\
+Reply with one or more blocks of the form that you are shown, with all three marker lines, and nothing else. SEARCH holds whole lines \
+copied exactly from the program, REPLACE what stands there instead.
+"""
 _WEIGHTS: Final = (("prompt", 6.0), ("function", 2.0), ("tool", 1.0), ("type", 0.5), ("constant", 0.5))
 _TEMPERATURE: Final = 0.8
 
@@ -57,11 +72,12 @@ class RewriteComponent:
     def request(self, brief: Brief, facts: Facts) -> Mapping[str, object]:
         """Ask for the whole new text of one component."""
         rng, parent = _rng(brief), brief.parents[0]
-        chosen = self._chosen(brief, facts)
+        chosen = _chosen(brief, facts)
         form = "Reply with one ```python block: the whole new definition of the component you are asked for, and nothing else.\n"
-        task = f"Write a better `{chosen}`. {rng.choice(_WAYS)} Reply with the new definition of `{chosen}` only."
-        size = len(parent.candidate.program[chosen].source) if chosen in parent.candidate.program else 0
-        return _body(form, [show_task(facts), _shown(parent.candidate.program), _evidence(parent, facts, rng), task], size=size)
+        program = parent.candidate.program
+        task = _asked(program[chosen], rng.choice(_WAYS)) if chosen in program else f"Write `{chosen}`."
+        size = len(program[chosen].source) if chosen in program else 0
+        return _body(form, [show_task(facts), _shown(program), _evidence(parent, facts, rng), task], size=size)
 
     def read(self, brief: Brief, facts: Facts, text: str) -> Draft:
         """The parent with the component of the reply.
@@ -69,19 +85,9 @@ class RewriteComponent:
         Raises:
             ProgramError: If the reply holds no new definition.
         """
-        parent, chosen = brief.parents[0].candidate.program, self._chosen(brief, facts)
+        parent, chosen = brief.parents[0].candidate.program, _chosen(brief, facts)
         child = graft_reply(text, parent, facts, wanted=chosen)
         return Draft(program=child, note=f"rewrote {_summary(parent, child)}")
-
-    @staticmethod
-    def _chosen(brief: Brief, facts: Facts) -> str:
-        """The component to rewrite; the same in both halves."""
-        parent = brief.parents[0]
-        program, blamed = parent.candidate.program, blame(parent)
-        names = mutable(program, facts) or (facts.entry,)
-        weights = dict(_WEIGHTS)
-        heavy = [(weights[program[name].kind] if name in program else 1.0) * (1 + min(blamed.get(name, 0), 3)) for name in names]
-        return random.Random(f"{brief.seed}/component").choices(names, weights=heavy)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +100,11 @@ class DiffEdit:
     def request(self, brief: Brief, facts: Facts) -> Mapping[str, object]:
         """Ask for SEARCH/REPLACE blocks."""
         rng, parent = _rng(brief), brief.parents[0]
-        form = (
-            "Reply with one or more blocks of this form, and nothing else. SEARCH is copied from the program, whole lines, exactly:\n"
-            "<<<<<<< SEARCH\nlines of the program\n=======\nnew lines instead\n>>>>>>> REPLACE\n"
-        )
-        task = f"Improve the program by a small change. {rng.choice(_WAYS)} Reply with SEARCH/REPLACE blocks only."
-        return _body(form, [show_task(facts), _shown(parent.candidate.program), _evidence(parent, facts, rng), task], size=800)
+        program = parent.candidate.program
+        chosen = _chosen(brief, facts)
+        task = f"Improve the program by a small change, best in `{chosen}`. {rng.choice(_WAYS)} "
+        task += f"Reply with blocks of this form only; copy the lines of SEARCH from the program:\n{_block(program, chosen)}"
+        return _body(_DIFF, [show_task(facts), _shown(program), _evidence(parent, facts, rng), task], size=800)
 
     def read(self, brief: Brief, facts: Facts, text: str) -> Draft:
         """The parent with the blocks applied; a reply without blocks is read as new definitions.
@@ -126,7 +131,11 @@ class RewriteProgram:
         """Ask for a whole program."""
         rng, parent = _rng(brief), brief.parents[0]
         program = parent.candidate.program
-        task = f"Write a better program. You may add, drop or rearrange components. {rng.choice(_WAYS)} Reply with the whole program only."
+        shapes = _SHAPES if program.prompts else _WAYS
+        task = (
+            "Write a better program; a copy of it is worth nothing. You may add, drop or rearrange components, and word instructions anew. "
+            f"{rng.choice(shapes)} Reply with the new program only."
+        )
         return _body(_WHOLE, [show_task(facts), _shown(program), _evidence(parent, facts, rng), task], size=len(program.source))
 
     def read(self, brief: Brief, facts: Facts, text: str) -> Draft:
@@ -154,7 +163,7 @@ class Blend:
         for place, parent in enumerate(brief.parents[:2]):
             parts.append(_shown(parent.candidate.program, title=f"Program {place + 1}"))
             parts.append(_evidence(parent, facts, rng, max_chars=EVIDENCE_CHARS // 2))
-        parts.append("Write one program that joins what works best in both. Reply with the whole program only.")
+        parts.append("Write one program that joins what works best in both and is a copy of neither. Reply with the new program only.")
         size = max(len(parent.candidate.program.source) for parent in brief.parents)
         return _body(_WHOLE, parts, size=size)
 
@@ -171,7 +180,33 @@ class Blend:
         return Draft(program=child, note=f"blended {' and '.join(str(member.candidate.number) for member in brief.parents)}")
 
 
-_WHOLE: Final = "Reply with one ```python block that holds the whole new program, with its imports, and nothing else.\n"
+def _chosen(brief: Brief, facts: Facts) -> str:
+    """The component to change: prompts and what stood where examples failed before others; the same in both halves."""
+    parent = brief.parents[0]
+    program, blamed = parent.candidate.program, blame(parent)
+    names = mutable(program, facts) or (facts.entry,)
+    weights = dict(_WEIGHTS)
+    heavy = [(weights[program[name].kind] if name in program else 1.0) * (1 + min(blamed.get(name, 0), 3)) for name in names]
+    return random.Random(f"{brief.seed}/component").choices(names, weights=heavy)[0]
+
+
+def _block(program: Program, name: str) -> str:
+    """A SEARCH/REPLACE block for a component, with a line of it to be searched for."""
+    lines = program[name].source.splitlines() if name in program else ["a line of the program"]
+    quoted = next((line for line in lines if line.lstrip().startswith('"""')), lines[-1])
+    indent = quoted[: len(quoted) - len(quoted.lstrip())]
+    return f"<<<<<<< SEARCH\n{quoted}\n=======\n{indent}NEW LINES\n>>>>>>> REPLACE"
+
+
+def _asked(component: Component, way: str) -> str:
+    """The last words of a request for one component. Small models fill in a form far better than they follow a rule."""
+    if component.kind != "prompt":
+        return f"Write a better `{component.name}`. {way} Reply with the new definition of `{component.name}` only."
+    return (
+        f"Write a better `{component.name}`: a new instruction in your own words, exact about what to do, what to watch out for and the "
+        f"form of the answer. {way} Reply in this form, with the new instruction in its place and no code below it:\n"
+        f'```python\n{head_of(component)}\n    """NEW INSTRUCTION"""\n```'
+    )
 
 
 def _rng(brief: Brief) -> random.Random:

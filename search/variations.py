@@ -17,8 +17,9 @@ from graftwork.programs.errors import ProgramError
 from graftwork.programs.program import Component, Program
 from graftwork.programs.structure import reachable
 
+from .bench import Bench, open_bench
 from .candidate import Brief
-from .changes import Change, Setting, open_setting
+from .changes import Change
 from .operator import Draft, Facts
 
 __all__ = ["Reshape", "SwapComponent", "closure", "mutable"]
@@ -39,7 +40,7 @@ class Reshape:
     """
 
     name: str
-    change: Callable[[Setting], Change | None]
+    change: Callable[[Bench], Change | None]
     n_parents: int = 1
 
     def write(self, brief: Brief, facts: Facts, *, attempt: int) -> Draft | None:
@@ -51,7 +52,7 @@ class Reshape:
             return None
         for _ in range(_DRAWS):
             component = rng.choices(components, weights=[len(item.source) for item in components])[0]
-            change = self.change(self._setting(component, brief, facts, rng))
+            change = self.change(self._bench(component, brief, facts, rng))
             if change is None or change.source == component.source:
                 continue
             child = _replaced(program, component.name, change.source)
@@ -59,14 +60,14 @@ class Reshape:
                 return Draft(program=child, note=f"{self.name} {component.name}: {change.note}")
         return None
 
-    def _setting(self, component: Component, brief: Brief, facts: Facts, rng: random.Random) -> Setting:
+    def _bench(self, component: Component, brief: Brief, facts: Facts, rng: random.Random) -> Bench:
         program = brief.parents[0].candidate.program
         # What needs this component may not be called by it: that would never end.
         known = {name: "" for name in program.names if component.name not in reachable(program, name)}
         for item in program.imports:
             # Only `import x` and `import x as y` name a module whose functions may be called.
             known[item.name] = item.module if item.statement.startswith("import ") else ""
-        return open_setting(
+        return open_bench(
             component.source,
             rng=rng,
             outer=_numeric_constants(program, component.name),

@@ -6,25 +6,11 @@ import random
 from collections.abc import Mapping
 from typing import cast
 
-import numpy as np
+from instances import or_like, weibull  # type: ignore[import-not-found]  # lies beside this file; found when the task is loaded
 
 import graftwork as gw
 
-__all__ = ["Causality", "or_like", "score", "task", "weibull"]
-
-Inputs = dict[str, object]
-
-
-def weibull(n_items: int, seed: int) -> Inputs:
-    """FunSearch's Weibull instance: sizes clip(round(45 W), 1, 100) with W of shape 3, capacity 100."""
-    sizes = np.clip(np.round(45 * np.random.default_rng(seed).weibull(3, n_items)), 1, 100)
-    return {"items": [int(size) for size in sizes], "capacity": 100}
-
-
-def or_like(n_items: int, seed: int) -> Inputs:
-    """An instance like those of the OR library: sizes uniform on the integers from 20 to 100, capacity 150."""
-    sizes = np.random.default_rng(seed).integers(20, 101, n_items)
-    return {"items": [int(size) for size in sizes], "capacity": 150}
+__all__ = ["Causality", "score", "task"]
 
 
 def score(output: object, example: gw.Example) -> gw.Score:
@@ -82,7 +68,7 @@ def _short(value: object) -> str:
 class Causality:
     """No decision may depend on items that come later: it is what makes the packing online."""
 
-    def variant(self, inputs: Mapping[str, object], rng: random.Random) -> Inputs:
+    def variant(self, inputs: Mapping[str, object], rng: random.Random) -> dict[str, object]:
         """The same items up to a random cut, then others, and another number of them."""
         items, capacity = _unpack(inputs)
         cut = rng.randrange(1, len(items))

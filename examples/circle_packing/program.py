@@ -27,7 +27,7 @@ def radii(centres: np.ndarray) -> np.ndarray:
     walls = np.minimum(centres, 1 - centres).min(axis=1)
     distances = np.linalg.norm(centres[:, None] - centres[None, :], axis=2)
     np.fill_diagonal(distances, np.inf)
-    grown = np.minimum(walls, distances.min(axis=1) / 2)
+    grown: np.ndarray = np.minimum(walls, distances.min(axis=1) / 2)
     for _ in range(SWEEPS):
         for k in range(len(grown)):
             grown[k] = min(walls[k], (distances[k] - grown).min())
@@ -49,4 +49,4 @@ def solve(n: int, seed: int) -> list[list[float]]:
         if (total := radii(centres).sum()) > best_sum:
             best, best_sum = centres, total
     sizes = np.maximum(radii(best) * (1 - 1e-9) - 1e-12, 0.0)
-    return np.column_stack([best, sizes]).tolist()
+    return [[float(x), float(y), float(radius)] for (x, y), radius in zip(best, sizes, strict=True)]

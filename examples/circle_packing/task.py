@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from itertools import combinations
-from typing import cast
+from typing import Final, cast
 
 import graftwork as gw
 
 __all__ = ["score", "task"]
 
 Circle = tuple[Fraction, Fraction, Fraction]
+LARGEST: Final = 1e6
 
 
 def score(output: object, example: gw.Example) -> gw.Score:
@@ -27,7 +28,9 @@ def score(output: object, example: gw.Example) -> gw.Score:
     if reason := _outside(circles) or _overlap(circles):
         return gw.Score(value=None, invalid=reason)
     sizes = sorted(float(radius) for _, _, radius in circles)
-    feedback = f"radii from {sizes[0]:.4f} to {sizes[-1]:.4f}; the circles cover {math.pi * math.fsum(r * r for r in sizes):.1%} of the square"
+    feedback = (
+        f"radii from {sizes[0]:.4f} to {sizes[-1]:.4f}; the circles cover {math.pi * math.fsum(r * r for r in sizes):.1%} of the square"
+    )
     return gw.Score(value=math.fsum(sizes), feedback=feedback)
 
 
@@ -37,15 +40,16 @@ def _circles(output: object, n: int) -> list[Circle] | str:
         return f"expected a list of {n} circles, got {f'a list of {len(output)}' if isinstance(output, list) else repr(output)[:60]}"
     circles = []
     for k, circle in enumerate(output):
-        if not isinstance(circle, list) or len(circle) != 3 or not all(_is_finite(number) for number in circle):  # noqa: PLR2004 -- x, y, r
-            return f"circle {k} must be [x, y, radius] with finite numbers, not {repr(circle)[:80]}"
+        if not isinstance(circle, list) or len(circle) != 3 or not all(map(_is_ordinary, circle)):
+            return f"circle {k} must be [x, y, radius] with finite numbers, none beyond a million, not {repr(circle)[:80]}"
         x, y, radius = (Fraction(number) for number in circle)
         circles.append((x, y, radius))
     return circles
 
 
-def _is_finite(number: object) -> bool:
-    return type(number) in (int, float) and math.isfinite(cast("float", number))  # a boolean is an int to isinstance
+def _is_ordinary(number: object) -> bool:
+    """Whether it is a finite number near enough for its exact sums to be floats; a boolean, an int to `isinstance`, is none."""
+    return type(number) in (int, float) and abs(cast("float", number)) <= LARGEST
 
 
 def _outside(circles: list[Circle]) -> str:

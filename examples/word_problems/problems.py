@@ -14,6 +14,7 @@ import reasoning_gym
 __all__ = ["make_problems"]
 
 SEED: Final = 20
+WRONG: Final = frozenset({75})  # rounds half of an odd number of tubes down
 ENDING: Final = " Give the result as your final answer. Do not include units."
 
 
@@ -29,7 +30,7 @@ def make_problems(n_problems: int = 60, *, max_words: int = 52) -> list[dict[str
     for position, template in enumerate(family.task_indices):
         entry = family[position]
         question = entry["question"].removesuffix(ENDING)
-        if template not in problems and len(question.split()) <= max_words:
+        if template not in WRONG and template not in problems and len(question.split()) <= max_words:
             problems[template] = {"question": question, "answer": float(entry["answer"])}
         if len(problems) == n_problems:
             break

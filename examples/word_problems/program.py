@@ -5,14 +5,7 @@ import operator
 
 from graftwork.programs import prompt, tool
 
-OPERATIONS = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
+OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 
 
 @prompt(temperature=0.0, max_tokens=64)
@@ -31,18 +24,18 @@ def work(question: str, steps: str) -> str:
 @tool
 def calculate(expression: str) -> float:
     """The value of an arithmetic expression of numbers, + - * / and brackets, such as '3 * (4 + 5)'."""
-    return float(value(ast.parse(expression.strip(), mode="eval").body))
+    return value(ast.parse(expression.strip(), mode="eval").body)
 
 
 def value(node: ast.expr) -> float:
     """The value of a parsed expression; anything but arithmetic is refused."""
     match node:
-        case ast.Constant(value=int() | float() as number):
+        case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
             return number
-        case ast.UnaryOp(op=op, operand=operand) if type(op) in OPERATIONS:
-            return OPERATIONS[type(op)](value(operand))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -value(operand)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATIONS:
-            return OPERATIONS[type(op)](value(left), value(right))
+            return float(OPERATIONS[type(op)](value(left), value(right)))
     raise ValueError(f"only numbers, + - * / and brackets can be calculated, not {ast.unparse(node)!r}")
 
 

@@ -38,22 +38,22 @@ def reply(body: Mapping[str, object], draw: str) -> str:
     """
     messages = cast("list[Mapping[str, str]]", body["messages"])
     system = "\n".join(message["content"] for message in messages if message["role"] == "system")
-    last = messages[-1]["content"]
-    salt = draw if body.get("temperature") else ""
-    if "```python" in last or "SEARCH" in system:
-        return _propose(system, last, f"{system}|{last}|{draw}")
-    answer = _answer(last)
-    if answer is None:
+    asked = [message["content"] for message in messages if message["role"] == "user"]
+    if "@prompt" in system:
+        return _propose(system, asked[0], f"{system}|{asked[0]}|{draw}")
+    problem = next((problem for text in reversed(asked) if (problem := _problem_in(text))), None)
+    if problem is None:
         return "I do not know this problem."
-    if "steps:" not in last:
-        return " ".join(["Combine the numbers step by step.", *(hint for hint in HINTS if hint in system)])
+    question, answer = problem
+    told = f"{system}\n{asked[-1]}"
+    if "steps:" not in told:
+        return " ".join(["Combine the numbers step by step.", *(hint for hint in HINTS if hint in told)])
+    salt = draw if body.get("temperature") else ""
     n_demonstrations = sum(message["role"] == "assistant" for message in messages)
-    skill = BASE_SHARE + sum(gain for hint, gain in HINTS.items() if hint in system + last) + DEMONSTRATION_SHARE * n_demonstrations
-    if "only" not in system and _share(last, "chatty", salt) < CHATTY_SHARE:
-        return f"The answer is {answer:g}."
-    if _share(_question(last), "skill", salt) < skill:
-        return f"{answer - 1:.12g} + 1"
-    return f"({answer:.12g} + 3) * 2"
+    skill = BASE_SHARE + sum(gain for hint, gain in HINTS.items() if hint in told) + DEMONSTRATION_SHARE * n_demonstrations
+    if "only" not in system and _share(question, "chatty", salt) < CHATTY_SHARE:
+        return f"The answer is {answer:.12g}."
+    return f"{answer - 1:.12g} + 1" if _share(question, "skill", salt) < skill else f"({answer:.12g} + 3) * 2"
 
 
 def _share(*parts: str) -> float:
@@ -61,17 +61,12 @@ def _share(*parts: str) -> float:
     return int.from_bytes(blake2b("|".join(parts).encode(), digest_size=6).digest()) / 2**48
 
 
-def _question(text: str) -> str:
-    found = re.search(r"question: (.*)", text)
-    return found[1].strip() if found else text
-
-
-def _answer(text: str) -> float | None:
-    """The answer of the problem that stands in a request; None where none of ours does."""
+def _problem_in(text: str) -> tuple[str, float] | None:
+    """The question that stands in a request, and its answer; None where none of ours does."""
     for line in (Path(__file__).parent / "problems.jsonl").read_text(encoding="utf-8").splitlines():
         problem = json.loads(line)
         if problem["question"] in text:
-            return float(problem["answer"])
+            return problem["question"], float(problem["answer"])
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Final, cast
 
@@ -19,7 +20,8 @@ TOLERANCE: Final = 1e-6
 def score(output: object, example: gw.Example) -> gw.Score:
     """1 for the right number, within a millionth of it or of one, 0 for another; what is no finite number is invalid."""
     right = cast("float", example.target)
-    if type(output) not in (int, float) or not math.isfinite(cast("float", output)):
+    # A boolean is an int to `isinstance`, and some integers are beyond every float.
+    if type(output) not in (int, float) or not abs(cast("float", output)) <= sys.float_info.max:
         return gw.Score(value=None, invalid=f"expected a finite number, got {repr(output)[:80]}")
     number = cast("float", output)
     if math.isclose(number, right, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
@@ -46,7 +48,7 @@ def _examples() -> dict[str, list[dict[str, object]]]:
 
 task = gw.task(
     name="word_problems",
-    description="Answer a short arithmetic word problem with a number. The prompts are done by a small language model that calculates badly.",
+    description="Answer a short arithmetic word problem with a number. The prompts are done by a small model that calculates badly.",
     program="program.py",
     examples=_examples(),
     score=score,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Final, cast
+from typing import Final
 
 import graftwork as gw
 from graftwork.evaluators.evaluate import evaluate
@@ -54,7 +54,9 @@ def evaluate_program(source: str, examples: Sequence[gw.Example], *, task: gw.Ta
 
 def load_module(file: Path) -> ModuleType:
     """A Python file of an example as a module of its own."""
-    spec = importlib.util.spec_from_file_location(f"example_{file.parent.name}_{file.stem}", file)
-    module = importlib.util.module_from_spec(cast("importlib.machinery.ModuleSpec", spec))
-    cast("importlib.machinery.ModuleSpec", spec).loader.exec_module(module)  # type: ignore[union-attr]  # a file's spec has a loader
+    spec = spec_from_file_location(f"example_{file.parent.name}_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(file)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
     return module

@@ -70,7 +70,7 @@ def loaded(source: str) -> Iterator[Any]:
     module = types.ModuleType("program_under_test")
     sys.modules[module.__name__] = module
     try:
-        exec(compile(source, "program.py", "exec", dont_inherit=True), module.__dict__)
+        exec(compile(source, "program.py", "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - the tests' own programs
         yield module
     finally:
         del sys.modules[module.__name__]

@@ -12,7 +12,9 @@ __all__ = ["programs", "relaid"]
 
 _NAMES = ("alpha", "beta", "gamma", "delta", "solve", "Shape", "LIMIT", "größe")
 _IMPORTS = ("import math", "from math import exp, log", "import os.path", "import json as js", "from typing import Literal, Any")
-_WORDS = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\\\"'", exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=20)
+_WORDS = st.text(
+    alphabet=st.characters(codec="utf-8", exclude_characters="\\\"'", exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=20
+)
 _NUMBERS = st.one_of(st.integers(-999, 999), st.floats(allow_nan=False, allow_infinity=False, width=32))
 _COMMENTS = st.one_of(st.just(""), _WORDS.map(lambda text: f"# {text}\n"))
 
@@ -20,7 +22,9 @@ _COMMENTS = st.one_of(st.just(""), _WORDS.map(lambda text: f"# {text}\n"))
 @st.composite
 def _expression(draw: st.DrawFn, names: tuple[str, ...]) -> str:
     leaf = st.one_of(_NUMBERS.map(repr), st.sampled_from([*names, "item", "math.pi", "len('x')"]))
-    pairs = st.recursive(leaf, lambda inner: st.tuples(inner, st.sampled_from("+-*/"), inner).map(lambda p: f"({p[0]} {p[1]} {p[2]})"), max_leaves=4)
+    pairs = st.recursive(
+        leaf, lambda inner: st.tuples(inner, st.sampled_from("+-*/"), inner).map(lambda p: f"({p[0]} {p[1]} {p[2]})"), max_leaves=4
+    )
     return draw(pairs)
 
 
@@ -31,15 +35,19 @@ def _component(draw: st.DrawFn, name: str, names: tuple[str, ...]) -> str:
         case "prompt":
             return f'@prompt\ndef {name}(item: str) -> str:\n    """Say {text}."""'
         case "prompt()":
-            return f'@prompt(temperature={draw(st.floats(0, 1))!r})\ndef {name}(item: str, *, n: int = 1) -> int:\n    """{text}.\n\n    More.\n    """'
+            head = f"@prompt(temperature={draw(st.floats(0, 1))!r})\ndef {name}(item: str, *, n: int = 1) -> int:"
+            return f'{head}\n    """{text}.\n\n    More.\n    """'
         case "tool":
             return f'@tool\ndef {name}(item: str) -> str:\n    """{text}."""\n    return item  # {text}'
         case "function":
             return f"def {name}(item, scale=1.0):\n    # {text}\n    return {draw(_expression(names))}\n    # after"
         case "loop":
-            return f"def {name}(item):\n    total = 0\n    for item in range(3):\n        total += {draw(_expression(names))}\n    return [total for total in [item]]"
+            loop = f"for item in range(3):\n        total += {draw(_expression(names))}"
+            return f"def {name}(item):\n    total = 0\n    {loop}\n    return [total for total in [item]]"
         case "class":
-            return f'class {name}:\n    """{text}."""\n\n    size: int = 1\n\n    def area(self):\n        return {draw(_expression(names))}'
+            return (
+                f'class {name}:\n    """{text}."""\n\n    size: int = 1\n\n    def area(self):\n        return {draw(_expression(names))}'
+            )
         case "alias":
             return f"{name} = Literal[{text!r}, 'b']"
         case _:

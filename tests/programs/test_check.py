@@ -57,7 +57,11 @@ def test_a_good_program_has_no_defect() -> None:
     ("old", "new", "message"),
     [
         ("def solve", "def answer", "error: no entry 'solve': define `def solve(question)`; there is DEMOS, calculate, plan, work, answer"),
-        ("def solve(question: str) -> float:\n    return", "class solve:\n    x =", "error: line 24, solve: the entry 'solve' must be a function or a prompt, it is a type"),
+        (
+            "def solve(question: str) -> float:\n    return",
+            "class solve:\n    x =",
+            "error: line 24, solve: the entry 'solve' must be a function or a prompt, it is a type",
+        ),
         ("solve(question: str)", "solve(text, question=1)", "no input gives 'text' (question)"),
         ("solve(question: str)", "solve(text)", "the input 'question' is not taken"),
         ("solve(question: str)", "solve(question, /)", "can only be given by position"),
@@ -70,7 +74,11 @@ def test_a_good_program_has_no_defect() -> None:
         ("import math\n", "import math\nimport torch\n", "torch is not available; the task allows the standard library and numpy"),
         ("import math\n", "import math\nimport graftwork as gw\n", "a program may only write `from graftwork.programs import`"),
         ("tool, vote", "tool, vote, check", "a program may only write `from graftwork.programs import`"),
-        ("from decimal import Decimal", "from ctypes import CDLL as Decimal", "error: line 12, calculate: `from ctypes import CDLL as Decimal`"),
+        (
+            "from decimal import Decimal",
+            "from ctypes import CDLL as Decimal",
+            "error: line 12, calculate: `from ctypes import CDLL as Decimal`",
+        ),
         ("from decimal import Decimal", "from . import Decimal", "error: line 12, calculate: a relative import"),
         ("from decimal import Decimal", "Decimal = __import__('decimal').Decimal", "`__import__` is forbidden"),
         ("    return vote", "    async def f(): await f()\n    return vote", "async code"),
@@ -94,6 +102,8 @@ def test_a_good_program_has_no_defect() -> None:
         ("DEMOS = [", "WIDTH = HEIGHT\nHEIGHT = 1\nDEMOS = [", "'WIDTH' needs 'HEIGHT' when the program is loaded"),
         ("DEMOS = [", "PAD = '" + "x" * 70_000 + "'\nDEMOS = [", "at most 65536 are run"),
         ("DEMOS = [", "DEMOS = [[", "not Python"),
+        ("    return vote", "    more = *question\n    return vote", "error: line 25: not Python: can't use starred expression here"),
+        ("    return vote", "    steps = 1\n    global steps\n    return vote", "assigned to before global declaration"),
     ],
 )
 def test_an_error_is_found_and_says_what_to_do(old: str, new: str, message: str) -> None:
@@ -104,7 +114,9 @@ def test_an_error_is_found_and_says_what_to_do(old: str, new: str, message: str)
 def test_a_frozen_component_must_stay() -> None:
     frozen = {"plan": parse(GOOD)["plan"].digest}
     assert errors(GOOD, frozen=frozen) == []
-    assert errors(GOOD.replace("List the", "Name the"), frozen=frozen) == ["error: line 15, plan: 'plan' is frozen and was changed; restore it"]
+    assert errors(GOOD.replace("List the", "Name the"), frozen=frozen) == [
+        "error: line 15, plan: 'plan' is frozen and was changed; restore it"
+    ]
     assert errors(GOOD, frozen={"check_answer": "0" * 32}) == ["error: the frozen component 'check_answer' is missing; put it back"]
     assert errors(GOOD.replace("def plan(", "def plan(  # laid out\n    "), frozen=frozen) == []
 

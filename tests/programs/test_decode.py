@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired, Optional, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import pytest
 from hypothesis import given
@@ -52,8 +53,8 @@ class Card(BaseModel):
         ("I say not spam", Literal["spam", "not spam"], "not spam"),
         ("grade 3, not 2", Literal[1, 2, 3], 2),
         (" hello\n", str, "hello"),
-        ("None", Optional[int], None),
-        ("5", Optional[int], 5),
+        ("None", int | None, None),
+        ("5", int | None, 5),
         ("null", str | None, None),
     ],
 )
@@ -128,7 +129,7 @@ def test_a_root_that_is_no_object_is_asked_for_as_one() -> None:
 
 
 @pytest.mark.parametrize(("kind", "strict"), [(Note, True), (dict[str, int], False), (list[Any], False), (Card, False)])
-def test_only_closed_schemas_are_strict(kind: Any, strict: bool) -> None:
+def test_only_closed_schemas_are_strict(kind: Any, *, strict: bool) -> None:
     assert response_format(kind)["json_schema"]["strict"] is strict
 
 
@@ -157,7 +158,7 @@ JSON_VALUES = st.recursive(
         st.tuples(st.just(int), st.integers()),
         st.tuples(st.just(float), st.floats(allow_nan=False, allow_infinity=False)),
         st.tuples(st.just(bool), st.booleans()),
-        st.tuples(st.just(Optional[int]), st.none() | st.integers(-9, 9)),
+        st.tuples(st.just(int | None), st.none() | st.integers(-9, 9)),
         st.tuples(st.just(list[str]), st.lists(st.text())),
         st.tuples(st.just(dict[str, float]), st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False))),
         st.tuples(st.just(list[int] | None), st.none() | st.lists(st.integers())),
@@ -171,10 +172,8 @@ def test_what_a_demonstration_shows_is_read_back_as_it_was(case: tuple[Any, obje
 
 @given(st.text(), st.sampled_from([str, int, float, bool, Literal["a", "b"], list[int], dict[str, str], Plan, Note, Card, int | None]))
 def test_no_reply_makes_reading_fail_otherwise(text: str, kind: Any) -> None:
-    try:
+    with suppress(Unreadable):
         read_reply(text, kind)
-    except Unreadable as error:
-        assert str(error)
 
 
 @given(JSON_VALUES)

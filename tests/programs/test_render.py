@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graftwork.programs.render import arguments_of, render
+from graftwork.programs.render import Demonstration, arguments_of, render
 
 
 @dataclass
@@ -54,7 +54,7 @@ def test_places_are_filled_only_where_they_name_a_parameter() -> None:
 
 
 def test_demonstrations_stand_between_instruction_and_inputs_in_the_words_of_the_model() -> None:
-    demos = [{"inputs": {"question": "1?", "plan": 5}, "output": "yes"}]
+    demos: list[Demonstration] = [{"inputs": {"question": "1?", "plan": 5}, "output": "yes"}]
     contents = [m["content"] for m in render(shout, {"question": "2?", "plan": 6}, {"demos": demos})["messages"]]
     assert contents[1:] == [
         "Is 1? shouted? Not a place: {other} {{}} {0}.\n\nplan: 5",

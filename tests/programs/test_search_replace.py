@@ -41,11 +41,16 @@ and
 ==========
 >>>>>>>
 That is all."""
-    assert parse_blocks(reply) == (Block(search="        return 1", replace="        return 10"), Block(search="        return 3", replace=""))
+    assert parse_blocks(reply) == (
+        Block(search="        return 1", replace="        return 10"),
+        Block(search="        return 3", replace=""),
+    )
     assert parse_blocks("Nothing to do.") == ()
 
 
-@pytest.mark.parametrize("text", ["<<<<<<< SEARCH\na\n", "<<<<<<< SEARCH\na\n=======\nb\n", "<<<<<<< SEARCH\na\n<<<<<<< SEARCH\nb\n=======\n>>>>>>> REPLACE"])
+@pytest.mark.parametrize(
+    "text", ["<<<<<<< SEARCH\na\n", "<<<<<<< SEARCH\na\n=======\nb\n", "<<<<<<< SEARCH\na\n<<<<<<< SEARCH\nb\n=======\n>>>>>>> REPLACE"]
+)
 def test_a_block_that_is_not_ended_is_refused(text: str) -> None:
     with pytest.raises(ProgramError, match="line 1: a SEARCH block has no `"):
         parse_blocks(text)
@@ -115,7 +120,10 @@ def test_any_unique_stretch_of_lines_can_be_replaced(source: str, data: st.DataO
         ("def f():\n    return 1", "def f():\n    return 1\n"),
         ("<think>```python\nlong = 'x' * 1000\n```</think>```python\nx = 1\n```", "x = 1\n"),
         ("```python\ndef f():\n    return 1", "def f():\n    return 1\n"),
-        ('```python\ndef f():\n    """\n    ```\n    x\n    ```\n    """\n    return 1\n```', 'def f():\n    """\n    ```\n    x\n    ```\n    """\n    return 1\n'),
+        (
+            '```python\ndef f():\n    """\n    ```\n    x\n    ```\n    """\n    return 1\n```',
+            'def f():\n    """\n    ```\n    x\n    ```\n    """\n    return 1\n',
+        ),
         ("```python\ndef f(:\n```", "def f(:\n"),
     ],
 )

@@ -88,9 +88,9 @@ def test_best_is_the_earliest_of_the_highest_scores_and_champion_what_was_decide
     with Lineage(tmp_path) as lineage:
         for told in (result(0), better, replace(better, number=3), replace(better, number=4, status="rejected")):
             lineage.result(told)
-        record = open_run(tmp_path)
-        assert record.champion is None
+        assert open_run(tmp_path).champion is None
         lineage.decision("champion", number=3, detail={})
+    record = open_run(tmp_path)
     best, champion = record.best, record.champion
     assert best is not None
     assert champion is not None

@@ -1,0 +1,89 @@
+"""Work for pools, a relay that answers it, and a look at the processes that are left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from graftwork.evaluators.evaluation import Case, Outcome, Work
+from graftwork.evaluators.pool import ProgramCall, Relayed
+from graftwork.evaluators.task import Limits
+from graftwork.programs.failure import Failure
+from graftwork.programs.model import Reply, Usage
+
+__all__ = ["EchoRelay", "FailingRelay", "kind_of", "make_work", "processes_with"]
+
+
+def make_work(
+    source: str,
+    *inputs: Mapping[str, object],
+    limits: Limits | None = None,
+    packages: tuple[str, ...] = (),
+    repeats: int = 1,
+    purpose: str = "search",
+) -> Work:
+    """One case for each set of inputs and each repeat; without any, one case without arguments."""
+    sets = inputs or ({},)
+    cases = [Case(example_id=f"e{n}", inputs=given, repeat=repeat) for repeat in range(repeats) for n, given in enumerate(sets)]
+    return Work(
+        candidate=7,
+        source=source,
+        digest="d" * 32,
+        entry="solve",
+        cases=tuple(cases),
+        packages=packages,
+        limits=limits or Limits(timeout_s=10.0),
+        purpose=purpose,
+    )
+
+
+class EchoRelay:
+    """Answers every call with the text of its last message, in capitals; keeps the calls."""
+
+    def __init__(self, *, wait_s: float = 0.0) -> None:
+        self.calls: list[ProgramCall] = []
+        self._wait_s = wait_s
+
+    async def call(self, call: ProgramCall) -> Relayed:
+        self.calls.append(call)
+        await asyncio.sleep(self._wait_s)
+        messages = call.body["messages"]
+        assert isinstance(messages, list)
+        text = str(messages[-1]["content"]).upper() if messages else ""
+        return Relayed(reply=Reply(text=text), usage=Usage(input_tokens=3, output_tokens=2, usd=0.1, calls=1), seconds=self._wait_s)
+
+
+class FailingRelay:
+    """Answers every call with the same failure, or raises the same error."""
+
+    def __init__(self, failure: Failure | Exception) -> None:
+        self._failure = failure
+
+    async def call(self, call: ProgramCall) -> Relayed:
+        assert call.max_calls > 0
+        if isinstance(self._failure, Exception):
+            raise self._failure
+        return Relayed(failure=self._failure, usage=Usage())
+
+
+def kind_of(outcome: Outcome) -> str:
+    """The failure's kind, or `success`."""
+    return outcome.failure.kind if outcome.failure is not None else "success"
+
+
+def processes_with(*, parent: int | None = None, title: str = "", variable: str = "") -> list[int]:
+    """Processes by their parent, a part of their command line, and a part of the environment that they started with."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            state, mother = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+            command, environment = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if state != "Z" and parent in (None, int(mother)) and title.encode() in command and variable.encode() in environment:
+            found.append(int(process.name))
+    return [pid for pid in found if pid != os.getpid()]

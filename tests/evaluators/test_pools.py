@@ -1,0 +1,323 @@
+"""What every pool must do; the local one and the one on Ray are held to the same."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pytest
+
+from graftwork.evaluators.evaluation import Outcome, Work
+from graftwork.evaluators.local_pool import LocalPool
+from graftwork.evaluators.pool import Pool, ProgramCall, Relay, Relayed
+from graftwork.evaluators.ray_pool import RayPool
+from graftwork.evaluators.task import Limits
+from graftwork.programs.errors import CeilingReached, ConfigError, InfrastructureError
+from graftwork.programs.failure import Failure
+
+from .pool_programs import EchoRelay, FailingRelay, kind_of, make_work, processes_with
+
+T = TypeVar("T")
+
+IDENTITY = "def solve(x):\n    return x\n"
+ASKS = """
+from graftwork.programs import prompt, vote
+
+@prompt
+def shout(text: str) -> str:
+    '''Repeat: {text}'''
+
+def solve(text):
+    return [shout(text), shout(text)]
+"""
+MISBEHAVIOURS = {
+    "loops for ever": ("def solve():\n    while True:\n        pass\n", "timeout"),
+    "loops and swallows everything": (
+        "def solve():\n    while True:\n        try:\n            while True: pass\n        except BaseException: pass\n",
+        "timeout",
+    ),
+    "leaves by os._exit(0)": ("import os\ndef solve():\n    os._exit(0)\n", "crash"),
+    "leaves by sys.exit": ("import sys\ndef solve():\n    sys.exit(0)\n", "crash"),
+    "raises": ("def solve():\n    return 1 / 0\n", "crash"),
+    "recurses for ever": ("def solve():\n    return solve()\n", "crash"),
+    "dies by a signal": ("import ctypes\ndef solve():\n    ctypes.string_at(0)\n", "crash"),
+    "allocates 8 GB": ("def solve():\n    return len(bytearray(8 << 30))\n", "memory"),
+    "fills a list": ("def solve():\n    kept = []\n    while True:\n        kept.append('x' * 1_000_000 + str(len(kept)))\n", "memory"),
+    "starts a grandchild by subprocess": (
+        "import subprocess\ndef solve():\n    subprocess.Popen(['sleep', '1000'])\n    return 1\n",
+        "forbidden",
+    ),
+    "starts a grandchild by fork": (
+        "import os, time\ndef solve():\n    if os.fork() == 0:\n        time.sleep(1000)\n    return 1\n",
+        "forbidden",
+    ),
+    "returns NaN": ("def solve():\n    return {'a': [1.0, float('nan')]}\n", "invalid"),
+    "returns what cannot be encoded": ("def solve():\n    return {1, 2}\n", "invalid"),
+    "returns too much": ("def solve():\n    return 'x' * 5_000_000\n", "invalid"),
+    "has no entry": ("def other():\n    return 1\n", "crash"),
+}
+
+
+class PoolConformance(ABC):
+    """Held by every implementation of `Pool`."""
+
+    @pytest.fixture
+    def relay(self) -> EchoRelay:
+        return EchoRelay()
+
+    @abstractmethod
+    def use(self, relay: Relay, body: Callable[[Pool], Coroutine[Any, Any, T]]) -> T:
+        """Run `body` with a pool of two slots that uses the relay."""
+
+    @abstractmethod
+    def templates(self) -> list[int]:
+        """The pool's template processes."""
+
+    @abstractmethod
+    def workers(self) -> list[int]:
+        """Processes whose loss the pool must survive, besides templates."""
+
+    def run(self, work: Work, relay: Relay | None = None) -> tuple[Outcome, ...]:
+        return self.use(relay or EchoRelay(), lambda pool: pool.run(work))
+
+    def children(self) -> list[int]:
+        """Processes of programs; those that were told to end are given a moment."""
+        for _ in range(50):
+            children = [child for template in self.templates() for child in processes_with(parent=template)]
+            if not children:
+                break
+            time.sleep(0.1)
+        return children
+
+    def test_outcomes_come_in_the_order_of_the_cases(self) -> None:
+        source = "import time\ndef solve(x):\n    time.sleep(0.2 if x == 0 else 0)\n    return x\n"
+        outcomes = self.run(make_work(source, *({"x": n} for n in range(5))))
+        assert [outcome.output for outcome in outcomes] == [0, 1, 2, 3, 4]
+        assert [outcome.example_id for outcome in outcomes] == ["e0", "e1", "e2", "e3", "e4"]
+
+    @pytest.mark.parametrize("name", MISBEHAVIOURS)
+    def test_what_a_program_does_wrong_is_a_failure_of_its_own(self, name: str) -> None:
+        source, kind = MISBEHAVIOURS[name]
+        (outcome,) = self.run(make_work(source, limits=Limits(timeout_s=1.0 if kind == "timeout" else 20.0)))
+        assert kind_of(outcome) == kind
+        assert outcome.output is None
+
+    def test_printing_a_gigabyte_succeeds_and_is_bounded(self) -> None:
+        source = "def solve():\n    for _ in range(1024):\n        print('x' * 1_000_000)\n    print('the end')\n    return 1\n"
+        (outcome,) = self.run(make_work(source, limits=Limits(timeout_s=30.0, stdout_bytes=1000)))
+        assert outcome.output == 1
+        assert len(outcome.stdout) < 1100
+        assert outcome.stdout.startswith("xxx")
+        assert outcome.stdout.endswith("the end\n")
+
+    def test_after_all_that_nothing_is_left_and_good_programs_run_at_full_speed(self) -> None:
+        async def before_and_after(pool: Pool) -> tuple[float, float, list[int]]:
+            good = make_work(IDENTITY, *({"x": n} for n in range(10)))
+            await pool.run(good)
+            before = await _seconds(pool.run(good))
+            bad = [pool.run(make_work(source, limits=Limits(timeout_s=0.5))) for source, _ in MISBEHAVIOURS.values()]
+            await asyncio.gather(*bad)
+            return before, await _seconds(pool.run(good)), self.children()
+
+        before, after, left = self.use(EchoRelay(), before_and_after)
+        assert left == []
+        assert after < 5 * before + 0.5
+
+    def test_random_numbers_repeat_with_the_case_and_differ_between_repeats(self) -> None:
+        work = make_work("import random\ndef solve():\n    return random.random()\n", repeats=2)
+        first, second = self.run(work), self.run(work)
+        assert [one.output for one in first] == [one.output for one in second]
+        assert first[0].output != first[1].output
+
+    def test_model_calls_are_relayed_with_canonical_draws(self, relay: EchoRelay) -> None:
+        (outcome,) = self.run(make_work(ASKS, {"text": "abc"}, purpose="confirm"), relay)
+        assert outcome.output == ["REPEAT: ABC", "REPEAT: ABC"]
+        assert [call.draw for call in relay.calls] == ["confirm/0/#0", "confirm/0/#1"]
+        assert {(call.candidate, call.component, call.example_id, call.max_calls) for call in relay.calls} == {(7, "shout", "e0", 16)}
+        assert outcome.usage.calls == 2
+        assert outcome.usage.tokens == 10
+        seen = [span for span in outcome.spans if span.kind == "model_call"]
+        assert [(span.component, span.claimed, span.output) for span in seen] == [("shout", False, '"REPEAT: ABC"')] * 2
+        assert all(span.claimed for span in outcome.spans if span.kind != "model_call")
+        assert {"prompt", "function"} <= {span.kind for span in outcome.spans}
+
+    def test_parallel_calls_overlap_and_leave_the_same_trace(self) -> None:
+        source = ASKS.replace("[shout(text), shout(text)]", "vote(8, shout, text)")
+        work = make_work(source, {"text": "abc"})
+        relay = EchoRelay(wait_s=0.3)
+        (first,) = self.run(work, relay)
+        (second,) = self.run(work)
+        assert first.output == "REPEAT: ABC"
+        assert first.seconds < 8 * 0.3
+        assert len({call.draw for call in relay.calls}) == 8
+        assert [(span.path, span.kind) for span in first.spans] == [(span.path, span.kind) for span in second.spans]
+
+    def test_calls_beyond_the_cap_fail_with_budget(self, relay: EchoRelay) -> None:
+        (outcome,) = self.run(make_work(ASKS, {"text": "abc"}, limits=Limits(calls=1)), relay)
+        assert kind_of(outcome) == "budget"
+        assert len(relay.calls) == 1
+
+    def test_waiting_for_a_model_does_not_count_as_the_programs_time(self) -> None:
+        (outcome,) = self.run(make_work(ASKS, {"text": "abc"}, limits=Limits(timeout_s=1.0)), EchoRelay(wait_s=0.9))
+        assert outcome.failure is None
+        assert outcome.seconds > 1.7
+
+    def test_a_failure_of_the_model_is_not_the_programs(self) -> None:
+        (outcome,) = self.run(make_work(ASKS, {"text": "abc"}), FailingRelay(Failure(kind="model", message="503 twice")))
+        assert outcome.failure is not None
+        assert (outcome.failure.kind, outcome.failure.message, outcome.failure.component) == ("model", "503 twice", "shout")
+
+    def test_a_spent_budget_stops_the_work(self) -> None:
+        with pytest.raises(CeilingReached, match="all is spent"):
+            self.run(make_work(ASKS, {"text": "abc"}, {"text": "def"}), FailingRelay(CeilingReached("all is spent")))
+
+    def test_a_package_that_is_not_there_is_one_clear_error(self) -> None:
+        with pytest.raises(ConfigError, match="'no_such_package' cannot be imported"):
+            self.run(make_work(IDENTITY, {"x": 1}, packages=("no_such_package",)))
+
+    def test_packages_can_be_used_and_their_arrays_returned(self) -> None:
+        source = "import numpy as np\ndef solve():\n    return np.arange(3) * 0.5\n"
+        (outcome,) = self.run(make_work(source, packages=("numpy",)))
+        assert outcome.output == [0.0, 0.5, 1.0]
+
+    def test_cancelling_kills_the_children(self) -> None:
+        async def cancel(pool: Pool) -> list[int]:
+            await pool.run(make_work(IDENTITY, {"x": 1}))
+            endless = make_work("def solve():\n    while True:\n        pass\n", limits=Limits(timeout_s=60.0), repeats=2)
+            task = asyncio.create_task(pool.run(endless))
+            await asyncio.sleep(0.5)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return self.children()
+
+        assert self.use(EchoRelay(), cancel) == []
+
+    @pytest.mark.parametrize("what", ["templates", "workers"])
+    def test_a_lost_process_is_replaced_and_nothing_is_scored(self, what: str) -> None:
+        async def lose(pool: Pool) -> tuple[Outcome, ...]:
+            await pool.run(make_work(IDENTITY, {"x": 1}))
+            slow = make_work("import time\ndef solve(x):\n    time.sleep(1.5)\n    return x\n", {"x": 1}, {"x": 2})
+            task = asyncio.create_task(pool.run(slow))
+            await asyncio.sleep(0.7)
+            victims = self.templates() if what == "templates" else self.workers()
+            assert victims
+            for victim in victims:
+                os.kill(victim, signal.SIGKILL)
+            return await task
+
+        assert [outcome.output for outcome in self.use(EchoRelay(), lose)] == [1, 2]
+
+
+async def _seconds(work: Awaitable[object]) -> float:
+    started = time.perf_counter()
+    await work
+    return time.perf_counter() - started
+
+
+class TestLocalPool(PoolConformance):
+    def use(self, relay: Relay, body: Callable[[Pool], Coroutine[Any, Any, T]]) -> T:
+        async def use() -> T:
+            pool = LocalPool(relay, slots=2)
+            try:
+                return await body(pool)
+            finally:
+                await pool.aclose()
+                await pool.aclose()
+                assert self.templates() == []
+
+        return asyncio.run(use())
+
+    def templates(self) -> list[int]:
+        return processes_with(parent=os.getpid(), title="graftwork.evaluators.template")
+
+    def workers(self) -> list[int]:
+        return self.templates()
+
+    def test_a_closed_pool_says_so(self) -> None:
+        async def close_and_run() -> None:
+            pool = LocalPool(EchoRelay(), slots=1)
+            await pool.aclose()
+            await pool.run(make_work(IDENTITY, {"x": 1}))
+
+        with pytest.raises(InfrastructureError, match="closed"):
+            asyncio.run(close_and_run())
+
+
+class Switch:
+    """A relay that passes calls on to another, which each test sets."""
+
+    def __init__(self) -> None:
+        self.relay: Relay = EchoRelay()
+
+    async def call(self, call: ProgramCall) -> Relayed:
+        return await self.relay.call(call)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedPool:
+    """A pool on a cluster of its own, whose processes carry a mark in their environment."""
+
+    pool: RayPool
+    switch: Switch
+    mark: str
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[SharedPool]:
+    mark, switch, handler = uuid.uuid4().hex, Switch(), signal.getsignal(signal.SIGTERM)
+    os.environ.update(GRAFTWORK_TEST_MARK=mark, OPENAI_API_KEY="sk-secret")
+    pool = RayPool(switch, slots=2, slots_per_actor=1)
+    try:
+        asyncio.run(pool.run(make_work(IDENTITY, {"x": 1})))
+        assert signal.getsignal(signal.SIGTERM) is handler
+        yield SharedPool(pool=pool, switch=switch, mark=mark)
+    finally:
+        asyncio.run(pool.aclose())
+        del os.environ["GRAFTWORK_TEST_MARK"], os.environ["OPENAI_API_KEY"]
+    assert processes_with(title="ray", variable=mark) == []
+
+
+@pytest.mark.slow
+class TestRayPool(PoolConformance):
+    @pytest.fixture(autouse=True)
+    def _cluster(self, shared: SharedPool) -> None:
+        self.shared = shared
+
+    def use(self, relay: Relay, body: Callable[[Pool], Coroutine[Any, Any, T]]) -> T:
+        self.shared.switch.relay = relay
+        return asyncio.run(body(self.shared.pool))
+
+    def templates(self) -> list[int]:
+        return [template for worker in self.workers() for template in processes_with(parent=worker)]
+
+    def workers(self) -> list[int]:
+        return processes_with(title="ray::_Evaluator", variable=self.shared.mark)
+
+    def test_actors_hold_no_key(self) -> None:
+        assert self.workers()
+        assert processes_with(title="ray::_Evaluator", variable="OPENAI_API_KEY=sk-secret") == []
+
+
+def test_ray_client_addresses_are_refused_with_the_reason() -> None:
+    with pytest.raises(ConfigError, match=r"ray://head:10001: Ray Client loses the cluster"):
+        RayPool(EchoRelay(), slots=1, address="ray://head:10001")
+
+
+def test_an_address_where_nobody_listens_is_refused_at_once() -> None:
+    async def run() -> None:
+        pool = RayPool(EchoRelay(), slots=1, address="127.0.0.1:1")
+        try:
+            await pool.run(make_work(IDENTITY, {"x": 1}))
+        finally:
+            await pool.aclose()
+
+    with pytest.raises(ConfigError, match=r"no Ray cluster answers at 127\.0\.0\.1:1 .* start one with"):
+        asyncio.run(run())

@@ -1,0 +1,81 @@
+"""The filter of system calls, run by a small interpreter of its instructions."""
+
+from __future__ import annotations
+
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graftwork.evaluators.seccomp import DENIED, bpf_program
+
+ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
+X86_64, I386 = 0xC000003E, 0x40000003
+PID = 4711
+NUMBERS = sorted(number for numbers in DENIED.values() for number in numbers)
+CHECKED = {56, 62, 234, 302, 72, 16, 157}
+
+
+def verdict(number: int, *arguments: int, machine: int = X86_64) -> int:
+    """What the filter says to one system call."""
+    words = (*arguments, 0, 0, 0, 0, 0, 0)[:6]
+    data = struct.pack("<IIQ6Q", number, machine, 0, *words)
+    program = list(struct.iter_unpack("=HBBI", bpf_program(PID)))
+    accumulator = place = 0
+    while True:
+        code, yes, no, operand = program[place]
+        place += 1
+        if code == 0x06:
+            return int(operand)
+        if code == 0x20:
+            (accumulator,) = struct.unpack_from("<I", data, operand)
+        else:
+            holds = {0x15: accumulator == operand, 0x35: accumulator >= operand, 0x45: bool(accumulator & operand)}[code]
+            place += yes if holds else no
+
+
+@given(st.sampled_from(NUMBERS), st.lists(st.integers(0, 2**64 - 1), max_size=6))
+def test_a_denied_call_is_refused_whatever_its_arguments(number: int, arguments: list[int]) -> None:
+    assert verdict(number, *arguments) == EPERM
+
+
+@given(st.integers(0, 334).filter(lambda number: number not in {*NUMBERS, *CHECKED}), st.integers(0, 2**64 - 1))
+def test_other_old_calls_are_allowed(number: int, argument: int) -> None:
+    assert verdict(number, argument) == ALLOW
+
+
+@given(st.integers(457, 0x3FFFFFFF))
+def test_calls_newer_than_the_table_do_not_exist(number: int) -> None:
+    assert verdict(number) == ENOSYS
+
+
+@given(st.integers(0, 0xFFFFFFFF), st.sampled_from([I386, 0xC00000B7]))
+def test_another_machines_calls_kill(number: int, machine: int) -> None:
+    assert verdict(number, machine=machine) == KILL
+
+
+@given(st.integers(0x40000000, 0xFFFFFFFF))
+def test_the_x32_calls_kill(number: int) -> None:
+    assert verdict(number) == KILL
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_clone_makes_threads_only(flags: int) -> None:
+    assert verdict(56, flags) == (ALLOW if flags & 0x10000 else EPERM)
+    assert verdict(435, flags) == ENOSYS
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_signals_reach_the_process_itself_only(pid: int) -> None:
+    expected = ALLOW if pid == PID else EPERM
+    assert (verdict(62, pid), verdict(234, pid)) == (expected, expected)
+    assert verdict(62, PID) == ALLOW
+
+
+def test_options_that_would_reach_another_process_are_refused() -> None:
+    assert [verdict(72, 3, command) for command in (8, 10, 15)] == [EPERM] * 3
+    assert verdict(72, 3, 3) == ALLOW
+    assert [verdict(16, 3, request) for request in (0x8901, 0x8902, 0x5412)] == [EPERM] * 3
+    assert verdict(16, 3, 0x5413) == ALLOW
+    assert (verdict(157, 1), verdict(157, 15)) == (EPERM, ALLOW)
+    assert (verdict(302, 0), verdict(302, PID), verdict(302, 1)) == (ALLOW, ALLOW, EPERM)
