@@ -7,7 +7,6 @@ if the gateway reported it here.
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import json
 import math
@@ -16,7 +15,6 @@ import signal
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 from graftwork.programs.errors import InfrastructureError, TaskError, WireError
@@ -31,6 +29,7 @@ from .claims import bounded, call_path, claimed_failure, claimed_span, small_cou
 from .clock import Clock
 from .evaluation import Case, Outcome, Work
 from .pool import ProgramCall, Relay, Relayed
+from .scratch import MAX_BYTES, MAX_FILES, is_overfull
 from .task import Limits
 from .template_client import Child, Exit
 
@@ -43,8 +42,6 @@ _MAX_SPANS: Final = 500
 _MAX_SPAN_BYTES: Final = 64 * 1024
 _MAX_SPAN_TEXT: Final = 4_000
 _CALLS_BEYOND_CAP: Final = 1_000
-_SCRATCH_BYTES: Final = 64 * 1024 * 1024
-_SCRATCH_FILES: Final = 1_000
 _SCRATCH_CHECK_S: Final = 0.5
 _NEARLY_ALL: Final = 0.8
 
@@ -176,8 +173,8 @@ class CaseRun:
     async def _watch_scratch(self) -> None:
         while True:
             await asyncio.sleep(_SCRATCH_CHECK_S)
-            if _is_overfull(self._child.scratch):
-                limit = f"{_SCRATCH_FILES} files or {_SCRATCH_BYTES >> 20} MiB"
+            if is_overfull(self._child.scratch):
+                limit = f"{MAX_FILES} files or {MAX_BYTES >> 20} MiB"
                 self._stop(Failure(kind="forbidden", message=f"it wrote more than {limit} to its directory"))
 
     def _case_frame(self) -> bytes:
@@ -332,22 +329,3 @@ def _trouble_with(value: object, max_bytes: int) -> str:
     except (ValueError, RecursionError) as error:
         return f"expected finite numbers and valid text: {error}"
     return f"{size} bytes are more than {max_bytes}" if size > max_bytes else ""
-
-
-def _is_overfull(directory: Path) -> bool:
-    """Whether hostile code keeps more in its directory than it may; the look at it is bounded, too."""
-    open_directories, files, size = [str(directory)], 0, 0
-    while open_directories:
-        try:
-            with os.scandir(open_directories.pop()) as entries:
-                for entry in entries:
-                    files, size = files + 1, size + entry.stat(follow_symlinks=False).st_blocks * 512
-                    if files > _SCRATCH_FILES or size > _SCRATCH_BYTES:
-                        return True
-                    if entry.is_dir(follow_symlinks=False):
-                        open_directories.append(entry.path)
-        except OSError as error:
-            # Anything else was removed while we looked. A path too long for us hides what lies below it.
-            if error.errno == errno.ENAMETOOLONG:
-                return True
-    return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar, get_args
+from typing import Final, TypeVar, get_args
 
 from graftwork.programs.errors import WireError
 from graftwork.programs.failure import FAILURE_KINDS, Failure
@@ -55,12 +55,14 @@ def small_count(value: object, most: int = _MAX_COUNT) -> int:
     return value
 
 
-def claimed_failure(value: Mapping[str, Any]) -> Failure:
+def claimed_failure(value: object) -> Failure:
     """The failure that a child reports.
 
     Raises:
         WireError: If it is none.
     """
+    if not isinstance(value, Mapping):
+        raise WireError("expected a failure")
     kind, component = value.get("kind"), value.get("component")
     return Failure(
         kind=_one_of(kind, FAILURE_KINDS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from graftwork.programs.errors import TaskError
 from graftwork.programs.wire import to_json
@@ -64,8 +64,9 @@ def split_examples(
     """
     if not 0 <= confirm_share < 1:
         raise TaskError(f"confirm_share must be at least 0 and below 1, not {confirm_share!r}")
+    splits: dict[Split, tuple[Example, ...]]
     if isinstance(rows, Mapping):
-        splits = _by_name(rows, parameters)
+        splits = _by_name(cast("Mapping[str, Iterable[ExampleRow]]", rows), parameters)  # a row that is a mapping is no iterable of rows
     else:
         train, rest = _cut(examples := make_examples(rows, parameters=parameters), len(examples) // 4)
         test, val = _cut(rest, len(examples) // 4)
@@ -83,12 +84,14 @@ def _by_name(rows: Mapping[str, Iterable[ExampleRow]], parameters: Sequence[str]
     unknown = [name for name in rows if name not in SPLITS]
     if unknown:
         raise TaskError(f"examples are one list, or lists by split ({', '.join(SPLITS)}); {unknown[0]!r} is no split")
-    splits = {split: make_examples(rows[split], parameters=parameters, name=split) for split in SPLITS if split in rows}
+    splits: dict[Split, tuple[Example, ...]] = {
+        split: make_examples(rows[split], parameters=parameters, name=split) for split in SPLITS if split in rows
+    }
     if "val" not in splits:
         train = splits.get("train", ())
         splits["train"], splits["val"] = _cut(train, len(train) // 2)
-    for split in ("train", "test"):
-        splits.setdefault(split, ())
+    splits.setdefault("train", ())
+    splits.setdefault("test", ())
     return splits
 
 

@@ -97,7 +97,8 @@ def set_limits(*, memory_mb: int, cpu_s: int, processes: int | None = None) -> N
         resource.RLIMIT_CORE: (0, 0),
     }
     if processes is not None:
-        wanted[resource.RLIMIT_NPROC] = (processes + _THREADS_AND_CHILDREN,) * 2
+        most = processes + _THREADS_AND_CHILDREN
+        wanted[resource.RLIMIT_NPROC] = (most, most)
     for limit, (soft, hard) in wanted.items():
         _, ceiling = resource.getrlimit(limit)
         bound = hard if ceiling == resource.RLIM_INFINITY else min(hard, ceiling)

@@ -115,6 +115,8 @@ class RelayServer:
             for answer in answering:
                 answer.cancel()
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     async def _is_friend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         ours = secrets.token_bytes(_NONCE_BYTES)
@@ -203,13 +205,19 @@ class RelayClient:
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection(self._address.host, self._address.port)
+        try:
+            await self._shake_hands(reader, writer)
+        except BaseException:
+            writer.close()
+            raise
+        return reader, writer
+
+    async def _shake_hands(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         theirs, ours = await reader.readexactly(_NONCE_BYTES), secrets.token_bytes(_NONCE_BYTES)
         writer.write(ours + _proof(self._address.token, b"client", theirs + ours))
         proof = await reader.readexactly(_NONCE_BYTES)
         if not hmac.compare_digest(proof, _proof(self._address.token, b"server", theirs + ours)):
-            writer.close()
             raise ConnectionRefusedError("who listens there does not know the token")
-        return reader, writer
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         frames = FrameReader()

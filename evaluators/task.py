@@ -124,5 +124,3 @@ class Task:
     def lo(self) -> float:
         """The lowest score: what a failure of the program counts."""
         return self.score_range[0]
-
-

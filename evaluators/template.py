@@ -35,6 +35,7 @@ __all__ = ["MAX_MESSAGE_BYTES", "main", "remove_tree"]
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 _OURS: Final = "graftwork"
+_ROUNDS: Final = 1_000
 # `shutil.rmtree` stops at a depth of some hundred directories, and at one that is closed to its owner.
 _REMOVE: Final = ("/bin/sh", "-c", 'rm -rf -- "$0" || { chmod -R u+rwx -- "$0"; rm -rf -- "$0"; }')
 # What programs import late: a child can no longer read the shared libraries that these need.
@@ -173,7 +174,11 @@ class _Template:
         """Kill what a child left behind; under seccomp it cannot leave anything."""
         if self._confinement.locked:
             return
-        while orphans := _children_of(os.getpid()) - self._children.keys() - self._removers:
+        for _ in range(_ROUNDS):
+            # A process that is killed leaves its own children to us: they come with the next round.
+            orphans = _children_of(os.getpid()) - self._children.keys() - self._removers
+            if not orphans:
+                return
             for pid in orphans:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)

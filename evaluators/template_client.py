@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-import graftwork
 from graftwork.programs.errors import ConfigError, InfrastructureError
 
 from .template import MAX_MESSAGE_BYTES, remove_tree
@@ -141,7 +140,7 @@ class TemplateClient:
     @classmethod
     def _execute(cls, arguments: Sequence[str], user: int | None, said: IO[bytes]) -> TemplateClient:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        root = str(Path(graftwork.__file__).resolve().parents[1])
+        root = str(Path(__file__).absolute().parents[2])
         command = [sys.executable, "-I", "-c", _BOOT, root, str(theirs.fileno()), *arguments]
         with theirs:
             try:

@@ -55,6 +55,7 @@ def converse(function: Callable[..., Any], arguments: Mapping[str, Any], options
 
 def use_tools(body: dict[str, Any], tools: Mapping[str, Callable[..., Any]], complete: Complete) -> Mapping[str, Any]:
     """The first reply that asks for no tool; the last turn allows none."""
+    reply: Mapping[str, Any] = {}
     for turn in range(MAX_TURNS if tools else 1):
         last = turn == MAX_TURNS - 1
         reply = complete(body | {"tool_choice": "none"} if last else body)

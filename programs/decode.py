@@ -223,9 +223,9 @@ def build(value: Any, kind: Any) -> Any:
     if isinstance(value, dict) and origin in MAPPINGS:
         numeric = bool(args) and args[0] in (int, float)
         return {read_number(key, args[0]) if numeric else key: build(item, args[1] if args else Any) for key, item in value.items()}
-    if hasattr(kind, "model_validate"):
+    if callable(validate := getattr(kind, "model_validate", None)):
         try:
-            return kind.model_validate(value)
+            return validate(value)
         except ValueError as error:
             raise Unreadable(str(error)) from None
     if isinstance(value, dict) and (is_dataclass(kind) or is_typeddict(kind)):
@@ -255,7 +255,7 @@ def build_list(value: list[Any], origin: Any, args: tuple[Any, ...]) -> Any:
 
 def build_record(value: dict[str, Any], kind: Any) -> Any:
     """A JSON object as a dataclass or a typed dictionary; members that the type does not have are dropped."""
-    hints = get_type_hints(kind)
+    hints, make = get_type_hints(kind), kind
     if is_dataclass(kind):
         needed = {item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING}
         hints = {item.name: hints[item.name] for item in fields(kind) if item.init}
@@ -265,4 +265,4 @@ def build_record(value: dict[str, Any], kind: Any) -> Any:
         needed = {name for name, item in marked if name in kind.__required_keys__ and get_origin(item) is not NotRequired}
     if missing := sorted(needed - value.keys()):
         raise Unreadable(f"the JSON object lacks {', '.join(missing)}")
-    return kind(**{name: build(value[name], item) for name, item in hints.items() if name in value})
+    return make(**{name: build(value[name], item) for name, item in hints.items() if name in value})

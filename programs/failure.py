@@ -18,9 +18,7 @@ FailureKind = Literal[
     "infrastructure",  # ours: a worker or node was lost
 ]
 FAILURE_KINDS: Final[tuple[FailureKind, ...]] = get_args(FailureKind)
-FAULTS_OF_THE_PROGRAM: Final[frozenset[FailureKind]] = frozenset(
-    ("invalid", "crash", "timeout", "memory", "forbidden", "budget")
-)
+FAULTS_OF_THE_PROGRAM: Final[frozenset[FailureKind]] = frozenset(("invalid", "crash", "timeout", "memory", "forbidden", "budget"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

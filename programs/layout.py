@@ -1,8 +1,8 @@
 """Layout: a program's text cut into pieces that together are the whole text, so that an edit can splice and lose nothing."""
 
 from __future__ import annotations
-
 import __future__
+
 import ast
 import re
 import threading

@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .trace import FeedKind, SpanKind
 
-__all__ = ["FRAME", "MAX_FUNCTION_SPANS", "MAX_SPANS_OF_ONE", "Frame", "Recording", "Session", "Strand", "bounded_json", "fork"]
+__all__ = ["FRAME", "MAX_FUNCTION_SPANS", "MAX_SPANS_OF_ONE", "CallFrame", "Recording", "Session", "Strand", "bounded_json", "fork"]
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ class Strand:
 
     def keep(self, path: str, value: object) -> None:
         """Remember an output; not a large one, which would cost the program the memory that it has freed."""
-        if _is_telling(value) and (not hasattr(value, "__len__") or len(value) <= MAX_KEPT):
+        if _is_telling(value) and _size(value) <= MAX_KEPT:
             self.outputs.append(Output(path=path, value=value, text=value if isinstance(value, str) else bounded_json(value)))
 
     def feeds(self, arguments: Mapping[str, object], rendered: str = "") -> tuple[Feed, ...]:
@@ -116,7 +116,7 @@ class Strand:
 
 
 @dataclass(slots=True, kw_only=True)
-class Frame:
+class CallFrame:
     """Where a strand is in the call tree.
 
     Attributes:
@@ -137,7 +137,7 @@ class Frame:
         return f"{self.path}.{index}" if self.path else str(index)
 
 
-FRAME: Final[ContextVar[Frame | None]] = ContextVar("frame", default=None)
+FRAME: Final[ContextVar[CallFrame | None]] = ContextVar("frame", default=None)
 
 
 class Recording:
@@ -150,8 +150,8 @@ class Recording:
         arguments: By parameter.
     """
 
-    def __init__(self, outer: Frame, *, component: str, kind: SpanKind, arguments: Mapping[str, object]) -> None:
-        self.frame = Frame(strand=outer.strand, path=outer.next_path(), depth=outer.depth + (kind != "prompt"))
+    def __init__(self, outer: CallFrame, *, component: str, kind: SpanKind, arguments: Mapping[str, object]) -> None:
+        self.frame = CallFrame(strand=outer.strand, path=outer.next_path(), depth=outer.depth + (kind != "prompt"))
         self._arguments = arguments
         self._feeds: tuple[Feed, ...] | None = None if kind == "prompt" else outer.strand.feeds(arguments)
         # Arguments are written down before the call, which may change them.
@@ -201,14 +201,14 @@ def fork(thunks: tuple[Callable[[], Any], ...]) -> Iterator[tuple[Callable[[], A
     earlier = (*strand.earlier, *strand.outputs)
     branches = [Strand(session=strand.session, earlier=earlier, spans_left=share, asked=strand.asked) for _ in thunks]
     strand.spans_left -= share * len(thunks)
-    frames = [Frame(strand=branch, path=f"{path}.{index}", depth=frame.depth) for index, branch in enumerate(branches)]
+    frames = [CallFrame(strand=branch, path=f"{path}.{index}", depth=frame.depth) for index, branch in enumerate(branches)]
     yield tuple(partial(_call_within, inner, thunk) for inner, thunk in zip(frames, thunks, strict=True))
     for branch in branches:
         strand.outputs += branch.outputs
         strand.spans_left += branch.spans_left
 
 
-def _call_within(frame: Frame, thunk: Callable[[], Any]) -> Any:
+def _call_within(frame: CallFrame, thunk: Callable[[], Any]) -> Any:
     FRAME.set(frame)  # in the branch's own copy of the context
     return thunk()
 
@@ -220,9 +220,17 @@ def _is_telling(value: object) -> bool:
     return value is not None and not isinstance(value, bool) and not (isinstance(value, int) and -6 < value < 257)
 
 
+def _size(value: object) -> int:
+    """Items in a container or an array; 1 for anything else."""
+    size = getattr(value, "size", None)  # an array without dimensions has a length that cannot be asked for
+    return size if isinstance(size, int) else len(value) if isinstance(value, Sized) else 1
+
+
 def _edge(output: Output, arguments: Mapping[str, object], rendered: str) -> Feed | None:
     """The strongest edge from an output into a call, or None."""
-    telling = MIN_TELLING <= len(output.text) <= MAX_KEPT and not output.text.endswith("…")
+    # What is shown in part or by its type alone equals too much.
+    whole = isinstance(output.value, str) or not ("…" in output.text or '"<' in output.text)
+    telling = whole and MIN_TELLING <= len(output.text) <= MAX_KEPT
     kind: FeedKind = "exact"
     for parameter, value in arguments.items():
         for part in (value, *value) if isinstance(value, list | tuple) and len(value) <= MAX_ITEMS else (value,):
@@ -265,7 +273,7 @@ def bounded_json(value: object) -> str:
             return [shrink(part, depth + 1) for part in item[: max(1, left)]]
         if is_dataclass(item) and not isinstance(item, type):
             return {part.name: shrink(getattr(item, part.name), depth + 1) for part in fields(item)}
-        if callable(convert := getattr(item, "tolist", None)) and getattr(item, "size", MAX_ITEMS) < MAX_ITEMS:
+        if callable(convert := getattr(item, "tolist", None)) and _size(item) < MAX_ITEMS:
             return shrink(convert(), depth + 1)
         return f"<{type(item).__name__}>"
 

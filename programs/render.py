@@ -63,9 +63,9 @@ def render(function: Callable[..., Any], arguments: Mapping[str, Any], options: 
         messages.append({"role": "assistant", "content": written(demo["output"], returns)})
     messages.append({"role": "user", "content": user_text(instruction, places, arguments)})
     body: dict[str, Any] = {"messages": messages}
-    body |= {name: options[name] for name in ("model", "max_tokens", "temperature", "top_p") if options.get(name) is not None}
-    if options.get("tools"):
-        body["tools"] = [tool_schema(tool) for tool in options["tools"]]
+    body |= {name: value for name, value in options.items() if name not in ("tools", "demos") and value is not None}
+    if tools := [tool_schema(tool) for tool in options.get("tools", ())]:
+        body["tools"] = tools
     return body | ({"response_format": response_format(returns)} if is_structured(returns) else {})
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, Unpack, overlo
 from .combinators import BRANCH, FORK, parallel, retry, vote
 from .converse import Unanswered, converse
 from .direct import answered
-from .recording import FRAME, MAX_SPANS_OF_ONE, Frame, Recording, Session, Strand, fork
+from .recording import FRAME, MAX_SPANS_OF_ONE, CallFrame, Recording, Session, Strand, fork
 from .render import PromptOptions, arguments_of
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def tool(function: Callable[P, T], /) -> Callable[P, T]:
 @contextmanager
 def using_session(session: Session) -> Iterator[None]:
     """Have every prompt and tool called inside go through a session: one run of a program on one example."""
-    tokens = FRAME.set(Frame(strand=Strand(session=session))), FORK.set(fork), BRANCH.set(())
+    tokens = FRAME.set(CallFrame(strand=Strand(session=session))), FORK.set(fork), BRANCH.set(())
     try:
         yield
     finally:
@@ -149,13 +149,16 @@ def trace_functions(namespace: MutableMapping[str, Any]) -> Mapping[str, int]:
     counts: dict[str, int] = {}
     calls = {name: _names(function.__code__) & own.keys() for name, function in own.items()}
     for name, function in own.items():
-        if name not in _reached(calls, name):
+        below = _reached(calls, name)
+        if name not in below:
             counts[name] = 0
-            namespace[name] = _traced(function, name, counts=counts, namespace=namespace)
+            # What a function calls goes with it: without its frame they would seem to be called from further up.
+            release = functools.partial(namespace.update, {each: own[each] for each in (name, *below)})
+            namespace[name] = _traced(function, name, counts=counts, release=release)
     return counts
 
 
-def _traced(function: FunctionType, name: str, *, counts: dict[str, int], namespace: MutableMapping[str, Any]) -> Callable[..., Any]:
+def _traced(function: FunctionType, name: str, *, counts: dict[str, int], release: Callable[[], None]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         frame = FRAME.get()
@@ -167,7 +170,7 @@ def _traced(function: FunctionType, name: str, *, counts: dict[str, int], namesp
             counts[name] += 1
             # Inside branches the moment would depend on which of them is faster.
             if not BRANCH.get() and (used_up or counts[name] >= MAX_COUNTED):
-                namespace[name] = function
+                release()
             return function(*args, **kwargs)
         strand.spans_left -= 1
         strand.spanned[name] += 1

@@ -16,7 +16,10 @@ from graftwork.programs.structure import reachable
 
 from .operator import Facts
 
-__all__ = ["graft_reply", "head_of", "restored", "snippet_of", "whole_reply"]
+__all__ = ["PLACEHOLDER", "graft_reply", "head_of", "restored", "snippet_of", "whole_reply"]
+
+PLACEHOLDER: Final = "NEW TEXT"
+"""What stands in a request where the proposer is to write."""
 
 # What models use without saying where it comes from.
 _OFTEN_FORGOTTEN: Final[tuple[tuple[str, str], ...]] = (
@@ -86,6 +89,8 @@ def snippet_of(text: str, parent: Program) -> Program:
     lines = code.splitlines()
     kept = [_definition(node, lines, parent) for node in tree.body if _defines(node)]
     snippet = parse("\n\n".join(kept) + "\n")
+    if PLACEHOLDER in snippet.source:
+        raise ProgramError(f"write what is new where {PLACEHOLDER} stands")
     if not snippet.components:
         raise ProgramError("expected Python definitions in one code block, got none: give the code between ```python and ```")
     forgotten = _forgotten(snippet, parent)
@@ -148,7 +153,7 @@ def _defines(node: ast.stmt) -> bool:
 
 
 def _definition(node: ast.stmt, lines: list[str], parent: Program) -> str:
-    """The text of a definition; a function that is a prompt or a tool in the parent gets its decorator back."""
+    """The text of a definition; a function that is a prompt or a tool in the parent, or can only be one, gets its decorator."""
     decorators = node.decorator_list if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
     first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
     text = "\n".join(lines[first - 1 : node.end_lineno])
@@ -156,6 +161,9 @@ def _definition(node: ast.stmt, lines: list[str], parent: Program) -> str:
         return text
     if not decorators and node.name in parent and parent[node.name].kind in ("prompt", "tool"):
         text = "\n".join([*_decorator_lines(parent[node.name]), text])
+    elif not decorators and len(node.body) == 1 and ast.get_docstring(node) is not None:
+        # A function that does nothing but say what is to be done can only be meant as a prompt.
+        text = f"@prompt\n{text}"
     return _bodiless(text)
 
 

@@ -19,7 +19,7 @@ from graftwork.programs.search_replace import apply_blocks, parse_blocks
 
 from .candidate import Brief, Member
 from .operator import Draft, Facts
-from .reading import graft_reply, head_of, restored, whole_reply
+from .reading import PLACEHOLDER, graft_reply, head_of, restored, whole_reply
 from .showing import EVIDENCE_CHARS, blame, clipped, show_evidence, show_task
 from .variations import mutable
 
@@ -59,6 +59,7 @@ Reply with one or more blocks of the form that you are shown, with all three mar
 copied exactly from the program, REPLACE what stands there instead.
 """
 _WEIGHTS: Final = (("prompt", 6.0), ("function", 2.0), ("tool", 1.0), ("type", 0.5), ("constant", 0.5))
+_QUOTES: Final = '"""'
 _TEMPERATURE: Final = 0.8
 
 
@@ -113,8 +114,18 @@ class DiffEdit:
             ProgramError: If a block does not fit, or nothing changes.
         """
         parent = brief.parents[0].candidate.program
-        blocks = parse_blocks(text)
-        child = restored(parse(apply_blocks(parent.source, blocks)), parent, facts) if blocks else graft_reply(text, parent, facts)
+        try:
+            blocks = parse_blocks(text)
+        except ProgramError as error:
+            # Broken markers often stand around whole definitions, which say as well what is meant.
+            try:
+                child = graft_reply(text, parent, facts)
+            except ProgramError:
+                raise error from None
+        else:
+            child = restored(parse(apply_blocks(parent.source, blocks)), parent, facts) if blocks else graft_reply(text, parent, facts)
+        if PLACEHOLDER in child.source:
+            raise ProgramError(f"write what is new where {PLACEHOLDER} stands")
         if child.digest == parent.digest:
             raise ProgramError("the blocks change nothing: REPLACE must differ from SEARCH in what the program does or says")
         return Draft(program=child, note=f"edited {_summary(parent, child)}")
@@ -134,7 +145,7 @@ class RewriteProgram:
         shapes = _SHAPES if program.prompts else _WAYS
         task = (
             "Write a better program; a copy of it is worth nothing. You may add, drop or rearrange components, and word instructions anew. "
-            f"{rng.choice(shapes)} Reply with the new program only."
+            f"{rng.choice(shapes)} {_form(program, facts)}"
         )
         return _body(_WHOLE, [show_task(facts), _shown(program), _evidence(parent, facts, rng), task], size=len(program.source))
 
@@ -163,7 +174,8 @@ class Blend:
         for place, parent in enumerate(brief.parents[:2]):
             parts.append(_shown(parent.candidate.program, title=f"Program {place + 1}"))
             parts.append(_evidence(parent, facts, rng, max_chars=EVIDENCE_CHARS // 2))
-        parts.append("Write one program that joins what works best in both and is a copy of neither. Reply with the new program only.")
+        form = _form(brief.parents[0].candidate.program, facts)
+        parts.append(f"Write one program that joins what works best in both and is a copy of neither. {form}")
         size = max(len(parent.candidate.program.source) for parent in brief.parents)
         return _body(_WHOLE, parts, size=size)
 
@@ -193,9 +205,10 @@ def _chosen(brief: Brief, facts: Facts) -> str:
 def _block(program: Program, name: str) -> str:
     """A SEARCH/REPLACE block for a component, with a line of it to be searched for."""
     lines = program[name].source.splitlines() if name in program else ["a line of the program"]
-    quoted = next((line for line in lines if line.lstrip().startswith('"""')), lines[-1])
+    quoted = next((line for line in lines if line.lstrip().startswith(_QUOTES)), lines[-1])
     indent = quoted[: len(quoted) - len(quoted.lstrip())]
-    return f"<<<<<<< SEARCH\n{quoted}\n=======\n{indent}NEW LINES\n>>>>>>> REPLACE"
+    opening, closing = (_QUOTES if quoted.lstrip().startswith(_QUOTES) else "", _QUOTES if quoted.endswith(_QUOTES) else "")
+    return f"<<<<<<< SEARCH\n{quoted}\n=======\n{indent}{opening}{PLACEHOLDER}{closing}\n>>>>>>> REPLACE"
 
 
 def _asked(component: Component, way: str) -> str:
@@ -204,9 +217,19 @@ def _asked(component: Component, way: str) -> str:
         return f"Write a better `{component.name}`. {way} Reply with the new definition of `{component.name}` only."
     return (
         f"Write a better `{component.name}`: a new instruction in your own words, exact about what to do, what to watch out for and the "
-        f"form of the answer. {way} Reply in this form, with the new instruction in its place and no code below it:\n"
-        f'```python\n{head_of(component)}\n    """NEW INSTRUCTION"""\n```'
+        f"form of the answer. {way} Reply in this form, with your instruction instead of {PLACEHOLDER} and no code below it:\n"
+        f'```python\n{head_of(component)}\n    """{PLACEHOLDER}"""\n```'
     )
+
+
+def _form(program: Program, facts: Facts) -> str:
+    """The last words of a request for a program: where it has prompts, a form to fill in, or a small model copies what it was shown."""
+    if not program.prompts:
+        return "Reply with the new program only."
+    prompts = [f'{head_of(item)}\n    """{PLACEHOLDER}"""' for item in program.prompts if item.name not in facts.frozen]
+    entry = [program[facts.entry].source] if facts.entry in program and facts.entry not in facts.frozen else []
+    text = "\n\n".join([*prompts, *entry])
+    return f"Reply in a form like this, with new instructions instead of {PLACEHOLDER}; a prompt that you add is marked `@prompt`:\n```python\n{text}\n```"
 
 
 def _rng(brief: Brief) -> random.Random:

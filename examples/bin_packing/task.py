@@ -71,8 +71,9 @@ class Causality:
     def variant(self, inputs: Mapping[str, object], rng: random.Random) -> dict[str, object]:
         """The same items up to a random cut, then others, and another number of them."""
         items, capacity = _unpack(inputs)
+        smallest, largest = min(items), max(items)
         cut = rng.randrange(1, len(items))
-        tail = [rng.randint(min(items), max(items)) for _ in range(rng.randint(1, len(items)))]
+        tail = [rng.randint(smallest, largest) for _ in range(rng.randint(1, len(items)))]
         return {"items": items[:cut] + tail, "capacity": capacity}
 
     def violation(self, inputs: Mapping[str, object], output: object, changed: Mapping[str, object], other: object) -> str:

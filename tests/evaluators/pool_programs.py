@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from graftwork.evaluators.task import Limits
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Reply, Usage
 
-__all__ = ["EchoRelay", "FailingRelay", "kind_of", "make_work", "processes_with"]
+__all__ = ["EchoRelay", "FailingRelay", "children_left", "kind_of", "make_work", "processes_with"]
 
 
 def make_work(
@@ -71,6 +72,14 @@ class FailingRelay:
 def kind_of(outcome: Outcome) -> str:
     """The failure's kind, or `success`."""
     return outcome.failure.kind if outcome.failure is not None else "success"
+
+
+def children_left(*parents: int, within_s: float = 10.0) -> list[int]:
+    """Children of some processes, once those that are about to end have ended."""
+    deadline = time.monotonic() + within_s
+    while (left := [child for parent in parents for child in processes_with(parent=parent)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
 
 
 def processes_with(*, parent: int | None = None, title: str = "", variable: str = "") -> list[int]:

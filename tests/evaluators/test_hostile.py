@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from graftwork.evaluators.sandbox import probe
 from graftwork.evaluators.task import Limits
 from graftwork.programs.failure import Failure
 
-from .pool_programs import EchoRelay, kind_of, make_work, processes_with
+from .pool_programs import EchoRelay, children_left, kind_of, make_work, processes_with
 
 pytestmark = pytest.mark.skipif(bool(probe().missing), reason="the sandbox does not hold on this machine")
 
@@ -238,7 +239,7 @@ def pool() -> Iterator[LocalPool]:
     (template,) = templates()
     yield pool
     assert templates() == [template], "the template was lost"
-    assert processes_with(parent=template) == []
+    assert children_left(template) == []
     asyncio.run(pool.aclose())
     del os.environ["OPENAI_API_KEY"]
 
@@ -263,6 +264,33 @@ def test_an_attack_is_stopped(name: str, pool: LocalPool, targets: Mapping[str, 
     assert Path(str(targets["secret"])).read_text() == "secret"
     assert not Path(str(targets["outside"])).exists()
     assert len(outcome.spans) <= 600
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"kind": "result", "id": 0},
+        {"kind": "result", "id": 0, "output": 1},
+        {"kind": "result", "id": 0, "output": 1, "stdout": None},
+        {"kind": "result", "id": 0, "failure": [], "stdout": ""},
+        {"kind": "result", "id": 0, "failure": {"kind": ["crash"], "message": "m"}, "stdout": ""},
+        {"kind": "result", "id": 0, "failure": {"kind": "crash", "message": {}}, "stdout": ""},
+        {"kind": "call", "id": 1},
+        {"kind": "call", "id": 1, "body": [], "component": "c", "path": "0", "span": "0", "occurrence": 0},
+        {"kind": "call", "id": 1, "body": {"messages": {}}, "component": "c", "path": "0", "span": "0", "occurrence": 0},
+        {"kind": "call", "id": 1, "body": {"messages": []}, "component": 1, "path": "0", "span": "0", "occurrence": 0},
+        {"kind": "call", "id": 1, "body": {"messages": []}, "component": "c", "path": [], "span": {}, "occurrence": 0},
+        {"kind": "span", "id": 1},
+        {"kind": "span", "id": 1, "span": []},
+        {"kind": "span", "id": 1, "span": {"feeds": [None], "path": "0"}},
+        {"kind": "step", "id": 1},
+        {"kind": "case", "id": 1},
+    ],
+)
+def test_a_frame_that_makes_no_sense_is_the_programs_fault(frame: Mapping[str, object], pool: LocalPool) -> None:
+    outcome = run(pool, f"send({json.dumps(frame)!r})\n    os._exit(0)", {})
+    assert kind_of(outcome) == "invalid"
+    assert "broke the protocol" in (outcome.failure or Failure(kind="crash", message="")).message
 
 
 def test_after_the_attacks_a_good_program_runs_as_ever(pool: LocalPool) -> None:

@@ -22,7 +22,7 @@ from graftwork.evaluators.task import Limits
 from graftwork.programs.errors import CeilingReached, ConfigError, InfrastructureError
 from graftwork.programs.failure import Failure
 
-from .pool_programs import EchoRelay, FailingRelay, kind_of, make_work, processes_with
+from .pool_programs import EchoRelay, FailingRelay, children_left, kind_of, make_work, processes_with
 
 T = TypeVar("T")
 
@@ -87,15 +87,6 @@ class PoolConformance(ABC):
     def run(self, work: Work, relay: Relay | None = None) -> tuple[Outcome, ...]:
         return self.use(relay or EchoRelay(), lambda pool: pool.run(work))
 
-    def children(self) -> list[int]:
-        """Processes of programs; those that were told to end are given a moment."""
-        for _ in range(50):
-            children = [child for template in self.templates() for child in processes_with(parent=template)]
-            if not children:
-                break
-            time.sleep(0.1)
-        return children
-
     def test_outcomes_come_in_the_order_of_the_cases(self) -> None:
         source = "import time\ndef solve(x):\n    time.sleep(0.2 if x == 0 else 0)\n    return x\n"
         outcomes = self.run(make_work(source, *({"x": n} for n in range(5))))
@@ -124,7 +115,7 @@ class PoolConformance(ABC):
             before = await _seconds(pool.run(good))
             bad = [pool.run(make_work(source, limits=Limits(timeout_s=0.5))) for source, _ in MISBEHAVIOURS.values()]
             await asyncio.gather(*bad)
-            return before, await _seconds(pool.run(good)), self.children()
+            return before, await _seconds(pool.run(good)), children_left(*self.templates())
 
         before, after, left = self.use(EchoRelay(), before_and_after)
         assert left == []
@@ -196,7 +187,7 @@ class PoolConformance(ABC):
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            return self.children()
+            return children_left(*self.templates())
 
         assert self.use(EchoRelay(), cancel) == []
 

@@ -12,6 +12,7 @@ from graftwork.evaluators.task import Example, Limits, Score, Task
 from graftwork.flows.prepare import prepare
 from graftwork.flows.run import Run
 from graftwork.flows.settings import RunSettings
+from graftwork.programs.model import Model, Role
 from graftwork.programs.scripted import ScriptedModel
 
 __all__ = ["PROGRAM", "made_run", "made_task", "proposer", "task_model"]
@@ -69,7 +70,8 @@ def proposer(body: Mapping[str, object], draw: str) -> str:
     if rng.random() < 0.2:
         return "I would suggest to think harder."
     what = "Give the number" if name == "read" else "Give twice the number"
-    return f'Here it is:\n```python\n@prompt(max_tokens=8)\ndef {name}({parameter}) -> int:\n    """{what} {hint} ({rng.randrange(5)})."""\n```\n'
+    definition = f'@prompt(max_tokens=8)\ndef {name}({parameter}) -> int:\n    """{what} {hint} ({rng.randrange(5)})."""\n'
+    return f"Here it is:\n```python\n{definition}```\n"
 
 
 def made_run(run_dir: Path, *, seed: int = 1, latency_seed: int | None = None, **settings: object) -> Run:
@@ -80,7 +82,7 @@ def made_run(run_dir: Path, *, seed: int = 1, latency_seed: int | None = None, *
         del body, draw
         return rng.random() / 50 if latency_seed is not None else 0.0
 
-    models = {
+    models: dict[Role, Model] = {
         "proposer": ScriptedModel(alias="scripted-proposer", script=proposer, latency_s=latency),
         "task": ScriptedModel(alias="scripted-task", script=task_model, latency_s=latency),
     }

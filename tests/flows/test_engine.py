@@ -66,7 +66,7 @@ def test_operators_never_see_val_confirm_or_test(finished: tuple[Report, list[Pr
     from tests.flows.scripted_task import made_task
 
     task = made_task()
-    hidden = {example.inputs["words"] for split in ("val", "confirm", "test") for example in task.splits[split]}  # type: ignore[index]  # a literal of splits
+    hidden = {example.inputs["words"] for split in ("val", "confirm", "test") for example in task.splits[split]}
     assert len(hidden) > 10
     record = open_run(finished[0].run_dir)
     proposals = {row["draw"] for row in record.calls.to_pylist() if row["role"] == "proposer"}

@@ -339,6 +339,25 @@ def solve():
         assert program.solve() is True
 
 
+def test_arrays_of_any_shape_are_traced_and_only_the_same_one_is_an_edge() -> None:
+    source = """
+import numpy as np
+def make(shape):
+    return np.zeros(shape)
+def take(array):
+    return 1
+def solve():
+    first, second = make(1000), make(1000)
+    return take(second) + take(make(()))
+"""
+    session = RecordingSession(script=lambda _: "")
+    with loaded(source) as program, using_session(session):
+        trace_functions(program.__dict__)
+        assert program.solve() == 2
+    edges = {span.path: [(feed.path, feed.kind) for feed in span.feeds] for span in session.spans if span.component == "take"}
+    assert edges == {"0.2": [("0.1", "exact")], "0.4": [("0.3", "exact")]}
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

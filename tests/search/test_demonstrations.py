@@ -16,7 +16,7 @@ from graftwork.search.demonstrations import MAX_DEMOS, BootstrapDemos, demos_of,
 
 from .operator_cases import CHAIN, PACKING, brief, chain_facts, chain_member, defects, member_of, packing_facts, prompt_span
 
-RIGHT = {"inputs": {"question": "What is 0 plus 0?"}, "output": "add them"}
+RIGHT: dict[str, object] = {"inputs": {"question": "What is 0 plus 0?"}, "output": "add them"}
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -188,6 +188,34 @@ def test_a_whole_rewrite_may_drop_components_but_not_frozen_ones() -> None:
     assert defects(child, chain_facts(), parse(CHAIN)) == []
 
 
+def test_a_whole_rewrite_may_leave_out_what_stays() -> None:
+    reply = f"```python\n{NEW_PLAN}\n\ndef solve(question: str) -> float:\n    return work(question, plan(question)) + 1\n```"
+    child = RewriteProgram().read(chain_brief(), chain_facts(), reply).program
+    assert set(child.names) == {"calculate", "plan", "work", "solve"}
+    assert child["work"].source == parse(CHAIN)["work"].source
+    assert defects(child, chain_facts(), parse(CHAIN)) == []
+
+
+def test_a_new_function_that_only_instructs_is_a_prompt() -> None:
+    review = 'def review(answer: float) -> float:\n    """Check the answer."""'
+    reply = f"```python\n{review}\n\ndef solve(question: str) -> float:\n    return review(work(question, plan(question)))\n```"
+    child = RewriteProgram().read(chain_brief(), chain_facts(), reply).program
+    assert child["review"].kind == "prompt"
+    assert defects(child, chain_facts(), parse(CHAIN)) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_form_that_was_not_filled_in_is_refused(name: str) -> None:
+    reply = '```python\ndef plan(question: str) -> str:\n    """NEW TEXT"""\n```'
+    with pytest.raises(ProgramError, match="where NEW TEXT stands"):
+        rewriters()[name].read(choosing("plan"), chain_facts(), reply)
+
+
+def test_definitions_within_broken_markers_are_taken() -> None:
+    child = DiffEdit().read(chain_brief(), chain_facts(), f"<<<<<<< SEARCH\nplan\nREPLACE\n```python\n{NEW_PLAN}\n```").program
+    assert child["plan"].source == NEW_PLAN
+
+
 def test_a_blend_must_differ_from_both_parents() -> None:
     other = CHAIN.replace("List the steps.", "Think.")
     with pytest.raises(ProgramError, match="join both"):
