@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _REFRESH_S = 0.5
+_LINE_EVERY_S = 15.0  # where no terminal is watching
 
 
 def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
@@ -108,9 +109,13 @@ def watch(search: BackgroundSearch, console: Console) -> Report:
     stopped = threading.Event()
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Live(console=console, refresh_per_second=4, transient=True) as live:
+        if console.is_terminal:
+            with Live(console=console, refresh_per_second=4, transient=True) as live:
+                while search.running:
+                    live.update(progress_table(search.wait(timeout_s=_REFRESH_S)))
+        else:
             while search.running:
-                live.update(progress_table(search.wait(timeout_s=_REFRESH_S)))
+                console.print(progress_line(search.wait(timeout_s=_LINE_EVERY_S)), markup=False, highlight=False, soft_wrap=True)
         return search.report()
     finally:
         for number, handler in before.items():
@@ -128,6 +133,12 @@ def progress_table(progress: Progress) -> Table:
     spend = [f"{role} {u.tokens} tokens / {u.calls} calls / {u.usd:.4f} usd" for role, u in progress.spent.items() if u.calls]
     table.add_row("spend", "; ".join(spend) or "none")
     return table
+
+
+def progress_line(progress: Progress) -> str:
+    """The same in one line, for logs."""
+    best = "" if progress.best_score is None else f", best {progress.best_score:.4g} {progress.unit}"
+    return f"{progress.stage}: {progress.told}/{progress.candidates} candidates{best}, {_speed(progress)}"
 
 
 def _speed(progress: Progress) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,6 +19,8 @@ from .operator import Facts
 
 __all__ = ["PLACEHOLDER", "graft_reply", "head_of", "restored", "snippet_of", "whole_reply"]
 
+_DOCSTRING: Final = re.compile(r'"""(.*?)"""', re.DOTALL)
+_CODE: Final = re.compile(r"^\s*(def|class|import|from|return|@\w+|\w+\s*=)\b", re.MULTILINE)
 PLACEHOLDER: Final = "NEW TEXT"
 """What stands in a request where the proposer is to write."""
 
@@ -57,11 +60,13 @@ def graft_reply(text: str, parent: Program, facts: Facts, *, wanted: str = "") -
         text: The proposer's reply.
         parent: What it was shown.
         facts: Which components stay.
-        wanted: A component that the reply must hold; empty where any will do.
+        wanted: The component that was asked for; empty where any will do. A reply of nothing but a docstring is its new instruction.
 
     Raises:
-        ProgramError: If there is no component in it, or not the wanted one, or nothing changes.
+        ProgramError: If there is no component in it, or nothing changes.
     """
+    if wanted in parent and parent[wanted].kind == "prompt":
+        text = _with_head(text, parent[wanted])
     snippet = snippet_of(text, parent)
     if wanted and wanted not in snippet and not any(_differs(component, parent, facts) for component in snippet.components):
         raise ProgramError(
@@ -121,6 +126,14 @@ def head_of(component: Component) -> str:
         return component.source
     returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
     return f"def {node.name}({ast.unparse(node.args)}){returns}:"
+
+
+def _with_head(text: str, prompt: Component) -> str:
+    """The reply; one that holds a lone docstring and no code gets the `def` line of the prompt above it."""
+    found = _DOCSTRING.findall(text)
+    if len(found) != 1 or _CODE.search(text):
+        return text
+    return f'```python\n{head_of(prompt)}\n    """{found[0].strip()}"""\n```'
 
 
 def _changed(child: Program, parent: Program) -> Program:

@@ -119,11 +119,14 @@ class DiffEdit:
         except ProgramError as error:
             # Broken markers often stand around whole definitions, which say as well what is meant.
             try:
-                child = graft_reply(text, parent, facts)
+                child = graft_reply(text, parent, facts, wanted=_chosen(brief, facts))
             except ProgramError:
                 raise error from None
         else:
-            child = restored(parse(apply_blocks(parent.source, blocks)), parent, facts) if blocks else graft_reply(text, parent, facts)
+            if blocks:
+                child = restored(parse(apply_blocks(parent.source, blocks)), parent, facts)
+            else:
+                child = graft_reply(text, parent, facts, wanted=_chosen(brief, facts))
         if PLACEHOLDER in child.source:
             raise ProgramError(f"write what is new where {PLACEHOLDER} stands")
         if child.digest == parent.digest:
@@ -229,7 +232,7 @@ def _form(program: Program, facts: Facts) -> str:
     prompts = [f'{head_of(item)}\n    """{PLACEHOLDER}"""' for item in program.prompts if item.name not in facts.frozen]
     entry = [program[facts.entry].source] if facts.entry in program and facts.entry not in facts.frozen else []
     text = "\n\n".join([*prompts, *entry])
-    return f"Reply in a form like this, with new instructions instead of {PLACEHOLDER}; a prompt that you add is marked `@prompt`:\n```python\n{text}\n```"
+    return f"Reply in a form like this, with new instructions instead of {PLACEHOLDER}, and `@prompt` above new prompts:\n```python\n{text}\n```"
 
 
 def _rng(brief: Brief) -> random.Random:

@@ -19,7 +19,7 @@ from graftwork.programs.structure import reachable
 
 from .bench import Bench, open_bench
 from .candidate import Brief
-from .changes import Change
+from .changes import Change, graft_expression
 from .operator import Draft, Facts
 
 __all__ = ["Reshape", "SwapComponent", "closure", "mutable"]
@@ -78,13 +78,16 @@ class Reshape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwapComponent:
-    """A crossover: one component of the other parent, with the components and imports that it needs, in place of its namesake."""
+    """A crossover: one component of the other parent, with the components and imports that it needs, in place of its namesake.
+
+    Where that would only give one of the parents again, as in programs of one component, an expression is grafted instead.
+    """
 
     name: str = "swap_component"
     n_parents: int = 2
 
     def write(self, brief: Brief, facts: Facts, *, attempt: int) -> Draft | None:
-        """The first parent with one component of the second; None where the two have no namesakes that differ."""
+        """The first parent with one component, or an expression, of the second; None where neither gives anything new."""
         rng = random.Random(f"{brief.seed}/{attempt}")
         program, other = brief.parents[0].candidate.program, brief.parents[1].candidate.program
         names = [name for name in mutable(program, facts) if name in other and other[name].digest != program[name].digest]
@@ -99,7 +102,7 @@ class SwapComponent:
                 continue
             if child.digest not in (program.digest, other.digest):
                 return Draft(program=child, note=f"{self.name}: {name} of candidate {brief.parents[1].candidate.number}")
-        return None
+        return Reshape(name=self.name, change=graft_expression, n_parents=2).write(brief, facts, attempt=attempt)
 
 
 def closure(program: Program, name: str) -> tuple[str, ...]:

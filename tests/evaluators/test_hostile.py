@@ -199,9 +199,11 @@ ATTACKS = {
         kind="invalid",
         message="model calls",
     ),
-    "a flood of nonsense": Attack(
-        body="while True:\n        send(json.dumps({'kind': 'span', 'id': 0, 'span': {'path': '0', 'component': 'c', 'kind': 'tool', "
-        "'inputs': 'x' * 10**6, 'output': '', 'error': '', 'seconds': 0.1, 'input_tokens': 0, 'output_tokens': 0, 'feeds': []}}))",
+    "a flood of spans": Attack(
+        body="""text = json.dumps({'kind': 'span', 'id': 0, 'span': {'path': '0', 'component': 'c', 'kind': 'tool', 'inputs': 'x' * 10**6,
+            'output': '', 'error': '', 'seconds': 0.1, 'input_tokens': 0, 'output_tokens': 0, 'feeds': []}})
+    while True:
+        send(text)""",
         stopped_by="protocol",
         kind="invalid",
         message="more than a program can have to say",

@@ -216,6 +216,14 @@ def test_definitions_within_broken_markers_are_taken() -> None:
     assert child["plan"].source == NEW_PLAN
 
 
+@pytest.mark.parametrize("operator", [RewriteComponent(), DiffEdit()])
+def test_a_lone_docstring_is_the_new_instruction_of_the_prompt_that_was_asked_for(operator: RewriteComponent | DiffEdit) -> None:
+    reply = '```python\n    """Name the numbers,\n    then the operations."""\n```'
+    child = operator.read(choosing("plan"), chain_facts(), reply).program
+    assert child["plan"].kind == "prompt"
+    assert "Name the numbers,\n    then the operations." in child["plan"].source
+
+
 def test_a_blend_must_differ_from_both_parents() -> None:
     other = CHAIN.replace("List the steps.", "Think.")
     with pytest.raises(ProgramError, match="join both"):

@@ -155,8 +155,13 @@ def test_swap_component_brings_what_the_component_needs() -> None:
         assert "np.where(rest < 4" in draft.program["priority"].source
 
 
-def test_swap_component_finds_nothing_between_equal_parents() -> None:
-    assert written("swap_component", PACKING, PACKING) is None
+def test_swap_component_grafts_an_expression_where_only_one_component_differs() -> None:
+    one = "def solve(x: float) -> float:\n    return x + 1\n"
+    other = "def solve(x: float) -> float:\n    return x * x - 3\n"
+    facts = Facts(description="", unit="", score_range=(0.0, 1.0), entry="solve", frozen=frozenset(), packages=(), train=())
+    children = {draft.program["solve"].source for draft in drafts("swap_component", one, other, facts=facts)}
+    assert len(children) > 2
+    assert not children & {parse(one)["solve"].source, parse(other)["solve"].source}
 
 
 def test_a_program_of_prompts_gives_arithmetic_nothing_to_do() -> None:
