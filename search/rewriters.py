@@ -232,7 +232,8 @@ def _form(program: Program, facts: Facts) -> str:
     prompts = [f'{head_of(item)}\n    """{PLACEHOLDER}"""' for item in program.prompts if item.name not in facts.frozen]
     entry = [program[facts.entry].source] if facts.entry in program and facts.entry not in facts.frozen else []
     text = "\n\n".join([*prompts, *entry])
-    return f"Reply in a form like this, with new instructions instead of {PLACEHOLDER}, and `@prompt` above new prompts:\n```python\n{text}\n```"
+    asked = f"Reply in a form like this, with new instructions instead of {PLACEHOLDER}, and `@prompt` above new prompts:"
+    return f"{asked}\n```python\n{text}\n```"
 
 
 def _rng(brief: Brief) -> random.Random:

@@ -56,7 +56,7 @@ class Reshape:
             if change is None or change.source == component.source:
                 continue
             child = _replaced(program, component.name, change.source)
-            if child is not None and child.digest != program.digest:
+            if child is not None and all(child.digest != parent.candidate.program.digest for parent in brief.parents):
                 return Draft(program=child, note=f"{self.name} {component.name}: {change.note}")
         return None
 
