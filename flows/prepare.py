@@ -94,15 +94,11 @@ def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool) -
         raise ConfigError(f"no strategy {name!r}; there are auto, {', '.join(sorted(known))}")
     if name == "model" and not has_proposer:
         raise ConfigError("the strategy `model` needs a proposer: give one with --model NAME, or take --strategy no-model")
-    strategy, useless = known[name], set[str]()
-    if len(task.seed.components) - len(task.frozen) < 2:
-        useless.add("swap_component")  # with one component to swap, a child is its other parent
+    strategy = known[name]
     if not task.seed.prompts:
-        useless.add("bootstrap_demos")
-        return replace(strategy, operators={n: w for n, w in strategy.operators.items() if n not in useless})
+        return replace(strategy, operators={n: w for n, w in strategy.operators.items() if n != "bootstrap_demos"})
     # Demonstrations are made of traces, and traces come from train examples.
-    operators = {**strategy.operators, "bootstrap_demos": 1.5}
-    return replace(strategy, operators={n: w for n, w in operators.items() if n not in useless}, train_batch=max(strategy.train_batch, 3))
+    return replace(strategy, operators={**strategy.operators, "bootstrap_demos": 1.5}, train_batch=max(strategy.train_batch, 3))
 
 
 def open_model(settings: ModelSettings, environ: Mapping[str, str]) -> OpenAIModel:

@@ -30,7 +30,8 @@ _SLICE = 100
 def wait_for_slice(background: Any, told: int) -> dict[str, object]:  # Any: Prefect validates parameters, and this one is opaque
     """Wait until so many candidates are told. Returns the progress as plain values."""
     progress: Progress = background.wait(told=told)
-    return {"told": progress.told, "best_score": progress.best_score, "per_second": round(progress.per_second, 2)}
+    best = None if progress.best_score is None else round(progress.best_score, 4)
+    return {"told": progress.told, "best_score": best, "per_second": round(progress.per_second, 2)}
 
 
 @flow(name="search", log_prints=False, validate_parameters=True)

@@ -43,7 +43,8 @@ _VARIATIONS = {
     "statement": 1.0,
     "swap_component": 0.5,
 }
-_REWRITERS = {"rewrite_component": 3.0, "diff_edit": 2.0, "rewrite_program": 1.0, "blend": 1.5}
+# Of the first replies of a 1.5B model, rewrites of a component gave a new valid program 5 times in 5, edits 1 in 3, whole programs 1 in 7.
+_REWRITERS = {"rewrite_component": 4.0, "diff_edit": 1.5, "rewrite_program": 0.75, "blend": 0.75}
 
 
 def strategies() -> Mapping[str, Strategy]:
