@@ -47,3 +47,20 @@ class Progress:
     def seconds_left(self) -> float | None:
         """Estimate until the ceiling of candidates; None before anything was told."""
         return (self.candidates - self.told) / self.per_second if self.per_second > 0 else None
+
+    @property
+    def line(self) -> str:
+        """All of it in one line, for logs."""
+        parts = [f"{self.told}/{self.candidates} candidates"]
+        if self.best_score is not None and self.seed_score is not None:
+            parts.append(f"best {self.best_score:.4g} {self.unit} (seed {self.seed_score:.4g})")
+        parts.append(f"{sum(self.failures.values())} failures")
+        parts += [f"{role} {usage.tokens} tokens ({usage.usd:.4f} usd)" for role, usage in self.spent.items() if usage.calls]
+        parts.append(self.speed)
+        return f"{self.stage}: {', '.join(parts)}"
+
+    @property
+    def speed(self) -> str:
+        """Candidates per second and the time left, in words."""
+        left = self.seconds_left if self.stage == "searching" else None
+        return f"{self.per_second:.2f}/s" + ("" if left is None else f", {left:.0f} s left")

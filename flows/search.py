@@ -6,7 +6,6 @@ in flight crosses slices; there is never a task for a candidate. The run directo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +26,10 @@ _SLICE = 100
 
 
 @task(name="slice", task_run_name="until {told} told", cache_policy=NO_CACHE)
-def wait_for_slice(background: Any, told: int) -> dict[str, object]:  # Any: Prefect validates parameters, and this one is opaque
-    """Wait until so many candidates are told. Returns the progress as plain values."""
+def wait_for_slice(background: Any, told: int) -> str:  # Any: Prefect validates parameters, and this one is opaque
+    """Wait until so many candidates are told. Returns the progress in one line."""
     progress: Progress = background.wait(told=told)
-    best = None if progress.best_score is None else round(progress.best_score, 4)
-    return {"told": progress.told, "best_score": best, "per_second": round(progress.per_second, 2)}
+    return progress.line
 
 
 @flow(name="search", log_prints=False, validate_parameters=True)
@@ -57,7 +55,7 @@ def search(task: str, run_dir: str | None = None, settings: RunSettings | None =
         told = 0
         while background.running:
             told = min(told + _SLICE, run.settings.candidates)
-            logger.info("%s", _line(wait_for_slice(background, told)))
+            logger.info("%s", wait_for_slice(background, told))
             if told >= run.settings.candidates:
                 break
         report = background.report()
@@ -67,10 +65,6 @@ def search(task: str, run_dir: str | None = None, settings: RunSettings | None =
         raise
     _publish(report)
     return str(report.run_dir)
-
-
-def _line(progress: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in progress.items())
 
 
 def _publish(report: Report) -> None:

@@ -115,7 +115,7 @@ def watch(search: BackgroundSearch, console: Console) -> Report:
                     live.update(progress_table(search.wait(timeout_s=_REFRESH_S)))
         else:
             while search.running:
-                console.print(progress_line(search.wait(timeout_s=_LINE_EVERY_S)), markup=False, highlight=False, soft_wrap=True)
+                console.print(search.wait(timeout_s=_LINE_EVERY_S).line, markup=False, highlight=False, soft_wrap=True)
         return search.report()
     finally:
         for number, handler in before.items():
@@ -125,7 +125,7 @@ def watch(search: BackgroundSearch, console: Console) -> Report:
 def progress_table(progress: Progress) -> Table:
     """One small table: stage, candidates, scores, failures, spend, speed."""
     table = Table.grid(padding=(0, 2))
-    table.add_row(progress.stage, f"{progress.told}/{progress.candidates} candidates", _speed(progress))
+    table.add_row(progress.stage, f"{progress.told}/{progress.candidates} candidates", progress.speed)
     if progress.best_score is not None and progress.seed_score is not None:
         table.add_row("best", f"{progress.best_score:.4g} {progress.unit}", f"seed {progress.seed_score:.4g}")
     table.add_row("results", *_counts(progress.statuses))
@@ -133,17 +133,6 @@ def progress_table(progress: Progress) -> Table:
     spend = [f"{role} {u.tokens} tokens / {u.calls} calls / {u.usd:.4f} usd" for role, u in progress.spent.items() if u.calls]
     table.add_row("spend", "; ".join(spend) or "none")
     return table
-
-
-def progress_line(progress: Progress) -> str:
-    """The same in one line, for logs."""
-    best = "" if progress.best_score is None else f", best {progress.best_score:.4g} {progress.unit}"
-    return f"{progress.stage}: {progress.told}/{progress.candidates} candidates{best}, {_speed(progress)}"
-
-
-def _speed(progress: Progress) -> str:
-    left = progress.seconds_left
-    return f"{progress.per_second:.2f}/s" + (f", {left:.0f} s left" if left is not None and progress.stage == "searching" else "")
 
 
 def _counts(counts: Mapping[str, int]) -> tuple[str, ...]:
