@@ -43,7 +43,7 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
         repeats: Runs of each example, at least 1.
 
     Raises:
-        TaskError: If the scorer gives a score that is not finite or outside the task's range, or raises on the seed's output.
+        TaskError: If on the seed's output the scorer raises, or gives a score that is not finite or outside the task's range.
         CeilingReached: The run's budget is spent.
         InfrastructureError: Workers were lost more often than is retried.
     """
@@ -103,29 +103,37 @@ def judge(outcome: Outcome, example: Example, task: Task, *, strict: bool = True
         outcome: What the program did.
         example: On what.
         task: Holds the scorer.
-        strict: Whether a scorer that raises is its author's mistake, as it is on the seed's output. Evolved programs give things that
-            nobody thought of: what the scorer cannot take is `invalid` then.
+        strict: Whether a scorer that raises or leaves its range is its author's mistake, as on the seed's output. Evolved programs give
+            things that nobody thought of: what the scorer cannot take is `invalid` then.
 
     Raises:
-        TaskError: If the scorer raises and `strict`, or gives a score that is not finite or outside the task's range.
+        TaskError: If `strict`, and the scorer raises or gives a score that is not finite or outside the task's range.
     """
     if outcome.failure is not None:
         return Judgement(outcome=outcome, score=Score(value=None, feedback=outcome.failure.message))
     try:
-        with blaming(f"on example {example.id} the scorer raised"):
-            given = task.scorer(outcome.output, example)
+        score = _scored(outcome.output, example, task)
     except TaskError as error:
         if strict:
             raise
-        given = Score(value=None, invalid=str(error))
-    score = given if isinstance(given, Score) else Score(value=_value(given, example))
+        score = Score(value=None, invalid=str(error))
     if score.invalid:
         failure = Failure(kind="invalid", message=score.invalid)
         return Judgement(outcome=replace(outcome, output=None, failure=failure), score=replace(score, value=None))
+    return Judgement(outcome=outcome, score=score)
+
+
+def _scored(output: object, example: Example, task: Task) -> Score:
+    """What the scorer gives, as a score whose value is finite and within the task's range."""
+    with blaming(f"on example {example.id} the scorer raised"):
+        given = task.scorer(output, example)
+    score = given if isinstance(given, Score) else Score(value=_value(given, example))
+    if score.invalid:
+        return score
     value, (lo, hi) = _value(score.value, example), task.score_range
     if value is not None and not lo <= value <= hi:
         raise TaskError(f"on example {example.id} the score must be within score_range {(lo, hi)}, not {value!r}: mend one of them")
-    return Judgement(outcome=outcome, score=replace(score, value=value))
+    return replace(score, value=value)
 
 
 def _value(given: object, example: Example) -> float | None:

@@ -18,7 +18,7 @@ from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 
 from .examples import ExampleRow, make_examples, split_examples
-from .task import Audit, Example, Limits, Scorer, Task
+from .task import SPLITS, Audit, Example, Limits, Scorer, Task
 
 __all__ = ["TASK_FOLDER", "TaskOptions", "make_task"]
 
@@ -86,6 +86,9 @@ def make_task(
     parameters = _parameters(seed, entry)
     splits = split_examples(examples, parameters=parameters.names, confirm_share=options.get("confirm_share", 1 / 3))
     transfer = {name: make_examples(rows, parameters=parameters.names, name=name) for name, rows in options.get("transfer", {}).items()}
+    for name in transfer:
+        if name in (*SPLITS, "search", "audit") or not name.isidentifier():
+            raise TaskError(f"a transfer set needs a name of its own, made of letters, digits and underscores; {name!r} is not one")
     for name, group in (*splits.items(), *transfer.items()):
         _check_fit(group, parameters, entry=entry, split=name)
     task = Task(

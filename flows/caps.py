@@ -8,46 +8,55 @@ from graftwork.evaluators.ledger import CandidateCaps
 from graftwork.programs.model import Usage
 
 from .run import Run
+from .settings import ModelSettings
 
 __all__ = ["candidate_caps", "crowning_share"]
 
-_PROPOSAL_INPUT_TOKENS: Final = 4_000
-_PROPOSAL_OUTPUT_TOKENS: Final = 2_000
+_REQUEST_BYTES: Final = 12_000  # of a proposer's request beside the programs in it: instructions, task, evidence
+_PROGRAM_FACTOR: Final = 4  # two parents, grown to twice the seed
+_PROPOSAL_OUTPUT_TOKENS: Final = 4_096  # the most that an operator asks for
 _PROPOSALS: Final = 2  # one, and one more when the first could not be used
-_INPUT_FACTOR: Final = 4  # a candidate's requests may be this many times as long as the seed's
+_BYTES_PER_TOKEN: Final = 4  # a reservation counts bytes, an endpoint tokens
+_INPUT_FACTOR: Final = 2  # a candidate's requests may be this many times as long as the seed's
+_BLIND_INPUT_TOKENS: Final = 500  # of a call where the seed makes none to judge by
 _CROWNING_FACTOR: Final = 2  # a champion may cost this many times what the seed does
 
 
 def candidate_caps(run: Run, used: Usage, *, n_examples: int) -> CandidateCaps:
-    """The most that one candidate may use: what the limits of each example allow together, so that no other cap ever binds first.
+    """The most that one candidate can have reserved: what `ask` sets aside for each in flight.
+
+    Counted as reservations are, and from what the limits of each example allow together, so that the gateway's own check at each call
+    is a net that does not decide anything.
 
     Args:
         run: Limits and prices.
         used: What the seed's evaluation used.
         n_examples: On how many examples.
     """
-    asks = bool(run.task.seed.prompts)
+    task_calls = run.task.limits.calls * n_examples if "task" in run.models else 0
+    input_tokens = used.input_tokens // used.calls if used.calls else _BLIND_INPUT_TOKENS
+    per_call = input_tokens * _INPUT_FACTOR * _BYTES_PER_TOKEN
+    task_tokens = task_calls * per_call, task_calls * run.task.limits.max_tokens
     proposals = _PROPOSALS if "proposer" in run.models else 0
-    task_calls = run.task.limits.calls * n_examples if asks else 0
-    input_tokens = task_calls * _INPUT_FACTOR * (used.input_tokens // max(used.calls, 1))
-    output_tokens = task_calls * run.task.limits.max_tokens
-    usd = proposals * _price(run, "proposer", _PROPOSAL_INPUT_TOKENS, _PROPOSAL_OUTPUT_TOKENS)
+    request = _REQUEST_BYTES + _PROGRAM_FACTOR * len(run.task.seed.source.encode())
+    proposal_tokens = proposals * request, proposals * _PROPOSAL_OUTPUT_TOKENS
     return CandidateCaps(
         calls=task_calls + proposals,
-        tokens=input_tokens + output_tokens + proposals * (_PROPOSAL_INPUT_TOKENS + _PROPOSAL_OUTPUT_TOKENS),
-        usd=usd + _price(run, "task", input_tokens, output_tokens),
+        tokens=sum(task_tokens) + sum(proposal_tokens),
+        usd=_price(run.settings.task_model, *task_tokens) + _price(run.settings.proposer, *proposal_tokens),
     )
 
 
 def crowning_share(run: Run, *, n_examples: int) -> float:
     """What the crowning may cost, in units of the seed's evaluation on `n_examples` examples."""
-    held_out = [run.task.splits.get("test", ()), *run.task.transfer.values()]
-    n_confirm = (run.strategy.finalists + 1) * len(run.task.splits.get("confirm", ()))
-    return _CROWNING_FACTOR * (n_confirm + 2 * sum(map(len, held_out))) / n_examples
+    n_finalists, splits = run.strategy.finalists, run.task.splits
+    n_audit = 2 * len(run.task.audits) * n_finalists * len(splits["val"])
+    n_confirm = (n_finalists + 1) * len(splits.get("confirm", ()))
+    n_held_out = 2 * sum(map(len, (splits.get("test", ()), *run.task.transfer.values())))
+    return _CROWNING_FACTOR * (n_audit + n_confirm + n_held_out) / n_examples
 
 
-def _price(run: Run, role: str, input_tokens: int, output_tokens: int) -> float:
-    model = run.settings.proposer if role == "proposer" else run.settings.task_model
+def _price(model: ModelSettings | None, input_tokens: int, output_tokens: int) -> float:
     if model is None:
         return 0.0
     return (input_tokens * model.usd_per_million_input_tokens + output_tokens * model.usd_per_million_output_tokens) / 1e6

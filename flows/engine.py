@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from graftwork.evaluators.evaluate import audit, evaluate
 from graftwork.evaluators.gateway import Gateway
-from graftwork.evaluators.ledger import Ceilings
+from graftwork.evaluators.ledger import CandidateCaps, Ceilings
 from graftwork.evaluators.pool import Pool
 from graftwork.programs.check import check
 from graftwork.programs.errors import CeilingReached, ConfigError, UserError
@@ -165,7 +165,7 @@ class _Engine:
                 f"may use {caps.tokens} tokens in {caps.calls} calls, and crowning takes {share:.1f} times the seed's; raise the budget or "
                 "lower the task's limits"
             )
-        self._gateway.cap_candidates(caps)
+        self._gateway.cap_candidates(CandidateCaps(calls=caps.calls))
         return budget
 
     def _told(self, state: State, result: Result, told: Told) -> None:

@@ -69,6 +69,8 @@ def optimize(
     base_url, proposer, price = (cast("str | None", options.pop(name, None)) for name in ("base_url", "proposer", "price"))
     chosen = {name: options.pop(name) for name in tuple(options) if name in RunSettings.model_fields}
     if isinstance(program, Task):
+        if options or examples or score is not None:
+            raise TaskError(f"a whole task takes no {next(iter(options), 'examples or score')!r}: mend the name, or say it in the task")
         task = program
     elif score is None:
         raise TaskError("optimize needs a score: a function from output and example to a number, higher is better")

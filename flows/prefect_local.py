@@ -7,6 +7,8 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Final
 
+from graftwork.programs.errors import ConfigError
+
 from .prepare import check_run
 from .settings import RunSettings
 
@@ -34,8 +36,10 @@ def prefect_is_configured(environ: Mapping[str, str] = os.environ) -> bool:
         return False
     import tomllib
 
-    with profiles.open("rb") as file:
-        document = tomllib.load(file)
+    try:
+        document = tomllib.loads(profiles.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read Prefect's {profiles}: {error}; mend or remove it") from None
     profile = environ.get("PREFECT_PROFILE") or document.get("active")
     return "PREFECT_API_URL" in document.get("profiles", {}).get(profile, {})
 

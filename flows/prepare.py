@@ -7,6 +7,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from graftwork.evaluators.sandbox import require
 from graftwork.evaluators.task import Task
 from graftwork.programs.errors import ConfigError, EndpointError, RunError
 from graftwork.programs.model import Model, Role
+from graftwork.search.disk import writing_to
 from graftwork.search.strategy import Strategy, strategies
 
 from .run import Run
@@ -51,7 +53,8 @@ def prepare(
     directory = _make_run_dir(run_dir, run.task.name)
     source = "in memory" if isinstance(task, Task) else str(task)
     facts = {"name": run.task.name, "source": source, "entry": run.task.entry}
-    write_run_toml(directory / "run.toml", run.settings, task=facts, strategy=asdict(run.strategy))
+    with writing_to(directory):
+        write_run_toml(directory / "run.toml", run.settings, task=facts, strategy=asdict(run.strategy))
     return replace(run, run_dir=directory)
 
 
@@ -131,7 +134,8 @@ def _open_models(settings: RunSettings, environ: Mapping[str, str]) -> dict[Role
     if settings.task_model is not None:
         wanted["task"] = settings.task_model
     for one in {model.alias: model for model in wanted.values()}.values():
-        asyncio.run(_preflight(one, environ))
+        with ThreadPoolExecutor(1) as thread:  # the caller may have a running loop, as notebooks do
+            thread.submit(asyncio.run, _preflight(one, environ)).result()
     return {role: open_model(model, environ) for role, model in wanted.items()}
 
 

@@ -107,6 +107,8 @@ def make_settings(
         ConfigError: If a value is out of range, a URL or a price has no model, or a ceiling in dollars meets a model of unknown price.
     """
     named = proposer or model
+    if price is not None and model is not None and proposer not in (None, model):
+        raise ConfigError("--price holds for one model, and --model and --proposer name two: leave one of them out")
     if named is None and (base_url is not None or price is not None):
         raise ConfigError("--base-url and --price need a model: add --model NAME")
     url = base_url or environ.get("OPENAI_BASE_URL")
@@ -132,7 +134,7 @@ def _price(text: str | None) -> tuple[float, float]:
     if text is None:
         return 0.0, 0.0
     try:
-        price_in, price_out = (float(part) for part in text.split("/"))
+        price_in, price_out = (float(part) for part in str(text).split("/"))
     except ValueError:
         raise ConfigError(f"--price must be IN/OUT in USD per million tokens, such as 0.15/0.60, not {text!r}") from None
     return price_in, price_out

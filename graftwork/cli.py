@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from graftwork.programs.errors import UserError
+from graftwork.programs.errors import GraftworkError, UserError
 
 from .cli_run import run
 
@@ -56,15 +57,16 @@ def export(
 
 
 def main() -> None:
-    """Run the command line. A person's mistake is one line and exit code 2."""
+    """Run the command line. A person's mistake is one line and exit code 2; trouble of the machine is one line and exit code 1."""
     try:
         app()
-    except UserError as error:
+    except GraftworkError as error:
         Console(stderr=True, soft_wrap=True).print(f"graftwork: {error}", style="red", markup=False, highlight=False)
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, UserError) else 1)
     except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception:
+        sys.stdout.flush()
+        os._exit(130)  # at once: a task's scorer may be at work on a thread that an ordinary exit would wait for
+    except Exception:  # the outermost boundary: the traceback is kept and shown
         traceback.print_exc()
         Console(stderr=True).print("graftwork: this is a defect of Graftwork; what the run recorded is safe in its folder", markup=False)
         sys.exit(1)

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
+from rich.text import Text
 
 __all__ = ["show_run", "show_scores"]
 
@@ -35,7 +36,7 @@ def show_run(run_dir: Path, console: Console) -> None:
         console.print("nothing has been evaluated yet")
         return
     title = "champion" if measured else "best so far"
-    console.print(f"{title}: candidate {shown['number']} by {shown['operator']}, val {shown['score']:.4g}", highlight=False)
+    console.print(f"{title}: candidate {shown['number']} by {shown['operator']}, val {shown['score']:.4g}", highlight=False, markup=False)
     console.print(Syntax(shown["source"], "python", background_color="default", word_wrap=True))
     show_scores(run_dir, console)
     console.print(_table(_best(candidates), title="best on val"))
@@ -69,8 +70,12 @@ def _table(rows: Iterable[Mapping[str, object]], *, title: str) -> Table | str:
     for column in listed[0]:
         table.add_column(column, overflow="fold")
     for row in listed:
-        table.add_row(*(str(cell) for cell in row.values()))
+        table.add_row(*(Text(str(cell)) for cell in row.values()))
     return table
+
+
+def _first_line(text: str | None) -> str:
+    return ((text or "").splitlines() or [""])[0][:120]
 
 
 def _best(candidates: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
@@ -88,13 +93,13 @@ def _results(candidates: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, o
 
 
 def _failures(scores: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
-    counts = Counter((s["failure_kind"], s["failure_message"].splitlines()[0][:120]) for s in scores if s["failure_kind"])
+    counts = Counter((s["failure_kind"], _first_line(s["failure_message"])) for s in scores if s["failure_kind"])
     for (kind, message), count in counts.most_common(_SHOWN_FAILURES):
         yield {"kind": kind, "examples": count, "reason": message}
 
 
 def _unused(candidates: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
-    counts = Counter((c["status"], (c["reason"] or "").splitlines()[0][:120] if c["reason"] else "") for c in candidates)
+    counts = Counter((c["status"], _first_line(c["reason"])) for c in candidates)
     for (status, reason), count in counts.most_common():
         if status != "evaluated":
             yield {"status": status, "candidates": count, "reason": reason}

@@ -110,7 +110,11 @@ class Crowning:
         missing: list[str] = []
         everyone = {m.candidate.number: m for m in (*finalists, seed)}
         for number, member in everyone.items():
-            failure = None if member is seed else await self.audit(member.candidate)
+            try:
+                failure = None if member is seed else await self.audit(member.candidate)
+            except CeilingReached as ceiling:
+                missing.append(f"audit of candidate {number}: {ceiling}; so it cannot be champion")
+                continue
             if failure is None or not failure.is_the_programs:
                 standing.append(member)
                 if failure is not None:
@@ -128,7 +132,7 @@ class Crowning:
             try:
                 measured[name] = await self._measure(name, champion, seed, examples)
             except CeilingReached as ceiling:
-                missing.append(f"{name}: not opened, {ceiling}")
+                missing.append(f"{name}: opened but not finished, {ceiling}")
         return Crown(
             champion=champion.candidate,
             chosen_on=chosen_on,
@@ -152,7 +156,8 @@ class Crowning:
         except CeilingReached as ceiling:
             missing.append(f"confirm: not finished, {ceiling}; the champion is the best on val, which flatters it")
             return leader, "val", {"val": self._compared(leader.val, seed.val)}
-        champion = min(standing, key=lambda m: (-_mean(confirmed[m.candidate.number]), m.candidate.number))
+        means = _means_on_common_examples(confirmed)
+        champion = min(standing, key=lambda m: (-means[m.candidate.number], m.candidate.number))
         pair = confirmed[champion.candidate.number], confirmed[seed.candidate.number]
         return champion, "confirm", {"val": self._compared(champion.val, seed.val), "confirm": self._compared(*pair)}
 
@@ -175,5 +180,10 @@ class Crowning:
         return Measured(champion=champion.mean, seed=seed.mean, difference=difference, n=len(champion.judgements))
 
 
-def _mean(evaluation: Evaluation) -> float:
-    return evaluation.lo if evaluation.mean is None else evaluation.mean
+def _means_on_common_examples(evaluations: Mapping[int, Evaluation]) -> dict[int, float]:
+    """Mean of each candidate over the examples on which every one of them counts; the lowest score where there is no such example."""
+    columns = zip(*(evaluation.values for evaluation in evaluations.values()), strict=True)
+    common = [column for column in ([v for v in values if v is not None] for values in columns) if len(column) == len(evaluations)]
+    if not common:
+        return {number: evaluation.lo for number, evaluation in evaluations.items()}
+    return {number: sum(column[place] for column in common) / len(common) for place, number in enumerate(evaluations)}

@@ -55,9 +55,7 @@ def writing_to(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise RunError(
-            f"cannot write {error.filename or path}: {reason}; what was written before is intact: mend that and resume"
-        ) from None
+        raise RunError(f"cannot write {error.filename or path}: {reason}; what was written before is intact") from None
 
 
 def write_all(fd: int, data: bytes) -> None:

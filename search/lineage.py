@@ -207,7 +207,7 @@ class Lineage:
                     self._upkeep()
             except BaseException as error:
                 # Half a group may be in the tails: another write would end it and make it count.
-                self._trouble = str(error) or f"writing {self.directory} was interrupted: resume the run"
+                self._trouble = str(error) or f"writing {self.directory} was interrupted; what was written before is intact"
                 raise
 
     def _append(self, table: TableName, rows: Iterable[Row]) -> None:

@@ -85,6 +85,7 @@ class Search:
         on_told: Called after each told result.
         clock: Monotonic seconds.
         stopping: Set it to end the search early; work in flight is told first.
+        ceiling_met: Whether a call was refused because the run's own ceiling is reached.
     """
 
     task: Task
@@ -97,6 +98,7 @@ class Search:
     on_told: OnTold
     clock: Callable[[], float] = time.monotonic
     stopping: threading.Event
+    ceiling_met: bool = False
 
     async def run_seed(self) -> Result:
         """Evaluate the seed and tell it as result 0. The search proper needs it."""
@@ -113,7 +115,7 @@ class Search:
             InfrastructureError: Never: a brief that cannot be evaluated is told as abandoned.
         """
         ends_at = None if self.budget.seconds is None else self.clock() + self.budget.seconds
-        in_flight: deque[asyncio.Task[Result | None]] = deque()
+        in_flight: deque[asyncio.Task[Result]] = deque()
         number, reason = 1, ""
         try:
             while True:
@@ -125,11 +127,8 @@ class Search:
                     number += 1
                 if not in_flight:
                     return Stop(reason=reason or "budget", told=self.state.told)
-                result = await in_flight.popleft()
-                if result is None:
-                    reason = reason or "budget"
-                    continue
-                self._tell(result)
+                self._tell(await in_flight.popleft())
+                reason = reason or ("budget" if self.ceiling_met else "")
         finally:
             for task in in_flight:
                 task.cancel()
@@ -142,7 +141,7 @@ class Search:
             return "interrupted"
         return "seconds" if ends_at is not None and self.clock() >= ends_at else ""
 
-    def _launch(self, number: int) -> asyncio.Task[Result | None]:
+    def _launch(self, number: int) -> asyncio.Task[Result]:
         brief = ask(self.state, number, operators=self._operators())
         self.recorder.brief(brief)
         return asyncio.create_task(self._answer(brief), name=f"brief-{number}")
@@ -152,14 +151,14 @@ class Search:
         usable: dict[str, Variation | Rewriter] = {**writer.variations, **(writer.rewriters if writer.proposer is not None else {})}
         return {name: (weight, usable[name].n_parents) for name, weight in weights.items() if name in usable}
 
-    async def _answer(self, brief: Brief) -> Result | None:
-        """The one result of a brief; None when the run's ceiling was reached on the way."""
+    async def _answer(self, brief: Brief) -> Result:
+        """The one result of a brief."""
         parents = tuple(member.candidate.number for member in brief.parents)
-        blank = Result(number=brief.number, operator=brief.operator, island=brief.island, parents=parents, status="unwritten")
+        result = Result(number=brief.number, operator=brief.operator, island=brief.island, parents=parents, status="unwritten")
         try:
             written = await self.writer.write(brief)
             result = replace(
-                blank,
+                result,
                 status=written.status or "evaluated",
                 candidate=_candidate(brief, parents, written),
                 reason=written.reason,
@@ -168,11 +167,11 @@ class Search:
             if written.status is not None or result.candidate is None:
                 return result
             return await self._evaluated(result.candidate, result)
-        except CeilingReached as ceiling:  # ends the run; nobody's failure, so nothing is told
-            self.recorder.decision("ceiling", number=brief.number, detail={"message": str(ceiling)})
-            return None
+        except CeilingReached as ceiling:  # ends the run, and is nobody's failure
+            self.ceiling_met = True
+            return replace(result, status="abandoned", reason=str(ceiling))
         except InfrastructureError as error:
-            return replace(blank, status="abandoned", reason=str(error))
+            return replace(result, status="abandoned", reason=str(error))
 
     async def _evaluated(self, candidate: Candidate, result: Result) -> Result:
         """The result with its evaluations; val and train examples run as one piece of work."""
@@ -182,8 +181,9 @@ class Search:
         val, trained = (
             replace(both, judgements=part) for part in (both.judgements[: len(val_examples)], both.judgements[len(val_examples) :])
         )
-        if val.mean is None:
-            reason = val.failures[0].message if val.failures else "no example could be judged"
+        lost = [failure for failure in val.failures if not failure.is_the_programs]
+        if lost or val.mean is None:  # what is left would be compared with others on other examples
+            reason = f"{lost[0].kind}: {lost[0].message}" if lost else "no example could be judged"
             return replace(result, status="abandoned", val=val, train=trained, reason=reason)
         return replace(result, val=val, train=trained)
 

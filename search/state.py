@@ -135,7 +135,7 @@ def tell(state: State, result: Result) -> Told:
     state.told += 1
     state.spent += result.usage
     state.statuses[result.status] += 1
-    if result.candidate is not None:
+    if result.candidate is not None and result.status != "abandoned":  # one that nobody could run may be tried again
         state.seen.setdefault(result.candidate.program.digest, state.told)
     added = AddStatus.REFUSED
     if result.status == "evaluated" and result.candidate is not None and result.val is not None and result.train is not None:

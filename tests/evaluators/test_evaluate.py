@@ -138,9 +138,11 @@ def test_output_that_the_scorer_finds_invalid_is_a_failure() -> None:
         (1j, "not a complex"),
     ],
 )
-def test_a_score_that_is_none_ends_the_run_and_names_the_example(given: object, message: str) -> None:
+def test_a_score_that_is_none_ends_the_run_for_the_seed_and_is_invalid_for_what_evolved(given: object, message: str) -> None:
     with pytest.raises(TaskError, match=f"on example {EXAMPLES[0].id}.*{message}"):
-        evaluated(a_task(lambda _output, _example: given), FakePool(doubled))
+        evaluated(a_task(lambda _output, _example: given), FakePool(doubled), candidate=0)
+    evolved = evaluated(a_task(lambda _output, _example: given), FakePool(doubled))
+    assert {failure.kind for failure in evolved.failures} == {"invalid"}
 
 
 def test_a_scorer_that_raises_is_blamed_with_its_line() -> None:

@@ -59,3 +59,8 @@ def test_run_toml_holds_every_setting_and_version_and_no_key(tmp_path: Path) -> 
     assert RunSettings.model_validate(document["settings"]) == settings
     assert {"python", "graftwork", "ray", "prefect"} <= set(document["versions"])
     assert "sk-secret" not in text
+
+
+def test_one_price_does_not_stand_for_two_models() -> None:
+    with pytest.raises(ConfigError, match="--price holds for one model"):
+        make_settings(model="cheap", proposer="dear", price="0.1/0.4", values={}, environ={})

@@ -29,6 +29,6 @@ def test_a_published_file_replaces_the_old_one_and_leaves_nothing_else(tmp_path:
 
 def test_an_error_of_the_disk_is_one_line_that_names_the_file(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere" / "file"
-    with pytest.raises(RunError, match=r"cannot write .*nowhere.*: No such file or directory; .* resume") as raised, writing_to(tmp_path):
+    with pytest.raises(RunError, match=r"cannot write .*nowhere.*: No such file or directory; .* intact") as raised, writing_to(tmp_path):
         publish_file(missing, b"")
     assert "\n" not in str(raised.value)

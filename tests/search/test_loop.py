@@ -14,6 +14,7 @@ from graftwork.evaluators.evaluation import Evaluation
 from graftwork.evaluators.ledger import CandidateCaps, Ceilings
 from graftwork.evaluators.task import Example, Score, Task
 from graftwork.programs.errors import CeilingReached, InfrastructureError
+from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
@@ -179,14 +180,15 @@ def test_a_budget_that_holds_few_candidates_narrows_the_window_and_then_ends_the
     assert 240 < state.spent.tokens + 60 <= 310
 
 
-def test_the_runs_own_ceiling_ends_the_run_and_is_told_of_no_candidate() -> None:
+def test_the_runs_own_ceiling_ends_the_run_and_is_held_against_no_candidate() -> None:
     def trouble(number: int) -> Exception | None:
         return CeilingReached("spent") if number >= 10 else None
 
     log, state, reason = run(Timed(random.Random(1), trouble=trouble), budget=Budget(candidates=50))
     assert reason == "budget"
-    assert state.told == 10
-    assert any(line.startswith("ceiling 10") for line in log.lines)
+    assert state.statuses["abandoned"] == state.told - 10
+    assert 1 <= state.statuses["abandoned"] <= 6
+    assert [line for line in log.lines if line.startswith("tell 10 ")]
 
 
 @pytest.mark.parametrize("stop_at", [1, 5])
@@ -207,3 +209,18 @@ def test_the_clock_ends_the_search() -> None:
     _, state, reason = run(Timed(random.Random(1)), budget=Budget(candidates=100_000, seconds=0.2))
     assert reason == "seconds"
     assert state.told < 100_000
+
+
+def test_a_candidate_that_was_judged_on_fewer_examples_than_others_is_abandoned() -> None:
+    class Outage(Timed):
+        async def __call__(self, program: Program, examples: tuple[Example, ...], *, candidate: int) -> Evaluation:
+            whole = await super().__call__(program, examples, candidate=candidate)
+            if candidate != 3:
+                return whole
+            failure = Failure(kind="model", message="503")
+            lost = replace(whole.judgements[1], outcome=replace(whole.judgements[1].outcome, failure=failure))
+            return replace(whole, judgements=(whole.judgements[0], lost, *whole.judgements[2:]))
+
+    log, state, _ = run(Outage(random.Random(1)), budget=Budget(candidates=5))
+    assert any(line.startswith("tell 3 abandoned") for line in log.lines)
+    assert all(member.candidate.number != 3 for island in state.islands for member in island)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,3 +93,10 @@ def test_a_budget_fits_only_if_the_caps_of_all_in_flight_do() -> None:
     assert budget.fits(Usage(input_tokens=500), 5)
     assert not budget.fits(Usage(input_tokens=501), 5)
     assert Budget(candidates=9).fits(Usage(input_tokens=10**9, usd=1e9), 1000)
+
+
+def test_a_program_that_nobody_could_run_is_not_known_and_may_be_tried_again() -> None:
+    state = started()
+    lost = replace(result(1, [0.9]), status="abandoned")
+    tell(state, lost)
+    assert settle(state, result(2, [0.9], source="def solve(x: int) -> int:\n    return x + 1\n")).status == "evaluated"
