@@ -79,7 +79,8 @@ def copy_champion(run_dir: Path, output: Path) -> str:
     finished = run_dir / "champion.py"
     try:
         if finished.is_file():
-            shutil.copyfile(finished, output)
+            if not (output.exists() and output.samefile(finished)):
+                shutil.copyfile(finished, output)
             return "the champion"
         best = record.best
         if best is None:
