@@ -1,7 +1,8 @@
 """CaseRun: one case in one child: hand it over, relay its calls, keep its time, and say what came of it.
 
-Everything that the child sends is hostile: sizes and numbers are capped, and a failure that is not the program's is believed only
-if the gateway reported it here.
+Everything that the child sends is hostile: sizes and numbers are capped, frames are taken in turn with the other children's, and a
+failure that is not the program's is believed only if the gateway reported it here and the program did not go on after it. The first
+result stands; it ends the child, and nothing after it is read.
 """
 
 from __future__ import annotations
@@ -13,35 +14,36 @@ import math
 import os
 import signal
 import uuid
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from graftwork.programs.errors import InfrastructureError, TaskError, WireError
-from graftwork.programs.failure import FAULTS_OF_THE_PROGRAM, Failure
+from graftwork.programs.errors import GraftworkError, InfrastructureError, TaskError, WireError
+from graftwork.programs.failure import FAULTS_OF_THE_PROGRAM, Failure, FailureKind
 from graftwork.programs.model import Usage
 from graftwork.programs.trace import Span
 from graftwork.programs.wire import FrameReader, encode_frame, to_json
 
-from .channel import MAX_CALL_BYTES
+from .channel import MAX_CALL_BYTES, MAX_SPANS
 from .child import CONFINED
-from .claims import bounded, call_path, claimed_failure, claimed_span, small_count
+from .claims import bounded, call_path, claimed_failure, claimed_span, small_count, trouble_with
 from .clock import Clock
 from .evaluation import Case, Outcome, Work
 from .pool import ProgramCall, Relay, Relayed
-from .scratch import MAX_BYTES, MAX_FILES, is_overfull
+from .relay import Trouble
+from .scratch import MAX_BYTES, MAX_FILES, MAX_WRITTEN, is_overfull
 from .task import Limits
 from .template_client import Child, Exit
 
 __all__ = ["CaseRun", "cpu_limit_s"]
 
 _CONFINED_WITHIN_S: Final = 30.0
-_ENDED_WITHIN_S: Final = 5.0
-_CHUNK: Final = 256 * 1024
-_MAX_SPANS: Final = 500
+_CHUNK: Final = 64 * 1024
+_SPANS_BEYOND_CAP: Final = 100
 _MAX_SPAN_BYTES: Final = 64 * 1024
 _MAX_SPAN_TEXT: Final = 4_000
 _CALLS_BEYOND_CAP: Final = 1_000
+_MAX_ASKING: Final = 32  # twice what `parallel` can have under way
 _SCRATCH_CHECK_S: Final = 0.5
 _NEARLY_ALL: Final = 0.8
 
@@ -66,25 +68,26 @@ class CaseRun:
         limits = work.limits
         largest = max(limits.output_bytes, MAX_CALL_BYTES) + 8 * limits.stdout_bytes + _MAX_SPAN_BYTES
         self._frames = FrameReader(max_bytes=largest)
-        self._bytes_left = largest + limits.calls * MAX_CALL_BYTES + _MAX_SPANS * _MAX_SPAN_BYTES
+        self._bytes_left = largest + limits.calls * MAX_CALL_BYTES + MAX_SPANS * _MAX_SPAN_BYTES
         self._run_id = uuid.uuid4().hex
         self._sending = asyncio.Lock()
         self._asking: set[asyncio.Task[None]] = set()
         self._asked: dict[str, Relayed | None] = {}  # by the path of its span
-        self._n_calls = 0
+        self._excuses: dict[str, FailureKind] = {}  # failures of the model or ours that no later answer followed, by branch
+        self._n_calls = self._n_spans = 0
         self._spans: dict[str, Span] = {}
         self._result: tuple[object, Failure | None, str] | None = None
         self._stopped: Failure | None = None
-        self._fatal: BaseException | None = None
+        self._fatal: GraftworkError | None = None
         self._clock: Clock | None = None
 
     async def outcome(self) -> Outcome:
         """Run the case to its end.
 
         Raises:
-            InfrastructureError: If the child could not be confined, or the template was lost.
+            InfrastructureError: If the child could not be confined, the template was lost, or the relay raised what nobody expects.
             TaskError: If the inputs are too large, or are not JSON.
-        CeilingReached: Or whatever else the relay raises: the work stops.
+            CeilingReached: Or whatever else the relay raises on purpose: the work stops.
         """
         try:
             await self._await_confinement()
@@ -117,9 +120,12 @@ class CaseRun:
         try:
             await self._send(self._case_frame())
             await self._listen()
-            ended = await self._end()
+            if self._result is not None:
+                self._clock.stop()
+                watch.cancel()
+            ended = await asyncio.shield(self._child.exited)
             # Calls that are under way are paid for and count, also when nobody is there to read the reply.
-            await asyncio.gather(*self._asking)
+            await asyncio.gather(*self._asking, return_exceptions=True)
         finally:
             self._clock.stop()
             watch.cancel()
@@ -128,13 +134,20 @@ class CaseRun:
         return self._judge(ended, seconds=loop.time() - started)
 
     async def _listen(self) -> None:
-        """Take frames until the child closes its end, or breaks the protocol."""
+        """Take frames until the result is there, the child closes its end, or it breaks the protocol."""
         loop = asyncio.get_running_loop()
         try:
             while data := await self._receive(loop):
                 self._count(data)
                 for frame in self._frames.feed(data):
                     self._take(frame)
+                    if self._result is not None:
+                        self._child.kill()
+                        return
+                    while len(self._asking) >= _MAX_ASKING:
+                        await asyncio.wait(self._asking, return_when=asyncio.FIRST_COMPLETED)
+                # Receiving does not give way to the others while there is data.
+                await asyncio.sleep(0)
         except WireError as error:
             self._stop(Failure(kind="invalid", message=f"it broke the protocol: {error}"))
 
@@ -154,14 +167,6 @@ class CaseRun:
         async with self._sending:
             with suppress(OSError):  # the child has ended
                 await asyncio.get_running_loop().sock_sendall(self._child.socket, frame)
-
-    async def _end(self) -> Exit:
-        if self._result is not None:
-            try:
-                return await asyncio.wait_for(asyncio.shield(self._child.exited), _ENDED_WITHIN_S)
-            except TimeoutError:
-                self._stop(Failure(kind="invalid", message="it broke the protocol: it went on after its result"))
-        return await asyncio.shield(self._child.exited)
 
     def _stop(self, failure: Failure) -> None:
         self._stopped = self._stopped or failure
@@ -190,87 +195,111 @@ class CaseRun:
 
     def _take(self, frame: Mapping[str, Any]) -> None:
         if frame["kind"] == "result":
-            if self._result is not None:
-                raise WireError("it sent a second result")
             self._result = self._checked_result(frame)
         elif frame["kind"] == "call":
             self._take_call(frame)
         elif frame["kind"] == "span":
-            span = claimed_span(frame.get("span"))
-            if len(self._spans) < _MAX_SPANS:
-                self._spans.setdefault(span.path, span)
+            self._take_span(frame)
         else:
             raise WireError(f"a child sends no frame {frame['kind']!r}")
+
+    def _take_span(self, frame: Mapping[str, Any]) -> None:
+        self._n_spans += 1
+        if self._n_spans > MAX_SPANS + _SPANS_BEYOND_CAP:
+            raise WireError(f"it sent {self._n_spans} spans")
+        span = claimed_span(frame.get("span"))
+        if len(self._spans) < MAX_SPANS:
+            self._spans.setdefault(span.path, span)
 
     def _checked_result(self, frame: Mapping[str, Any]) -> tuple[object, Failure | None, str]:
         stdout = bounded(frame.get("stdout"), 2 * self._work.limits.stdout_bytes)
         if "failure" not in frame:
             if "output" not in frame:
                 raise WireError("a result has an output or a failure")
-            trouble = _trouble_with(frame["output"], self._work.limits.output_bytes)
+            trouble = trouble_with(frame["output"], self._work.limits.output_bytes)
             return (None, Failure(kind="invalid", message=trouble), stdout) if trouble else (frame["output"], None, stdout)
         failure = claimed_failure(frame["failure"])
-        seen = {relayed.failure.kind for relayed in self._asked.values() if relayed is not None and relayed.failure is not None}
-        if failure.kind not in FAULTS_OF_THE_PROGRAM | seen:
+        if failure.kind not in FAULTS_OF_THE_PROGRAM.union(self._excuses.values()):
             raise WireError(f"it claims a failure of kind {failure.kind!r} that nobody else saw")
         return None, failure, stdout
 
     def _take_call(self, frame: Mapping[str, Any]) -> None:
-        limits, path, span = self._work.limits, call_path(frame.get("path")), call_path(frame.get("span"))
-        occurrence = small_count(frame.get("occurrence"))
-        body = frame.get("body")
+        limits, number = self._work.limits, frame["id"]
+        self._n_calls += 1
+        if self._n_calls > limits.calls + _CALLS_BEYOND_CAP:
+            raise WireError(f"it asked for {self._n_calls} model calls")
+        path, span, occurrence = call_path(frame.get("path")), call_path(frame.get("span")), small_count(frame.get("occurrence"))
+        component, body = bounded(frame.get("component"), 200), frame.get("body")
         if not isinstance(body, dict) or not isinstance(body.get("messages"), list):
             raise WireError("a call's body is an object with messages")
         if span in self._asked:
             raise WireError(f"two calls at {span!r}")
-        self._n_calls += 1
-        refusal: Failure | None = None
-        if trouble := _trouble_with(body, MAX_CALL_BYTES):
-            refusal = Failure(kind="invalid", message=f"the request cannot be sent: {trouble}")
-        elif self._n_calls > limits.calls + _CALLS_BEYOND_CAP:
-            raise WireError(f"it asked for {self._n_calls} model calls")
+        if self._stopped is not None:
+            # It was killed; what it still had under way is not paid for.
+            return
+        if trouble := trouble_with(body, MAX_CALL_BYTES):
+            self._answer(self._refuse(number, Failure(kind="invalid", message=f"the request cannot be sent: {trouble}")))
         elif self._n_calls > limits.calls:
-            refusal = Failure(kind="budget", message=f"it may make {limits.calls} model calls")
+            self._answer(self._refuse(number, Failure(kind="budget", message=f"it may make {limits.calls} model calls")))
         else:
             self._asked[span] = None
-        call = ProgramCall(
+            draw = f"{self._work.purpose}/{self._case.repeat}/{path}#{occurrence}"
+            self._answer(self._ask(self._program_call(body, component=component, path=path, draw=draw), span, number=number))
+
+    def _program_call(self, body: Mapping[str, object], *, component: str, path: str, draw: str) -> ProgramCall:
+        return ProgramCall(
             candidate=self._work.candidate,
             digest=self._work.digest,
             example_id=self._case.example_id,
             body=body,
-            component=bounded(frame.get("component"), 200),
+            component=component,
             path=path,
-            draw=f"{self._work.purpose}/{self._case.repeat}/{path}#{occurrence}",
+            draw=draw,
             run_id=self._run_id,
-            max_calls=limits.calls,
-            max_tokens=limits.max_tokens,
+            max_calls=self._work.limits.calls,
+            max_tokens=self._work.limits.max_tokens,
         )
-        task = asyncio.get_running_loop().create_task(self._ask(call, span, number=frame["id"], refusal=refusal))
+
+    def _answer(self, answering: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(answering)
         self._asking.add(task)
         task.add_done_callback(self._asking_ended)
 
-    async def _ask(self, call: ProgramCall, span: str, *, number: int, refusal: Failure | None) -> None:
-        relayed = Relayed(failure=refusal, usage=Usage())
-        if refusal is None:
-            assert self._clock is not None  # noqa: S101 (it runs while frames are taken)
-            self._clock.pause()
-            try:
-                relayed = await self._relay.call(call)
-            finally:
-                self._clock.resume()
-            self._asked[span] = relayed
-            self._spans[span] = _model_call_span(span, call, relayed)
-        reply: dict[str, object] = {"kind": "reply", "id": number}
+    async def _ask(self, call: ProgramCall, span: str, *, number: int) -> None:
+        assert self._clock is not None  # noqa: S101 (it runs while frames are taken)
+        self._clock.pause()
+        try:
+            relayed = await self._relay.call(call)
+        finally:
+            self._clock.resume()
+        self._asked[span] = relayed
+        self._spans[span] = _model_call_span(span, call, relayed)
+        self._note_excuse(call.path, relayed.failure)
         if relayed.failure is not None:
-            reply["failure"] = {"kind": relayed.failure.kind, "message": relayed.failure.message}
+            await self._refuse(number, relayed.failure)
         else:
-            reply["reply"] = to_json(relayed.reply)
-        await self._send(encode_frame(reply))
+            await self._send(encode_frame({"kind": "reply", "id": number, "reply": to_json(relayed.reply)}))
+
+    async def _refuse(self, number: int, failure: Failure) -> None:
+        await self._send(encode_frame({"kind": "reply", "id": number, "failure": {"kind": failure.kind, "message": failure.message}}))
+
+    def _note_excuse(self, branch: str, failure: Failure | None) -> None:
+        """Keep a failure that is not the program's; an answer shows that its branch, and those inside, went on after theirs.
+
+        Branches beside it go on in any case: `parallel` raises what one of them raised once all have ended.
+        """
+        inside = f"{branch}." if branch else ""
+        self._excuses = {path: kind for path, kind in self._excuses.items() if not f"{path}.".startswith(inside)}
+        if failure is not None and not failure.is_the_programs:
+            self._excuses[branch] = failure.kind
 
     def _asking_ended(self, task: asyncio.Task[None]) -> None:
         self._asking.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._fatal = self._fatal or error
+            # One that nobody expects, such as a fault of ours that a hostile body finds, must not end the run.
+            trouble = Trouble.of(error).error
+            trouble.__cause__ = error
+            self._fatal = self._fatal or trouble
             self._child.kill()
 
     def _judge(self, ended: Exit, *, seconds: float) -> Outcome:
@@ -295,6 +324,8 @@ class CaseRun:
 
 def _death(ended: Exit, limits: Limits) -> Failure:
     """Why a child ended without a result."""
+    if ended.overwrote:
+        return Failure(kind="forbidden", message=f"it wrote more than {MAX_WRITTEN >> 20} MiB to files")
     code = os.waitstatus_to_exitcode(ended.status)
     if code >= 0:
         return Failure(kind="crash", message=f"it exited with code {code} instead of returning")
@@ -320,12 +351,3 @@ def _model_call_span(path: str, call: ProgramCall, relayed: Relayed) -> Span:
         output_tokens=relayed.usage.output_tokens,
         claimed=False,
     )
-
-
-def _trouble_with(value: object, max_bytes: int) -> str:
-    """Why a decoded value cannot be used; empty when it can. Python reads numbers such as 1e999 as infinity."""
-    try:
-        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
-    except (ValueError, RecursionError) as error:
-        return f"expected finite numbers and valid text: {error}"
-    return f"{size} bytes are more than {max_bytes}" if size > max_bytes else ""

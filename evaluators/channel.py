@@ -15,10 +15,11 @@ from graftwork.programs.runtime import PromptFailed
 from graftwork.programs.trace import Span
 from graftwork.programs.wire import FrameReader, encode_frame, to_json
 
-__all__ = ["MAX_CALL_BYTES", "Channel"]
+__all__ = ["MAX_CALL_BYTES", "MAX_SPANS", "Channel"]
 
 _CHUNK: Final = 64 * 1024
 MAX_CALL_BYTES: Final = 1024 * 1024
+MAX_SPANS: Final = 500
 
 
 class Channel:
@@ -32,6 +33,7 @@ class Channel:
         self._descriptor = descriptor
         self._frames = FrameReader()
         self._sending = threading.Lock()
+        self._n_spans = 0
         self._arrival = threading.Condition()
         self._replies: dict[int, Mapping[str, Any]] = {}
         self._last_id = 0
@@ -77,7 +79,11 @@ class Channel:
         return reply
 
     def span(self, span: Span) -> None:
-        """Report one span."""
+        """Report one span; after `MAX_SPANS` none: tools and prompts that a loop calls have no bound of their own."""
+        with self._sending:
+            self._n_spans += 1
+        if self._n_spans > MAX_SPANS:
+            return
         self.send(encode_frame({"kind": "span", "id": 0, "span": to_json(span)}))
 
     def _wait_for(self, number: int) -> Mapping[str, Any]:

@@ -39,6 +39,7 @@ __all__ = ["CONFINED", "UNCONFINED", "Confinement", "serve"]
 
 CONFINED: Final = b"\x01"
 UNCONFINED: Final = b"\x00"
+_NAME_BYTES: Final = 16
 _MODULE: Final = "program"
 _FILE: Final = "program.py"
 _FRAMES_SHOWN: Final = 12
@@ -67,11 +68,14 @@ def serve(socket: int, confinement: Confinement, *, scratch: str, limits: Mappin
     Args:
         socket: Descriptor of the stream socket to the worker.
         confinement: What to lock down to.
-        scratch: The only directory that can be written; becomes the current one and HOME.
+        scratch: Where its directory is made, the only one that can be written; it becomes the current one and HOME.
         limits: `memory_mb`, above what the template has, and `cpu_s`.
         template: The parent's process id.
     """
     try:
+        # Whoever knows where a link is can read it, Landlock or not: so no other child may know this name, not even from the template's
+        # memory, which it inherits.
+        scratch = f"{scratch}/{os.urandom(_NAME_BYTES).hex()}"
         inherited = _settle(scratch, template)
         memory_mb = address_space_mb() + limits["memory_mb"]
         if confinement.locked:
@@ -102,12 +106,13 @@ def _settle(scratch: str, template: int) -> set[int]:
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     prefer_for_oom()
+    os.mkdir(scratch)  # noqa: PTH102 (no path objects: it runs for every case)
     os.chdir(scratch)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
     sys.path[:] = [path for path in sys.path if not path.endswith(("site-packages", "dist-packages"))]
     for name in [name for name in sys.modules if name.startswith("graftwork.evaluators")]:
         del sys.modules[name]
-    return {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}  # noqa: PTH208 (no path objects: it runs for every case)
+    return {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}  # noqa: PTH208 (likewise)
 
 
 def _result(case: Mapping[str, Any], channel: Channel) -> bytes:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
-from typing import Final, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 from graftwork.programs.errors import WireError
 from graftwork.programs.failure import FAILURE_KINDS, Failure
 from graftwork.programs.trace import Feed, FeedKind, Span, SpanKind
 
-__all__ = ["bounded", "call_path", "claimed_failure", "claimed_span", "small_count"]
+__all__ = ["bounded", "call_path", "claimed_failure", "claimed_span", "small_count", "trouble_with"]
 
 T = TypeVar("T")
 
@@ -19,18 +20,22 @@ _TEXT_CHARACTERS: Final = 4_000
 _NAME_CHARACTERS: Final = 200
 _MAX_COUNT: Final = 1_000_000_000
 _MAX_FEEDS: Final = 64
+# Deeper values are nobody's honest output, and would exhaust the stack of whoever walks them by recursion.
+_MAX_DEPTH: Final = 64
+# A terminal obeys them. New lines and tabs are left.
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PATH: Final = re.compile(r"(\d{1,6}(\.\d{1,6}){0,63})?", re.ASCII)
 
 
 def bounded(value: object, max_characters: int = _TEXT_CHARACTERS) -> str:
-    """A text that can be stored: cut, and without lone surrogates.
+    """A text that can be stored and shown: cut, without lone surrogates, and without control characters but new lines and tabs.
 
     Raises:
         WireError: If it is no text.
     """
     if not isinstance(value, str):
         raise WireError(f"expected a text, not {type(value).__name__}")
-    return value[:max_characters].encode("utf-8", errors="replace").decode()
+    return _CONTROL.sub("", value[:max_characters]).encode("utf-8", errors="replace").decode()
 
 
 def call_path(value: object) -> str:
@@ -94,6 +99,27 @@ def claimed_span(value: object) -> Span:
         feeds=tuple(_claimed_feed(feed) for feed in value["feeds"][:_MAX_FEEDS]),
         claimed=True,
     )
+
+
+def trouble_with(value: object, max_bytes: int) -> str:
+    """Why a decoded value cannot be used; empty when it can. Python reads numbers such as 1e999 as infinity."""
+    if _is_deep(value):
+        return f"it is nested deeper than {_MAX_DEPTH} levels"
+    try:
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+    except ValueError as error:
+        return f"expected finite numbers and valid text: {error}"
+    return f"{size} bytes are more than {max_bytes}" if size > max_bytes else ""
+
+
+def _is_deep(value: object) -> bool:
+    level: list[Any] = [value]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [item for item in level if isinstance(item, dict | list)]
+        if not level:
+            return False
+        level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
+    return True
 
 
 def _seconds(value: object) -> float:

@@ -68,8 +68,9 @@ _SCOPES: Final = 0b11  # abstract unix sockets and signals
 _ABI_OF_SCOPES: Final = 6
 
 _MIB: Final = 1024 * 1024
+# Together they bound what open files can take, named or not: 512 MiB.
 _FILE_BYTES: Final = 16 * _MIB
-_OPEN_FILES: Final = 64
+_OPEN_FILES: Final = 32
 _MEMORY_RESERVE_MB: Final = 32
 _THREADS_AND_CHILDREN: Final = 64
 

@@ -230,9 +230,13 @@ class _Cluster:
         ray.get(references)
 
     async def ask(self, actor: Any, work: Work) -> tuple[Outcome, ...] | Trouble | None:
-        """Have an actor run some work; None if the actor is lost."""
+        """Have an actor run some work; None if the actor is lost.
+
+        Raises:
+            InfrastructureError: If it raised what nobody expects.
+        """
         import ray
-        from ray.exceptions import RayActorError
+        from ray.exceptions import RayActorError, RayError
 
         reference = actor.run.remote(work)
         try:
@@ -242,6 +246,8 @@ class _Cluster:
             raise
         except RayActorError:
             return None
+        except RayError as error:
+            raise InfrastructureError(f"an actor failed: {error}") from error
         return answer
 
     async def end(self, actors: Sequence[Any]) -> None:

@@ -138,15 +138,17 @@ class RelayServer:
                 task.add_done_callback(answering.discard)
 
     async def _answer(self, frame: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
-        reply: dict[str, object] = {"kind": "reply", "id": frame["id"]}
-        (done,) = await asyncio.gather(self._relay.call(ProgramCall(**frame["call"])), return_exceptions=True)
+        (done,) = await asyncio.gather(self._made(frame), return_exceptions=True)
         if isinstance(done, BaseException):
-            reply["trouble"] = to_json(Trouble.of(done))
-        else:
-            reply["relayed"] = to_json(done)
+            done = encode_frame({"kind": "reply", "id": frame["id"], "trouble": to_json(Trouble.of(done))})
         with suppress(OSError):
-            writer.write(encode_frame(reply))
+            writer.write(done)
             await writer.drain()
+
+    async def _made(self, frame: Mapping[str, Any]) -> bytes:
+        """Have the call made; the reply, encoded. Whatever goes wrong with either is told: who asked would wait for ever."""
+        relayed = await self._relay.call(ProgramCall(**frame["call"]))
+        return encode_frame({"kind": "reply", "id": frame["id"], "relayed": to_json(relayed)})
 
 
 class RelayClient:

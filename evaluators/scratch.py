@@ -1,20 +1,39 @@
-"""Scratch: how much a program may keep in its directory. The kernel bounds single files; this bounds their sum."""
+"""Scratch: where programs may write: the directories of a template's children, how full one may be, and how they are removed.
+
+The kernel bounds the size of a file and how many are open, `is_overfull` what has a name, and `bytes_written` what has none: a file
+that is mapped stays when it is removed and closed. Standard library only: the template imports it.
+"""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MAX_BYTES", "MAX_FILES", "is_overfull"]
+__all__ = ["MAX_BYTES", "MAX_FILES", "MAX_WRITTEN", "REMOVE", "bytes_written", "is_overfull", "make_root", "remove_tree", "sweep"]
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_FILES: Final = 1_000
+MAX_WRITTEN: Final = 512 * 1024 * 1024
+# `shutil.rmtree` stops at a depth of some hundred directories, and at one that is closed to its owner.
+REMOVE: Final = ("/bin/sh", "-c", 'rm -rf -- "$0" || { chmod -R u+rwx -- "$0"; rm -rf -- "$0"; }')
+# Removed or replaced by a file while we looked; or this process is short of something itself.
+_NOT_HIDDEN: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+_PREFIX: Final = "graftwork-scratch-"
+_NEW_S: Final = 60.0
 
 
 def is_overfull(directory: Path) -> bool:
-    """Whether hostile code keeps more in its directory than it may; the look at it is bounded, too."""
+    """Whether hostile code keeps more in its directory than it may; the look at it is bounded, too.
+
+    What cannot be looked at (a path too long for us, a directory that is closed to its owner) counts as more: it hides what lies below.
+    """
     open_directories, files, size = [str(directory)], 0, 0
     while open_directories:
         try:
@@ -26,7 +45,50 @@ def is_overfull(directory: Path) -> bool:
                     if entry.is_dir(follow_symlinks=False):
                         open_directories.append(entry.path)
         except OSError as error:
-            # Anything else was removed while we looked. A path too long for us hides what lies below it.
-            if error.errno == errno.ENAMETOOLONG:
+            if error.errno not in _NOT_HIDDEN:
                 return True
     return False
+
+
+def bytes_written(pid: int) -> int:
+    """Bytes that a process has written so far, or dirtied on a disk; 0 if it is gone or the kernel does not count."""
+    try:
+        lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    counts = dict(line.split(": ") for line in lines)
+    return max(int(counts["wchar"]), int(counts["write_bytes"]))
+
+
+def make_root(directory: str) -> tuple[Path, int]:
+    """A new directory for the directories of a template's children, and a descriptor that keeps `sweep` away while it is open."""
+    root = tempfile.mkdtemp(prefix=_PREFIX, dir=directory)
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with suppress(OSError):  # where files cannot be locked, nothing is swept either
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return Path(root), descriptor
+
+
+def sweep(directory: str) -> None:
+    """Remove what templates left behind that were killed: a lock ends with its process, also in another container."""
+    for root in Path(directory).glob(f"{_PREFIX}*"):
+        try:
+            descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            # Gone, another user's, or none of ours.
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            seen = os.fstat(descriptor)
+            # A new one may not be locked yet.
+            if seen.st_uid == os.geteuid() and time.time() - seen.st_mtime > _NEW_S:
+                remove_tree(root)
+        except OSError:
+            continue
+        finally:
+            os.close(descriptor)
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory that hostile code filled: of any depth, and with directories that nobody may enter."""
+    subprocess.run((*REMOVE, str(directory)), check=False, capture_output=True)

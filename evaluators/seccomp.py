@@ -27,6 +27,8 @@ DENIED: Final[dict[str, tuple[int, ...]]] = {
     # Landlock does not restrict these, and a file's owner needs no capability for them.
     "modes, owners, times, attributes": (90, 91, 92, 93, 94, 132, 188, 189, 190, 197, 198, 199, 235, 260, 261, 268, 280),
     "devices and handles": (133, 259, 303, 304),  # mknod, mknodat, name_to_handle_at, open_by_handle_at
+    "space and memory beyond the limits": (278, 285),  # vmsplice pins pages; fallocate can take blocks beyond a file's end
+    "locks that others see": (73,),  # flock: what a program may read, others read too
     "watching files": (253, 254, 255, 294, 300, 301),  # inotify, fanotify
     "scheduling of others": (141, 142, 144, 203, 251, 256, 279, 314),
     "mounts and namespaces": (155, 161, 165, 166, 272, 308),
@@ -40,12 +42,16 @@ _CLONE: Final = 56
 _CLONE_THREAD: Final = 0x00010000
 _KILL: Final = (62, 234)  # kill, tgkill: first argument is a process
 _PRLIMIT64: Final = 302
-# With these a program could have the kernel signal another process, or outlive the template.
-_DENIED_OPTIONS: Final = (
-    (72, 1, (8, 10, 15)),  # fcntl: F_SETOWN, F_SETSIG, F_SETOWN_EX
-    (16, 1, (0x8901, 0x8902, 0x5412, 0x541C)),  # ioctl: FIOSETOWN, SIOCSPGRP, TIOCSTI, TIOCLINUX
-    (157, 0, (1,)),  # prctl: PR_SET_PDEATHSIG
-)
+# fcntl: what locks files that others see (F_GETLK, F_SETLK, F_SETLKW, F_OFD_*, F_SETLEASE, F_NOTIFY), has the kernel signal another
+# process (F_SETOWN, F_SETSIG, F_SETOWN_EX), or makes a pipe larger than the limit on memory knows (F_SETPIPE_SZ).
+_FCNTL: Final = 72
+_DENIED_FCNTL: Final = (5, 6, 7, 8, 10, 15, 36, 37, 38, 1024, 1026, 1031)
+# ioctl: all that Python asks of a file (TCGETS, old and new, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX). Other requests tell of
+# the network, have the kernel signal others, or change files.
+_IOCTL: Final = 16
+_ALLOWED_IOCTL: Final = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+_PRCTL: Final = 157
+_DENIED_PRCTL: Final = (1, 4)  # PR_SET_PDEATHSIG, to outlive the template; PR_SET_DUMPABLE, to hide what it writes from it
 
 _LOAD: Final = 0x20  # BPF_LD | BPF_W | BPF_ABS
 _JUMP_EQUAL: Final = 0x15
@@ -90,8 +96,9 @@ def bpf_program(pid: int) -> bytes:
     for number in _KILL:
         program += _when(number, 0, (_JUMP_EQUAL, (pid,)), matching=_ALLOW, else_=refuse[3])
     program += _when(_PRLIMIT64, 0, (_JUMP_EQUAL, (0, pid)), matching=_ALLOW, else_=refuse[3])
-    for number, argument, options in _DENIED_OPTIONS:
-        program += _when(number, argument, (_JUMP_EQUAL, options), matching=refuse[3], else_=_ALLOW)
+    program += _when(_FCNTL, 1, (_JUMP_EQUAL, _DENIED_FCNTL), matching=refuse[3], else_=_ALLOW)
+    program += _when(_IOCTL, 1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=refuse[3])
+    program += _when(_PRCTL, 0, (_JUMP_EQUAL, _DENIED_PRCTL), matching=refuse[3], else_=_ALLOW)
     for number in _ALLOWED_NEW_CALLS:
         program += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
     program += [(_JUMP_AT_LEAST, 0, 1, _FIRST_NEW_CALL), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS), (_RETURN, 0, 0, _ALLOW)]

@@ -7,7 +7,7 @@ Messages on the control socket (SOCK_SEQPACKET, one JSON object each):
 |-------------------|------------------------------------------------------------------------------------|
 | template → worker | `ready` pid, rss_kb, scratch; or `failed` message                                  |
 | worker → template | `start` id, memory_mb, cpu_s, with the child's socket by SCM_RIGHTS; or `kill` id  |
-| template → worker | `exited` id, status, cpu_s, max_rss_kb; or `unforked` id, message                  |
+| template → worker | `exited` id, status, cpu_s, max_rss_kb, overwrote; or `unforked` id, message       |
 """
 
 from __future__ import annotations
@@ -20,24 +20,23 @@ import resource
 import select
 import signal
 import socket
-import subprocess
 import sys
 import sysconfig
-import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
 from .child import Confinement, serve
 from .lockdown import drop_privileges, open_readable, reap_orphans
+from .scratch import MAX_WRITTEN, REMOVE, bytes_written, make_root, remove_tree, sweep
 
-__all__ = ["MAX_MESSAGE_BYTES", "main", "remove_tree"]
+__all__ = ["MAX_MESSAGE_BYTES", "main"]
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 _OURS: Final = "graftwork"
 _ROUNDS: Final = 1_000
-# `shutil.rmtree` stops at a depth of some hundred directories, and at one that is closed to its owner.
-_REMOVE: Final = ("/bin/sh", "-c", 'rm -rf -- "$0" || { chmod -R u+rwx -- "$0"; rm -rf -- "$0"; }')
+_LOOK_S: Final = 0.25
 # What programs import late: a child can no longer read the shared libraries that these need.
 _PRELOADED: Final = (
     *("abc", "array", "ast", "base64", "bisect", "bz2", "calendar", "cmath", "collections.abc", "colorsys", "concurrent.futures"),
@@ -64,14 +63,15 @@ def main(arguments: Sequence[str]) -> NoReturn:
     if failed:
         _send(control, op="failed", message=failed)
         sys.exit(1)
-    scratch = tempfile.mkdtemp(prefix="graftwork-", dir=directory)
+    sweep(directory)
+    scratch, _ = make_root(directory)  # the lock is held until we end
     processes = None if locked else _processes_of_user()
     confinement = Confinement(locked=locked, readable=open_readable(_readable(packages)), processes=processes)
     gc.collect()
     gc.freeze()
-    template = _Template(control, confinement, Path(scratch))
+    template = _Template(control, confinement, scratch)
     rss_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    _send(control, op="ready", pid=os.getpid(), rss_kb=rss_kb, scratch=scratch)
+    _send(control, op="ready", pid=os.getpid(), rss_kb=rss_kb, scratch=str(scratch))
     try:
         template.run()
     finally:
@@ -94,19 +94,31 @@ class _Template:
         self._scratch = scratch
         self._children: dict[int, int] = {}  # id by process
         self._removers: set[int] = set()
+        self._overwrote: set[int] = set()
         self._wakeup, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
         """Serve the worker until it is gone."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._alarm, warn_on_full_buffer=False)
+        looked = time.monotonic()
         while True:
-            readable, _, _ = select.select([self._control.fileno(), self._wakeup], [], [])
+            readable, _, _ = select.select([self._control.fileno(), self._wakeup], [], [], _LOOK_S if self._children else None)
+            if time.monotonic() - looked > _LOOK_S:
+                self._stop_overwriting()
+                looked = time.monotonic()
             if self._wakeup in readable:
                 os.read(self._wakeup, 4096)
                 self._reap()
             if self._control.fileno() in readable and not self._obey():
                 return
+
+    def _stop_overwriting(self) -> None:
+        """Kill children that have written more than they may."""
+        for pid in self._children:
+            if bytes_written(pid) > MAX_WRITTEN:
+                self._overwrote.add(pid)
+                os.kill(pid, signal.SIGKILL)
 
     def end(self) -> None:
         """Kill and reap every child and remove all scratch."""
@@ -160,15 +172,19 @@ class _Template:
                 continue
             self._kill_orphans()
             cpu_s = usage.ru_utime + usage.ru_stime
-            _send(self._control, op="exited", id=number, status=status, cpu_s=cpu_s, max_rss_kb=usage.ru_maxrss)
+            overwrote = pid in self._overwrote
+            self._overwrote.discard(pid)
+            _send(self._control, op="exited", id=number, status=status, cpu_s=cpu_s, max_rss_kb=usage.ru_maxrss, overwrote=overwrote)
             self._tidy(self._scratch / str(number))
 
     def _tidy(self, scratch: Path) -> None:
         """Remove a child's directory; a full one beside our other work, for a hostile program can make it take seconds."""
         try:
+            for own in scratch.iterdir():
+                own.rmdir()
             scratch.rmdir()
         except OSError:
-            self._removers.add(os.posix_spawn(_REMOVE[0], [*_REMOVE, str(scratch)], os.environ))
+            self._removers.add(os.posix_spawn(REMOVE[0], [*REMOVE, str(scratch)], os.environ))
 
     def _kill_orphans(self) -> None:
         """Kill what a child left behind; under seccomp it cannot leave anything."""
@@ -243,11 +259,6 @@ def _children_of(parent: int) -> set[int]:
 
 def _processes() -> Iterable[Path]:
     return (entry for entry in Path("/proc").iterdir() if entry.name.isdigit())
-
-
-def remove_tree(directory: Path) -> None:
-    """Remove a directory that hostile code filled: of any depth, and with directories that nobody may enter."""
-    subprocess.run((*_REMOVE, str(directory)), check=False, capture_output=True)
 
 
 def _send(control: socket.socket, **message: object) -> None:

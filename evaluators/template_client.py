@@ -16,7 +16,8 @@ from typing import IO, Any, Final
 
 from graftwork.programs.errors import ConfigError, InfrastructureError
 
-from .template import MAX_MESSAGE_BYTES, remove_tree
+from .scratch import remove_tree
+from .template import MAX_MESSAGE_BYTES
 
 __all__ = ["Child", "Exit", "TemplateClient"]
 
@@ -51,11 +52,13 @@ class Exit:
         status: As `wait4` gives it.
         cpu_s: CPU seconds, user and system.
         grown_kb: Resident memory at its peak above the template's, in KiB.
+        overwrote: Whether it was killed for writing more than it may.
     """
 
     status: int
     cpu_s: float
     grown_kb: int
+    overwrote: bool = False
 
 
 class Child:
@@ -63,7 +66,7 @@ class Child:
 
     Attributes:
         socket: Ours, not blocking: a byte that says whether it is confined, then frames both ways.
-        scratch: Its directory, removed when it has ended.
+        scratch: What holds its directory, removed when it has ended.
         exited: Done when it has ended; an `InfrastructureError` if the template was lost.
     """
 
@@ -231,7 +234,8 @@ class TemplateClient:
         child = self._children.pop(message["id"])
         if message["op"] == "exited":
             grown_kb = max(0, message["max_rss_kb"] - self._rss_kb)
-            child.exited.set_result(Exit(status=message["status"], cpu_s=message["cpu_s"], grown_kb=grown_kb))
+            ended = Exit(status=message["status"], cpu_s=message["cpu_s"], grown_kb=grown_kb, overwrote=message["overwrote"])
+            child.exited.set_result(ended)
         else:
             child.exited.set_exception(InfrastructureError(f"no child could be forked: {message['message']}"))
 

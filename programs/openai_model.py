@@ -51,7 +51,6 @@ class OpenAIModel:
     max_retries: int = 4
     _client: openai.AsyncOpenAI | None = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
-    _takes_schema: bool = field(default=True, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.alias = self.alias or self.model
@@ -60,20 +59,19 @@ class OpenAIModel:
     async def complete(self, body: Mapping[str, object], *, draw: str) -> Reply:
         """Answer one request; see `Model.complete`.
 
-        Every call is a fresh sample, whatever the draw. A schema that the endpoint does not take is left out, once this was seen:
-        the prompt asks for it in words too.
+        Every call is a fresh sample, whatever the draw. A request whose schema the endpoint does not take is sent once more without it:
+        the prompt asks for it in words too. Nothing is concluded for the next request: the schema may be at fault, not the endpoint, and
+        one program must not change what another is given.
         """
         request = dict(body)
-        if not self._takes_schema:
-            request.pop("response_format", None)
         for attempt in range(self.max_retries + 1):
             try:
                 return self._reply(await self._send(request), request)
             except openai.BadRequestError as error:
                 if "response_format" not in request or not _is_about_schema(error):
                     raise self._failed("invalid", error) from None
-                self._takes_schema = False
-                return await self.complete(body, draw=draw)
+                plain = {name: value for name, value in request.items() if name != "response_format"}
+                return await self.complete(plain, draw=draw)
             except openai.APIStatusError as error:
                 if not (error.status_code in BUSY or error.status_code >= 500) or error.code == "insufficient_quota":
                     raise self._refused(error, named="model" in body) from None

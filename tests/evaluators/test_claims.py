@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graftwork.evaluators.claims import bounded, call_path, claimed_failure, claimed_span, small_count
+from graftwork.evaluators.claims import bounded, call_path, claimed_failure, claimed_span, small_count, trouble_with
 from graftwork.programs.errors import WireError
 from graftwork.programs.trace import Feed, Span
 from graftwork.programs.wire import to_json
@@ -66,6 +70,35 @@ def test_a_bounded_text_can_be_encoded_and_is_short(text: str, most: int) -> Non
     short = bounded(text, most)
     assert short.encode().decode() == short
     assert len(short) <= most
+
+
+@given(st.text(alphabet=st.characters(codec=None), max_size=50))
+def test_a_bounded_text_holds_no_control_character_but_new_lines_and_tabs(text: str) -> None:
+    assert {character for character in bounded(f"{text}\x1b") if unicodedata.category(character) == "Cc"} <= {"\n", "\t"}
+
+
+@given(JSON.filter(lambda value: not any(word in repr(value) for word in ("inf", "nan", "\\ud"))))
+def test_plain_values_are_no_trouble_until_they_are_too_long(value: object) -> None:
+    size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    assert trouble_with(value, size) == ""
+    assert trouble_with(value, size - 1) == f"{size} bytes are more than {size - 1}"
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: [1, inner], lambda inner: {"a": inner, "b": 1}])
+def test_a_value_has_at_most_64_levels(wrap: Callable[[object], object]) -> None:
+    value: object = "x"
+    for _ in range(64):
+        value = wrap(value)
+    assert trouble_with(value, 10_000) == ""
+    assert trouble_with(wrap(value), 10_000) == "it is nested deeper than 64 levels"
+    for _ in range(5_000):
+        value = wrap(value)
+    assert trouble_with(value, 10_000) == "it is nested deeper than 64 levels"
+
+
+@pytest.mark.parametrize("value", [[float("inf")], {"a": float("nan")}, "\ud800", {"\ud800": 1}])
+def test_what_no_json_text_holds_is_trouble(value: object) -> None:
+    assert trouble_with(value, 1000).startswith("expected finite numbers and valid text")
 
 
 @pytest.mark.parametrize("path", ["", "0", "0.12.3"])

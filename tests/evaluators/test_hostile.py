@@ -42,6 +42,9 @@ def is_socket(fd):
 def send(text):
     os.write(wire(), struct.pack(">I", len(text)) + text.encode())
 
+def answer():
+    return json.loads(os.read(wire(), 4096)[4:])
+
 def solve(there):
 """
 
@@ -141,6 +144,35 @@ ATTACKS = {
         kind="crash",
         message="File too large",
     ),
+    "space beyond a file's end": Attack(
+        body="return call(285, os.open('x', os.O_RDWR | os.O_CREAT), 1, 0, 1 << 30)", stopped_by="seccomp", kind="success", output=EPERM
+    ),
+    "files without names": Attack(
+        body="files = []\n    for _ in range(40):\n        files.append(open('x', 'wb'))\n        os.remove('x')",
+        stopped_by="limit of open files",
+        kind="crash",
+        message="Too many open files",
+    ),
+    "files that are mapped, removed and closed": Attack(
+        body="""libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+    while True:
+        with open('x', 'w+b') as file:
+            file.write(bytes(16 << 20))
+            libc.mmap(None, 4096, 1, 2, file.fileno(), 0)
+            os.remove('x')""",
+        stopped_by="watch over what is written",
+        message="512 MiB",
+    ),
+    "to be looked at by nobody": Attack(body="return call(157, 4, 0, 0, 0, 0)", stopped_by="seccomp", kind="success", output=EPERM),
+    "pages pinned by a pipe": Attack(body="return call(278, os.pipe()[1], 0, 0, 0)", stopped_by="seccomp", kind="success", output=EPERM),
+    "a larger pipe": Attack(body="import fcntl\n    fcntl.fcntl(os.pipe()[1], fcntl.F_SETPIPE_SZ, 1 << 20)", stopped_by="seccomp"),
+    "a lock that siblings see": Attack(
+        body="import fcntl\n    fcntl.flock(open(os.__file__), fcntl.LOCK_SH | fcntl.LOCK_NB)", stopped_by="seccomp"
+    ),
+    "a lock that siblings see, of the other kind": Attack(
+        body="import fcntl\n    fcntl.lockf(open(os.__file__), fcntl.LOCK_SH | fcntl.LOCK_NB)", stopped_by="seccomp"
+    ),
+    "the network's interfaces": Attack(body="import fcntl\n    return list(fcntl.ioctl(wire(), 0x8912, bytes(16)))", stopped_by="seccomp"),
     "a full disk": Attack(
         body="for n in range(10**9):\n        with open(str(n), 'wb') as file:\n            file.write(bytes(1 << 20))",
         stopped_by="watch over the directory",
@@ -153,10 +185,25 @@ ATTACKS = {
         message="1000 files",
     ),
     "a second result": Attack(
-        body='send(\'{"kind":"result","id":0,"output":1e9,"stdout":""}\')\n    return 2',
+        body='send(\'{"kind":"result","id":0,"output":1,"stdout":""}\')\n    return 2', stopped_by="protocol", kind="success", output=1
+    ),
+    "to linger after its result": Attack(
+        body='send(\'{"kind":"result","id":0,"output":1,"stdout":""}\')\n    while True:\n        pass',
         stopped_by="protocol",
+        kind="success",
+        output=1,
+    ),
+    "an output that is nested without end": Attack(
+        body="import sys\n    sys.setrecursionlimit(10**5)\n    v = []\n    for _ in range(700):\n        v = [v]\n    return v",
+        stopped_by="check of outputs",
         kind="invalid",
-        message="a second result",
+        message="nested deeper than 64 levels",
+    ),
+    "a call that is nested without end": Attack(
+        body=f"send({CALL!r}.replace('[]', '[' * 700 + ']' * 700) % ('0', 0))\n    return answer()['failure']['kind']",
+        stopped_by="check of calls",
+        kind="success",
+        output="invalid",
     ),
     "an infinite number": Attack(
         body='send(\'{"kind":"result","id":0,"output":[1e999],"stdout":""}\')\n    os._exit(0)',
@@ -194,10 +241,37 @@ ATTACKS = {
         body=f"send({CALL % ('0', '-1')!r})\n    return 1", stopped_by="protocol", kind="invalid", message="expected an integer"
     ),
     "a flood of calls": Attack(
+        body=f"""for n in range(10**6):
+        send({CALL!r}.replace('"span":"0"', f'"span":"{{n}}"') % ('0', n))
+        answer()""",
+        stopped_by="protocol",
+        kind="invalid",
+        message="1005 model calls",
+    ),
+    "a flood of calls whose answers nobody reads": Attack(
         body=f'for n in range(10**6):\n        send({CALL!r}.replace(\'"span":"0"\', f\'"span":"{{n}}"\') % (\'0\', n))',
+        stopped_by="wall clock",
+        kind="timeout",
+        message="more than 3 s",
+    ),
+    "a flood of calls that cannot be sent on": Attack(
+        body=f"""text = {CALL!r}.replace('[]', '[1e999]') % ('0', 0)
+    for n in range(10**6):
+        send(text)
+        answer()""",
         stopped_by="protocol",
         kind="invalid",
         message="model calls",
+    ),
+    "a flood of small spans": Attack(
+        body="""text = json.dumps({'kind': 'span', 'id': 0, 'span': {'path': '0', 'component': '', 'kind': 'tool', 'inputs': '',
+            'output': '', 'error': '', 'seconds': 0.1, 'input_tokens': 0, 'output_tokens': 0, 'feeds': []}})
+    frame = struct.pack(">I", len(text)) + text.encode()
+    while True:
+        os.write(wire(), frame * 3000)""",
+        stopped_by="protocol",
+        kind="invalid",
+        message="601 spans",
     ),
     "a flood of spans": Attack(
         body="""text = json.dumps({'kind': 'span', 'id': 0, 'span': {'path': '0', 'component': 'c', 'kind': 'tool', 'inputs': 'x' * 10**6,

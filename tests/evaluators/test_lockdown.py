@@ -40,16 +40,23 @@ def fill():
     with open(sys.argv[1], "wb", buffering=0) as file:
         while file.write(bytes(1 << 20)):
             pass
+files = []
+def open_all():
+    while True:
+        files.append(open(os.devnull))
+n_open = [outcome(open_all), files[-1].fileno()]
+files.clear()
 before = outcome(lambda: bytearray(80 << 20) and "got it")
 lockdown.use_memory_reserve()
 print(json.dumps([before, outcome(lambda: bytearray(80 << 20) and "got it"), outcome(fill), resource.getrlimit(resource.RLIMIT_CPU),
-    resource.getrlimit(resource.RLIMIT_CORE), outcome(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (65, 65)))]))
+    resource.getrlimit(resource.RLIMIT_CORE), outcome(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (65, 65))), n_open]))
 """
-    before, after, fill, cpu, core, more = run(script, str(tmp_path / "file"))
+    before, after, fill, cpu, core, more, n_open = run(script, str(tmp_path / "file"))
     assert (before, after) == ("MemoryError", "got it")
     assert (fill, cpu, core) == ("OSError", [7, 8], [0, 0])
     assert more in {"ValueError", "done"}  # root may raise a limit until it has given up its capabilities
     assert (tmp_path / "file").stat().st_size == 16 << 20
+    assert n_open == ["OSError", 31]
 
 
 def test_privileges_are_gone_for_good() -> None:

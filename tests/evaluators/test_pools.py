@@ -169,6 +169,10 @@ class PoolConformance(ABC):
         with pytest.raises(CeilingReached, match="all is spent"):
             self.run(make_work(ASKS, {"text": "abc"}, {"text": "def"}), FailingRelay(CeilingReached("all is spent")))
 
+    def test_an_error_that_nobody_expects_is_infrastructure(self) -> None:
+        with pytest.raises(InfrastructureError, match="RecursionError: too deep"):
+            self.run(make_work(ASKS, {"text": "abc"}), FailingRelay(RecursionError("too deep")))
+
     def test_a_package_that_is_not_there_is_one_clear_error(self) -> None:
         with pytest.raises(ConfigError, match="'no_such_package' cannot be imported"):
             self.run(make_work(IDENTITY, {"x": 1}, packages=("no_such_package",)))

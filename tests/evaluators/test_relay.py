@@ -130,6 +130,12 @@ def test_an_error_that_nobody_expects_is_infrastructure_and_named() -> None:
         with_client(FailingRelay(ZeroDivisionError("by zero")), lambda client: client.call(make_call()))
 
 
+def test_an_answer_that_cannot_be_sent_is_told_all_the_same() -> None:
+    large = Relayed(reply=Reply(text="x" * 17_000_000), usage=Usage())
+    with pytest.raises(InfrastructureError, match="a frame may have"):
+        with_client(Canned(large), lambda client: asyncio.wait_for(client.call(make_call()), 20))
+
+
 def test_a_client_without_the_token_is_dropped() -> None:
     relay = EchoRelay()
 

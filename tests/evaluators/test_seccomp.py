@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import struct
+import termios
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,8 +76,19 @@ def test_signals_reach_the_process_itself_only(pid: int) -> None:
 
 def test_options_that_would_reach_another_process_are_refused() -> None:
     assert [verdict(72, 3, command) for command in (8, 10, 15)] == [EPERM] * 3
-    assert verdict(72, 3, 3) == ALLOW
-    assert [verdict(16, 3, request) for request in (0x8901, 0x8902, 0x5412)] == [EPERM] * 3
-    assert verdict(16, 3, 0x5413) == ALLOW
+    assert [verdict(72, 3, command) for command in (0, 1, 2, 3, 4, 1030, 1032)] == [ALLOW] * 7
     assert (verdict(157, 1), verdict(157, 15)) == (EPERM, ALLOW)
     assert (verdict(302, 0), verdict(302, PID), verdict(302, 1)) == (ALLOW, ALLOW, EPERM)
+
+
+@given(st.integers(0, 2**32 - 1) | st.integers(0x8900, 0x89FF))
+def test_ioctl_asks_only_what_python_asks_of_a_file(request: int) -> None:
+    allowed = {termios.TCGETS, 0x802C542A, termios.TIOCGWINSZ, termios.FIONREAD, termios.FIONBIO, termios.FIOCLEX, termios.FIONCLEX}
+    assert verdict(16, 3, request) == (ALLOW if request in allowed else EPERM)
+    assert {verdict(16, 3, request) for request in allowed} == {ALLOW}
+
+
+def test_locks_that_others_see_and_memory_and_space_beyond_the_limits_are_refused() -> None:
+    commands = (fcntl.F_GETLK, fcntl.F_SETLK, fcntl.F_SETLKW, fcntl.F_OFD_GETLK, fcntl.F_OFD_SETLK, fcntl.F_OFD_SETLKW)
+    assert {verdict(72, 3, command) for command in (*commands, fcntl.F_SETLEASE, fcntl.F_NOTIFY, fcntl.F_SETPIPE_SZ)} == {EPERM}
+    assert {verdict(number) for number in (73, 278, 285)} == {EPERM}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
@@ -13,9 +14,13 @@ from typing import Any, TypeVar
 import pytest
 
 from graftwork.evaluators.evaluation import Outcome
+from graftwork.evaluators.pool import ProgramCall, Relayed
 from graftwork.evaluators.sandbox import SandboxLevel, probe, require
+from graftwork.evaluators.task import Limits
 from graftwork.evaluators.worker import Worker
 from graftwork.programs.errors import InfrastructureError, TaskError
+from graftwork.programs.failure import Failure
+from graftwork.programs.model import Usage
 
 from .pool_programs import EchoRelay, FailingRelay, children_left, kind_of, make_work, processes_with
 
@@ -31,6 +36,26 @@ def ask(text: str) -> str:
 def solve(texts):
     return [ask(text) for text in texts]
 """
+RAW = """
+import json, os, stat, struct
+
+def wire():
+    return next(fd for fd in range(3, 64) if is_socket(fd))
+
+def is_socket(fd):
+    try:
+        return stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+
+def framed(**frame):
+    text = json.dumps(frame).encode()
+    return struct.pack(">I", len(text)) + text
+
+def send_call(n):
+    place = {"component": "c", "path": "", "span": str(n), "occurrence": 0}
+    os.write(wire(), framed(kind="call", id=n, body={"messages": [{"content": "x"}]}, **place))
+"""
 LEAVES_A_GRANDCHILD = """
 import os, time
 
@@ -42,6 +67,19 @@ def solve():
         os._exit(0)
     return "done"
 """
+
+
+class FlakyRelay(EchoRelay):
+    """Fails, by the endpoint's fault, calls whose text begins with `fail`; others are answered, later."""
+
+    async def call(self, call: ProgramCall) -> Relayed:
+        messages = call.body["messages"]
+        assert isinstance(messages, list)
+        if str(messages[-1]["content"]).startswith("Say: fail"):
+            self.calls.append(call)
+            return Relayed(failure=Failure(kind="model", message="503"), usage=Usage())
+        await asyncio.sleep(0.2)
+        return await super().call(call)
 
 
 def use(body: Callable[[Worker], Coroutine[Any, Any, T]], *, sandbox: SandboxLevel = "standard", relay: EchoRelay | None = None) -> T:
@@ -60,12 +98,12 @@ def templates() -> list[int]:
     return processes_with(parent=os.getpid(), title="graftwork.evaluators.template")
 
 
-def run_one(source: str, sandbox: SandboxLevel = "standard", **inputs: object) -> Outcome:
+def run_one(source: str, sandbox: SandboxLevel = "standard", relay: EchoRelay | None = None, **inputs: object) -> Outcome:
     async def run(worker: Worker) -> Outcome:
         (outcome,) = await worker.run(make_work(source, inputs))
         return outcome
 
-    return use(run, sandbox=sandbox)
+    return use(run, sandbox=sandbox, relay=relay)
 
 
 def test_the_standard_sandbox_holds_here_and_weak_asks_for_nothing() -> None:
@@ -119,6 +157,186 @@ def solve():
     assert len(names) == 2
     assert Path(here).is_relative_to(tempfile.gettempdir())
     assert not Path(here).exists()
+
+
+def test_siblings_find_nothing_of_each_other() -> None:
+    source = """
+import os, time
+
+def note_of(n):
+    for place in (f"../{n}", f"../../{n}"):
+        try:
+            return os.readlink(place + "/note")
+        except OSError:
+            continue
+
+def solve(x):
+    os.symlink(f"from {x}", "note")
+    time.sleep(0.5)
+    return [note for n in range(100) if (note := note_of(n)) is not None and note != f"from {x}"]
+"""
+
+    async def run(worker: Worker) -> list[object]:
+        return [outcome.output for outcome in await worker.run(make_work(source, {"x": 0}, {"x": 1}))]
+
+    assert use(run) == [[], []]
+
+
+def test_scratch_is_removed_also_after_a_template_was_killed() -> None:
+    async def run(worker: Worker) -> tuple[Path, bool]:
+        work = make_work("import os\ndef solve():\n    return os.getcwd()\n")
+        (outcome,) = await worker.run(work)
+        root = next(parent for parent in Path(str(outcome.output)).parents if parent.parent == Path(tempfile.gettempdir()))
+        os.kill(templates()[0], signal.SIGKILL)
+        await worker.run(work)
+        return root, root.exists()
+
+    root, is_there = use(run)
+    assert root.name.startswith("graftwork-scratch-")
+    assert not is_there
+
+
+def test_a_flood_does_not_hold_up_the_loop() -> None:
+    source = f"""{RAW}
+def solve():
+    span = {{"path": "0", "component": "", "kind": "tool", "inputs": "", "output": "", "error": "", "seconds": 0.1,
+        "input_tokens": 0, "output_tokens": 0, "feeds": []}}
+    frames = framed(kind="span", id=0, span=span) * 3000
+    while True:
+        os.write(wire(), frames)
+"""
+    gaps: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            started = time.perf_counter()
+            await asyncio.sleep(0.01)
+            gaps.append(time.perf_counter() - started)
+
+    async def run(worker: Worker) -> str:
+        await worker.run(make_work("def solve():\n    return 1\n"))
+        ticking = asyncio.create_task(tick())
+        (outcome,) = await worker.run(make_work(source))
+        ticking.cancel()
+        return kind_of(outcome)
+
+    assert use(run) == "invalid"
+    assert max(gaps) < 1.0
+
+
+def test_a_tool_that_is_called_all_the_time_breaks_no_rule() -> None:
+    source = """
+from graftwork.programs import tool
+
+@tool
+def one() -> int:
+    '''One.'''
+    return 1
+
+def solve():
+    return sum(one() for _ in range(2000))
+"""
+    outcome = run_one(source)
+    assert (outcome.output, len(outcome.spans)) == (2000, 500)
+
+
+def test_what_follows_a_result_is_neither_waited_for_nor_paid_for() -> None:
+    source = f"""{RAW}
+def solve():
+    os.write(wire(), framed(kind="result", id=0, output="first", stdout=""))
+    for n in range(4):
+        send_call(n)
+    while True:
+        pass
+"""
+    relay = EchoRelay()
+    outcome = run_one(source, relay=relay)
+    assert (outcome.output, outcome.usage.calls, relay.calls) == ("first", 0, [])
+    assert outcome.seconds < 3.0
+
+
+def test_a_program_has_a_bounded_number_of_calls_under_way() -> None:
+    source = f"""{RAW}
+import time
+
+def solve():
+    for n in range(100):
+        send_call(n)
+    time.sleep(60)
+"""
+    relay = EchoRelay(wait_s=60.0)
+
+    async def run(worker: Worker) -> int:
+        running = asyncio.create_task(worker.run(make_work(source, limits=Limits(calls=100, timeout_s=0.5))))
+        await asyncio.sleep(0.8)
+        running.cancel()
+        await asyncio.wait([running])
+        return len(relay.calls)
+
+    assert use(run, relay=relay) == 32
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("return ask('fail')", "model"),
+        ("return parallel(lambda: ask('fail'), lambda: ask(ask('one')), lambda: ask('two'))", "model"),
+        ("return parallel(lambda: keep('fail'), lambda: ask('one')) and fail()", "model"),
+        ("keep('fail')\n    ask('one')\n    fail()", "invalid"),
+        ("parallel(lambda: keep('fail'), lambda: ask('one'))\n    ask('two')\n    fail()", "invalid"),
+        ("parallel(lambda: keep('fail'))\n    parallel(lambda: ask('one'))\n    fail()", "invalid"),
+    ],
+)
+def test_a_failure_of_the_model_excuses_a_program_until_it_has_gone_on(body: str, kind: str) -> None:
+    source = f"""{ASKS}
+from graftwork.programs import parallel
+
+KEPT = []
+
+def keep(text):
+    try:
+        return ask(text)
+    except Exception as error:
+        KEPT.append(error)
+        return "went on"
+
+def fail():
+    raise KEPT[0]
+
+def solve(texts):
+    {body}
+"""
+    assert kind_of(run_one(source, relay=FlakyRelay(), texts=[])) == kind
+
+
+def test_what_a_program_says_moves_no_cursor() -> None:
+    outcome = run_one("def solve():\n    print('\\x1b[2Jone\\ttwo')\n    raise ValueError('\\x1b]0;title\\x07\\x9b1mno')\n")
+    assert outcome.failure is not None
+    assert (outcome.stdout, outcome.failure.message) == ("[2Jone\ttwo\n", "ValueError: ]0;title1mno")
+    assert "\x1b" not in outcome.failure.detail
+
+
+def test_the_library_works_under_the_lock() -> None:
+    source = """
+import os, shutil, tempfile
+import numpy as np
+
+def solve():
+    with tempfile.TemporaryFile() as file, tempfile.TemporaryDirectory() as folder:
+        file.write(b"x")
+        np.save(os.path.join(folder, "a.npy"), np.random.default_rng(0).random(3))
+        shutil.copyfile(os.path.join(folder, "a.npy"), "b.npy")
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_inheritable(read, True)
+    return [len(np.load("b.npy", mmap_mode="r")), os.isatty(0), shutil.get_terminal_size((80, 24)).columns, len(os.listdir("."))]
+"""
+
+    async def run(worker: Worker) -> object:
+        (outcome,) = await worker.run(make_work(source, packages=("numpy",)))
+        return outcome.failure or outcome.output
+
+    assert use(run) == [3, False, 80, 1]
 
 
 def test_the_trace_names_the_component_and_shows_the_programs_own_lines() -> None:

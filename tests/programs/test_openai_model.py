@@ -135,13 +135,24 @@ def test_an_unknown_model_that_a_program_names_is_the_programs_fault(endpoint: E
     assert caught.value.failure.kind == "invalid"
 
 
-def test_a_schema_that_the_endpoint_does_not_take_is_left_out_from_then_on(endpoint: Endpoint) -> None:
-    endpoint.script = lambda body: _error(400, "unknown field response_format") if "response_format" in body else completion("pong")
+def test_a_schema_that_the_endpoint_does_not_take_is_left_out_of_that_request_alone(endpoint: Endpoint) -> None:
+    def answer(body: dict[str, Any]) -> Answer:
+        is_bad = body.get("response_format", {}).get("type") == "json_schema"
+        return _error(400, "invalid json_schema in response_format") if is_bad else completion("pong")
+
+    endpoint.script = answer
     model = _model(endpoint)
-    body = body_of("ping") | {"response_format": {"type": "json_object"}}
-    assert _ask(model, body) == "pong"
-    assert _ask(model, body) == "pong"
-    assert ["response_format" in request for request in endpoint.requests] == [True, False, False]
+    bad, good = ({**body_of("ping"), "response_format": {"type": kind}} for kind in ("json_schema", "json_object"))
+    assert [_ask(model, body) for body in (bad, good, bad)] == ["pong"] * 3
+    sent = [request.get("response_format", {}).get("type") for request in endpoint.requests]
+    assert sent == ["json_schema", None, "json_object", "json_schema", None]
+
+
+def test_a_request_that_is_refused_without_its_schema_too_is_the_programs_fault(endpoint: Endpoint) -> None:
+    endpoint.script = lambda _: _error(400, "no response_format here, nor anything else")
+    with pytest.raises(CallFailed) as caught:
+        _ask(_model(endpoint), body_of("ping") | {"response_format": {"type": "json_object"}})
+    assert (caught.value.failure.kind, caught.value.in_doubt, len(endpoint.requests)) == ("invalid", False, 2)
 
 
 @pytest.mark.parametrize("body", [{}, {"choices": []}, "hello"])
