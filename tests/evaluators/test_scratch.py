@@ -68,10 +68,10 @@ def test_a_sweep_removes_what_dead_templates_left_and_nothing_else(tmp_path: Pat
     (live, held), (dead, left), (new, fresh) = (make_root(str(tmp_path)) for _ in range(3))
     os.close(left)
     os.close(fresh)
-    others = tmp_path / "graftwork-others"
+    others, an_hour_ago = tmp_path / "graftwork-others", time.time() - 3600
     for root in (live, dead, others):
         (root / "1" / "file").mkdir(parents=True)
-        os.utime(root, (time.time() - 3600,) * 2)
+        os.utime(root, (an_hour_ago, an_hour_ago))
     sweep(str(tmp_path))
     assert sorted(tmp_path.iterdir()) == sorted([live, new, others])
     os.close(held)
