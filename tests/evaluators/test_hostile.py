@@ -176,7 +176,7 @@ ATTACKS = {
     "a full disk": Attack(
         body="for n in range(10**9):\n        with open(str(n), 'wb') as file:\n            file.write(bytes(1 << 20))",
         stopped_by="watch over the directory",
-        message="64 MiB",
+        message="MiB",  # of the folder's size or of what was written: whichever watch looks first
     ),
     "a directory too deep to look into, and closed to its owner": Attack(
         body="for _ in range(3000):\n        os.mkdir('d', 0)\n        os.mkdir('e' * 99)\n        os.chdir('e' * 99)\n"
