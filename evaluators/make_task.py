@@ -177,9 +177,8 @@ def _check_seed(task: Task) -> None:
     strange = sorted(task.frozen - set(task.seed.names))
     if strange:
         raise TaskError(f"frozen must name components of the program ({', '.join(task.seed.names)}), not {strange[0]!r}")
-    given = {name for split in task.splits.values() for example in split for name in example.inputs}
     frozen = {name: task.seed[name].digest for name in task.frozen}
-    defects = check(task.seed, entry=task.entry, parameters=sorted(given), frozen=frozen, packages=task.packages)
+    defects = check(task.seed, entry=task.entry, parameters=task.parameters, frozen=frozen, packages=task.packages)
     errors = [defect for defect in defects if defect.severity == "error"]
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

@@ -54,7 +54,7 @@ class Scorer(Protocol):
 
 
 class Audit(Protocol):
-    """A rule that relates two runs of a program, checked on every champion and on a sample of elites."""
+    """A rule that relates two runs of a program, checked on every finalist before one becomes champion."""
 
     def variant(self, inputs: Mapping[str, object], rng: random.Random) -> Mapping[str, object]:
         """Changed inputs for the second run."""
@@ -119,6 +119,11 @@ class Task:
     audits: tuple[Audit, ...] = ()
     transfer: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     description: str = ""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the inputs that examples give, over all splits, sorted."""
+        return tuple(sorted({name for split in self.splits.values() for example in split for name in example.inputs}))
 
     @property
     def lo(self) -> float:

@@ -1,1 +1,1 @@
-"""When and where a search runs, is scheduled, compared, exported."""
+"""When and where a search runs, is scheduled, exported."""

@@ -6,6 +6,8 @@ from typing import Final
 
 from graftwork.evaluators.ledger import CandidateCaps
 from graftwork.programs.model import Usage
+from graftwork.search.rewriters import MAX_REPLY_TOKENS
+from graftwork.search.writing import PROPOSALS
 
 from .run import Run
 from .settings import ModelSettings
@@ -14,8 +16,6 @@ __all__ = ["candidate_caps", "crowning_share"]
 
 _REQUEST_BYTES: Final = 12_000  # of a proposer's request beside the programs in it: instructions, task, evidence
 _PROGRAM_FACTOR: Final = 4  # two parents, grown to twice the seed
-_PROPOSAL_OUTPUT_TOKENS: Final = 4_096  # the most that an operator asks for
-_PROPOSALS: Final = 2  # one, and one more when the first could not be used
 _BYTES_PER_TOKEN: Final = 4  # a reservation counts bytes, an endpoint tokens
 _INPUT_FACTOR: Final = 2  # a candidate's requests may be this many times as long as the seed's
 _BLIND_INPUT_TOKENS: Final = 500  # of a call where the seed makes none to judge by
@@ -37,9 +37,9 @@ def candidate_caps(run: Run, used: Usage, *, n_examples: int) -> CandidateCaps:
     input_tokens = used.input_tokens // used.calls if used.calls else _BLIND_INPUT_TOKENS
     per_call = input_tokens * _INPUT_FACTOR * _BYTES_PER_TOKEN
     task_tokens = task_calls * per_call, task_calls * run.task.limits.max_tokens
-    proposals = _PROPOSALS if "proposer" in run.models else 0
+    proposals = PROPOSALS if "proposer" in run.models else 0
     request = _REQUEST_BYTES + _PROGRAM_FACTOR * len(run.task.seed.source.encode())
-    proposal_tokens = proposals * request, proposals * _PROPOSAL_OUTPUT_TOKENS
+    proposal_tokens = proposals * request, proposals * MAX_REPLY_TOKENS
     return CandidateCaps(
         calls=task_calls + proposals,
         tokens=sum(task_tokens) + sum(proposal_tokens),

@@ -105,11 +105,10 @@ class _Engine:
             packages=task.packages,
             train=task.splits.get("train", ()),
         )
-        parameters = tuple(task.splits["val"][0].inputs)
         frozen = {name: task.seed[name].digest for name in task.frozen}
         writer = Writer(
             facts=facts,
-            check=functools.partial(check, entry=task.entry, parameters=parameters, frozen=frozen, packages=task.packages),
+            check=functools.partial(check, entry=task.entry, parameters=task.parameters, frozen=frozen, packages=task.packages),
             known=lambda digest, as_of: state.known(digest, as_of=as_of),
             variations=variations(),
             rewriters=rewriters(),

@@ -23,7 +23,7 @@ from graftwork.search.record import open_run
 from .run import Report, Run
 from .summary import headline
 
-__all__ = ["copy_champion", "write_champion"]
+__all__ = ["copy_champion", "shortest_inputs", "write_champion"]
 
 _VERIFIED_ON: Final = 5
 
@@ -52,7 +52,7 @@ async def write_champion(report: Report, run: Run, *, champion: Member, pool: Po
     header = ExportHeader(
         entry=run.task.entry,
         provenance=provenance,
-        examples=(_shortest_inputs(run.task),),
+        examples=(shortest_inputs(run.task),),
         model=task_model.model if task_model is not None else "",
         max_tokens=run.task.limits.max_tokens,
     )
@@ -67,10 +67,10 @@ async def write_champion(report: Report, run: Run, *, champion: Member, pool: Po
 
 
 def copy_champion(run_dir: Path, output: Path) -> str:
-    """Write a run's champion to a file: the verified one of a finished run, else the best so far, which is said.
+    """Write a run's champion to a file, or the best so far of a run that is not finished.
 
     Returns:
-        What it is, in a few words.
+        What it is and how it was verified, in a few words.
 
     Raises:
         RunError: If there is no run, nothing was evaluated yet, or the file cannot be written.
@@ -81,7 +81,8 @@ def copy_champion(run_dir: Path, output: Path) -> str:
         if finished.is_file():
             if not (output.exists() and output.samefile(finished)):
                 shutil.copyfile(finished, output)
-            return "the champion"
+            exported = [event["message"] for event in record.events.to_pylist() if event["kind"] == "export"]
+            return f"the champion; {exported[-1]}" if exported else "the champion"
         best = record.best
         if best is None:
             raise RunError(f"{run_dir} has no evaluated candidate yet: let it run")
@@ -90,8 +91,15 @@ def copy_champion(run_dir: Path, output: Path) -> str:
             "candidate": f"{best['number']}, by {best['operator']}",
             "verified": "no: the run is not finished",
         }
-        entry = record.config["task"]["entry"]
-        output.write_text(export(parse(best["source"]), header=ExportHeader(entry=entry, provenance=provenance)), encoding="utf-8")
+        facts = record.config["task"]
+        header = ExportHeader(
+            entry=facts["entry"],
+            provenance=provenance,
+            examples=(facts["example"],),
+            model=record.config["settings"].get("task_model", {}).get("model", ""),
+            max_tokens=facts["limits"]["max_tokens"],
+        )
+        output.write_text(export(parse(best["source"]), header=header), encoding="utf-8")
     except OSError as error:
         raise RunError(f"cannot write {output}: {error.strerror or error}") from None
     return "the best so far on val, not confirmed: the run is not finished"
@@ -120,6 +128,7 @@ async def _verify(text: str, champion: Member, task: Task, pool: Pool) -> str:
     return f"same outputs as in the run on {len(ids)} val examples"
 
 
-def _shortest_inputs(task: Task) -> Mapping[str, object]:
+def shortest_inputs(task: Task) -> Mapping[str, object]:
+    """Inputs of the shortest train example, to show how the program is called."""
     examples = task.splits.get("train") or task.splits["val"]
     return min((example.inputs for example in examples), key=lambda inputs: len(json.dumps(inputs)))

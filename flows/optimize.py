@@ -64,7 +64,7 @@ def optimize(
             `limits`, …), see `make_task`.
 
     Raises:
-        UserError: One line that says what is wrong; nothing was made or paid for.
+        UserError: One line that says what is wrong; before the seed was run, nothing was made or paid for.
     """
     base_url, proposer, price = (cast("str | None", options.pop(name, None)) for name in ("base_url", "proposer", "price"))
     chosen = {name: options.pop(name) for name in tuple(options) if name in RunSettings.model_fields}

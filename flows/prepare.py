@@ -17,9 +17,11 @@ from graftwork.evaluators.sandbox import require
 from graftwork.evaluators.task import Task
 from graftwork.programs.errors import ConfigError, EndpointError, RunError
 from graftwork.programs.model import Model, Role
+from graftwork.search.crowning import split_digest
 from graftwork.search.disk import writing_to
 from graftwork.search.strategy import Strategy, strategies
 
+from .exporting import shortest_inputs
 from .run import Run
 from .settings import ModelSettings, RunSettings, write_run_toml
 
@@ -52,10 +54,26 @@ def prepare(
     run = check_run(task, settings, run_dir=run_dir, models=models, environ=environ)
     directory = _make_run_dir(run_dir, run.task.name)
     source = "in memory" if isinstance(task, Task) else str(task)
-    facts = {"name": run.task.name, "source": source, "entry": run.task.entry}
     with writing_to(directory):
-        write_run_toml(directory / "run.toml", run.settings, task=facts, strategy=asdict(run.strategy))
+        write_run_toml(directory / "run.toml", run.settings, task=_facts(run.task, source), strategy=asdict(run.strategy))
     return replace(run, run_dir=directory)
+
+
+def _facts(task: Task, source: str) -> dict[str, object]:
+    """What `run.toml` says of the task."""
+    groups = [*task.splits.items(), *task.transfer.items()]
+    return {
+        "name": task.name,
+        "source": source,
+        "entry": task.entry,
+        "unit": task.unit,
+        "score_range": list(task.score_range),
+        "frozen": sorted(task.frozen),
+        "packages": list(task.packages),
+        "limits": asdict(task.limits),
+        "example": dict(shortest_inputs(task)),
+        "splits": {name: {"examples": len(group), "digest": split_digest(group)} for name, group in groups},
+    }
 
 
 def check_run(

@@ -1,4 +1,4 @@
-"""The Prefect flow `search`: schedules, retries and shows a search that the engine does.
+"""The Prefect flow `search`: schedules and shows a search that the engine does.
 
 One engine lives for the whole flow on a background thread. A Prefect task waits until another slice of candidates is told, so that work
 in flight crosses slices; there is never a task for a candidate. The run directory is the truth, Prefect is the window.

@@ -89,12 +89,13 @@ def spend_line(report: Report) -> str:
 
 
 def _row(name: str, measured: Measured) -> dict[str, object]:
+    d = measured.difference
     return {
         "split": name,
         "champion": _number(measured.champion),
         "seed": _number(measured.seed),
         "difference": _interval(measured).strip(" ,") or "-",
-        "examples": measured.n,
+        "examples": measured.n if d is None or not d.dropped else f"{measured.n} ({d.dropped} pairs dropped)",
     }
 
 

@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from graftwork.evaluators.load import load_task, make_task
+    from graftwork.evaluators.load import load_task
     from graftwork.evaluators.load import make_task as task
     from graftwork.evaluators.task import Example, Limits, Score, Task
     from graftwork.flows.optimize import Optimized, optimize
@@ -36,7 +36,6 @@ __all__ = [
     "Task",
     "UserError",
     "load_task",
-    "make_task",
     "open",
     "optimize",
     "task",
@@ -53,7 +52,6 @@ _HOMES: Final = {
     "Task": ("graftwork.evaluators.task", "Task"),
     "UserError": ("graftwork.programs.errors", "UserError"),
     "load_task": ("graftwork.evaluators.load", "load_task"),
-    "make_task": ("graftwork.evaluators.load", "make_task"),
     "open": ("graftwork.search.record", "open_run"),
     "optimize": ("graftwork.flows.optimize", "optimize"),
     "task": ("graftwork.evaluators.load", "make_task"),

@@ -79,7 +79,7 @@ def _first_line(text: str | None) -> str:
 
 
 def _best(candidates: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
-    ranked = sorted((c for c in candidates if c["status"] == "evaluated"), key=lambda c: (-c["score"], c["number"]))
+    ranked = sorted((c for c in candidates if c["status"] == "evaluated"), key=lambda c: (-c["score"], c["n_chars"], c["number"]))
     for c in ranked[:_SHOWN_BEST]:
         parents = ", ".join(map(str, c["parents"])) or "-"
         yield {"candidate": c["number"], "val": f"{c['score']:.4g}", "operator": c["operator"], "parents": parents, "note": c["note"]}

@@ -9,7 +9,7 @@ frame is a `WireError`. Ids multiplex calls: a reply carries the id of its call,
 | case   | pool → child     | source, digest, entry, example_id, inputs, seed, limits                               |
 | call   | child → gateway  | body, component, path, occurrence, span (path of the call's own span)                     |
 | reply  | gateway → child  | reply (text, tool_calls, finish_reason, usage, model, refusal) or failure (kind, message) |
-| step   | child ↔ environment | action one way, observation the other                                              |
+| step   | child ↔ environment | action one way, observation the other; reserved, nobody sends it yet                 |
 | span   | child → pool     | the fields of `trace.Span`                                                            |
 | result | child → pool     | output, or failure (kind, message, component, detail); stdout                         |
 

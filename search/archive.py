@@ -9,7 +9,7 @@ from typing import Protocol
 
 from .candidate import Member
 
-__all__ = ["AddStatus", "Archive", "TopK"]
+__all__ = ["AddStatus", "Archive", "TopK", "rank"]
 
 
 class AddStatus(IntEnum):
@@ -36,7 +36,7 @@ class Archive(Protocol):
         ...
 
 
-def _rank(member: Member) -> tuple[float, int, int]:
+def rank(member: Member) -> tuple[float, int, int]:
     """Order of members: higher score, then shorter text, then earlier number."""
     return (-member.score, len(member.candidate.program.source), member.candidate.number)
 
@@ -59,11 +59,11 @@ class TopK:
         """Offer a member: `BEST` if it leads now, `KEPT` if it is among the k, else `REFUSED`."""
         for place, twin in enumerate(self._members):
             if twin.val.values == member.val.values:
-                if _rank(twin) <= _rank(member):
+                if rank(twin) <= rank(member):
                     return AddStatus.REFUSED
                 del self._members[place]
                 break
-        place = bisect.bisect(self._members, _rank(member), key=_rank)
+        place = bisect.bisect(self._members, rank(member), key=rank)
         if place >= self._size:
             return AddStatus.REFUSED
         self._members.insert(place, member)

@@ -13,10 +13,11 @@ from graftwork.programs.errors import CeilingReached
 from graftwork.programs.failure import Failure
 from graftwork.programs.program import Program
 
+from .archive import rank
 from .candidate import Candidate, Member
 from .comparison import PairedDifference, paired_difference
 
-__all__ = ["Crown", "Crowning", "Measured"]
+__all__ = ["Crown", "Crowning", "Measured", "split_digest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,7 @@ class Crowning:
 
     async def _choose(self, standing: list[Member], seed: Member, missing: list[str]) -> tuple[Member, str, dict[str, Measured]]:
         """The best of the standing on confirm, or on val where there is no confirm split or no budget left for it."""
-        leader = min(standing, key=lambda m: (-m.score, m.candidate.number))
+        leader = min(standing, key=rank)
         examples = self.task.splits.get("confirm", ())
         if not examples:
             missing.append("confirm: the task has no such examples; the champion is the best on val, which flatters it")
@@ -163,8 +164,8 @@ class Crowning:
 
     async def _measure(self, name: str, champion: Member, seed: Member, examples: tuple[Example, ...]) -> Measured:
         """Champion and seed on a set that took no part in any choice. Every opening is a row of the lineage."""
-        digest = hashlib.blake2b("\n".join(sorted(e.id for e in examples)).encode(), digest_size=16).hexdigest()
-        self.recorder.decision("open_split", number=champion.candidate.number, detail={"split": name, "digest": digest})
+        detail = {"split": name, "digest": split_digest(examples)}
+        self.recorder.decision("open_split", number=champion.candidate.number, detail=detail)
         first = await self._run(name, champion, examples)
         second = first if champion is seed else await self._run(name, seed, examples)
         return self._compared(first, second)
@@ -178,6 +179,11 @@ class Crowning:
     def _compared(self, champion: Evaluation, seed: Evaluation) -> Measured:
         difference = paired_difference(champion, seed, seed=self.seed)
         return Measured(champion=champion.mean, seed=seed.mean, difference=difference, n=len(champion.judgements))
+
+
+def split_digest(examples: tuple[Example, ...]) -> str:
+    """32 hexadecimal digits that name a set of examples, whatever their order."""
+    return hashlib.blake2b("\n".join(sorted(example.id for example in examples)).encode(), digest_size=16).hexdigest()
 
 
 def _means_on_common_examples(evaluations: Mapping[int, Evaluation]) -> dict[int, float]:

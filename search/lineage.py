@@ -142,7 +142,7 @@ class Lineage:
         )
 
     def decision(self, kind: str, *, number: int, detail: object) -> None:
-        """Record a decision such as `champion`, `open_split` or `migrate`; the first two are durable when it returns.
+        """Record a decision such as `champion`, `open_split` or `crown`; the first two are durable when it returns.
 
         Args:
             kind: What was decided.
@@ -155,7 +155,7 @@ class Lineage:
         self._group_of({}, decision={"kind": kind, "number": number, "detail": json_text(detail)}, durable=kind in _FINAL)
 
     def event(self, kind: str, message: str, detail: Mapping[str, object] | None = None) -> None:
-        """Record what happened to the run itself: start, resume, stop, errors; durable when it returns.
+        """Record what happened to the run itself: start, stop, export, repair; durable when it returns.
 
         Raises:
             RunError: If it cannot be written.

@@ -111,8 +111,7 @@ class Search:
     async def run(self) -> Stop:
         """Search until the budget is spent or `stopping` is set.
 
-        Raises:
-            InfrastructureError: Never: a brief that cannot be evaluated is told as abandoned.
+        A brief that cannot be evaluated is told as abandoned.
         """
         ends_at = None if self.budget.seconds is None else self.clock() + self.budget.seconds
         in_flight: deque[asyncio.Task[Result]] = deque()

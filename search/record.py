@@ -102,12 +102,12 @@ class Record:
 
     @property
     def best(self) -> Mapping[str, Any] | None:
-        """The row of `candidates` with the highest score on val, the earliest of equals; None while nothing is evaluated."""
+        """The row of `candidates` with the highest score on val, of equals the shortest; None while nothing is evaluated."""
         table = self.candidates
         evaluated = table.filter((pc.field("status") == "evaluated") & pc.field("score").is_valid())
         if not evaluated.num_rows:
             return None
-        return _row(evaluated.sort_by([("score", "descending"), ("number", "ascending")]), 0)
+        return _row(evaluated.sort_by([("score", "descending"), ("n_chars", "ascending"), ("number", "ascending")]), 0)
 
     @property
     def champion(self) -> Mapping[str, Any] | None:

@@ -23,7 +23,9 @@ from .reading import PLACEHOLDER, graft_reply, head_of, restored, whole_reply
 from .showing import EVIDENCE_CHARS, blame, clipped, show_evidence, show_task
 from .variations import mutable
 
-__all__ = ["Blend", "DiffEdit", "RewriteComponent", "RewriteProgram"]
+__all__ = ["MAX_REPLY_TOKENS", "Blend", "DiffEdit", "RewriteComponent", "RewriteProgram"]
+
+MAX_REPLY_TOKENS: Final = 4_096
 
 _ABOUT: Final = """\
 You improve Graftwork programs: one Python module that is run on examples and scored.
@@ -251,7 +253,7 @@ def _body(form: str, parts: list[str], *, size: int) -> Mapping[str, object]:
     return {
         "messages": [{"role": "system", "content": _ABOUT + form}, {"role": "user", "content": "\n\n".join(parts)}],
         "temperature": _TEMPERATURE,
-        "max_tokens": min(4_096, 256 + size // 2),
+        "max_tokens": min(MAX_REPLY_TOKENS, 256 + size // 2),
     }
 
 

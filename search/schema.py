@@ -134,7 +134,7 @@ _CALLS: Final = _schema(
     _timing("at", _TIME),
 )
 _DECISIONS: Final = _schema(
-    ("kind", _TEXT),  # ask, tell, evaluation, migrate, champion, open_split, …
+    ("kind", _TEXT),  # ask, tell, archive, evaluation, audit, champion, open_split, crown
     ("number", _INT),  # of the brief, or of the candidate that it is about
     ("told", _INT),  # of an ask: how many results the state had
     ("operator", _TEXT),
@@ -146,7 +146,7 @@ _DECISIONS: Final = _schema(
     _timing("at", _TIME),
 )
 _EVENTS: Final = _schema(
-    ("kind", _TEXT),  # start, resume, stop, repair, …
+    ("kind", _TEXT),  # start, stop, export, repair
     ("message", _TEXT),
     ("detail", _TEXT),  # JSON
     _timing("at", _TIME),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from graftwork.evaluators.ledger import CandidateCaps, Ceilings
 from graftwork.programs.model import Usage
 
-from .archive import AddStatus, TopK
+from .archive import AddStatus, Archive, TopK, rank
 from .candidate import Brief, Member, Result, Status
 from .strategy import Strategy
 
@@ -64,7 +64,7 @@ class State:
 
     strategy: Strategy
     seed: int
-    islands: list[TopK]
+    islands: list[Archive]
     seen: dict[str, int] = field(default_factory=dict)
     told: int = 0
     spent: Usage = field(default_factory=Usage)
@@ -84,8 +84,7 @@ class State:
     def finalists(self) -> tuple[Member, ...]:
         """The best members of all islands, best first, each digest once."""
         by_digest = {member.candidate.program.digest: member for archive in self.islands for member in archive}
-        ranked = sorted(by_digest.values(), key=lambda m: (-m.score, len(m.candidate.program.source), m.candidate.number))
-        return tuple(ranked[: self.strategy.finalists])
+        return tuple(sorted(by_digest.values(), key=rank)[: self.strategy.finalists])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

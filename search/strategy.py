@@ -13,14 +13,14 @@ class Strategy:
     """What the search does with a task. A run's strategy stands whole in its `run.toml`.
 
     Attributes:
-        name: What `--strategy` and `compare` call it.
+        name: What `--strategy` calls it.
         operators: Weight of each operator by name, positive. Those that need what the run has not (a model, prompts) are left out.
         islands: Number of islands, at least 1.
         archive_size: Members of each island.
         tournament: How many members a parent is the best of.
         migrate_every: Told results between two migrations along the ring of islands; 0 for none.
         train_batch: Train examples that each candidate also runs on, so that operators have something to see; 0 for none.
-        attempts: How often an operator may try again when what it wrote is known already or fails check.
+        attempts: How many tries a variation has, when what it wrote is known already or fails check.
         finalists: How many of the best go to the confirm split.
     """
 

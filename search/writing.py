@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from graftwork.evaluators.pool import Relayed
 from graftwork.programs.check import Defect
@@ -16,7 +16,9 @@ from graftwork.programs.program import Program
 from .candidate import Brief, Status
 from .operator import Draft, Facts, Rewriter, Variation
 
-__all__ = ["Proposer", "Writer", "Written"]
+__all__ = ["PROPOSALS", "Proposer", "Writer", "Written"]
+
+PROPOSALS: Final = 2  # one, and one more when the first could not be used
 
 
 class Proposer(Protocol):
@@ -62,7 +64,7 @@ class Writer:
         variations: Operators without a model, by name.
         rewriters: Operators with one, by name.
         proposer: The model; None where the run has none.
-        attempts: How often a variation may try again.
+        attempts: How many tries a variation has.
     """
 
     facts: Facts
@@ -111,7 +113,7 @@ class Writer:
         body = dict(operator.request(brief, self.facts))
         usage = Usage()
         written = Written(status="unwritten")
-        for attempt in range(2):
+        for attempt in range(PROPOSALS):
             relayed = await self.proposer.propose(body, brief=brief.number, attempt=attempt)
             usage += relayed.usage
             if relayed.failure is not None or relayed.reply is None:
