@@ -72,7 +72,7 @@ class BackgroundSearch:
         error: BaseException | None = None
         try:
             report = search(run, self._publish, stopping=self._stopping)
-        except BaseException as caught:  # noqa: BLE001 - carried to the thread that asks for the report and raised there
+        except BaseException as caught:  # carried to the thread that asks for the report and raised there
             error = caught
         with self._changed:
             self._report, self._error = report, error

@@ -10,7 +10,6 @@ from graftwork.search.rewriters import MAX_REPLY_TOKENS
 from graftwork.search.writing import PROPOSALS
 
 from .run import Run
-from .settings import ModelSettings
 
 __all__ = ["candidate_caps", "crowning_share"]
 
@@ -34,8 +33,8 @@ def candidate_caps(run: Run, used: Usage, *, n_examples: int) -> CandidateCaps:
         n_examples: On how many examples.
     """
     task_calls = run.task.limits.calls * n_examples if "task" in run.models else 0
-    input_tokens = used.input_tokens // used.calls if used.calls else _BLIND_INPUT_TOKENS
-    per_call = input_tokens * _INPUT_FACTOR * _BYTES_PER_TOKEN
+    seen = used.input_tokens // used.calls if used.calls else _BLIND_INPUT_TOKENS
+    per_call = seen * _INPUT_FACTOR * _BYTES_PER_TOKEN
     task_tokens = task_calls * per_call, task_calls * run.task.limits.max_tokens
     proposals = PROPOSALS if "proposer" in run.models else 0
     request = _REQUEST_BYTES + _PROGRAM_FACTOR * len(run.task.seed.source.encode())
@@ -43,7 +42,14 @@ def candidate_caps(run: Run, used: Usage, *, n_examples: int) -> CandidateCaps:
     return CandidateCaps(
         calls=task_calls + proposals,
         tokens=sum(task_tokens) + sum(proposal_tokens),
-        usd=_price(run.settings.task_model, *task_tokens) + _price(run.settings.proposer, *proposal_tokens),
+        usd=sum(
+            model.price.usd(input_tokens=input_tokens, output_tokens=output_tokens)
+            for model, (input_tokens, output_tokens) in (
+                (run.settings.task_model, task_tokens),
+                (run.settings.proposer, proposal_tokens),
+            )
+            if model is not None
+        ),
     )
 
 
@@ -54,9 +60,3 @@ def crowning_share(run: Run, *, n_examples: int) -> float:
     n_confirm = (n_finalists + 1) * len(splits.get("confirm", ()))
     n_held_out = 2 * sum(map(len, (splits.get("test", ()), *run.task.transfer.values())))
     return _CROWNING_FACTOR * (n_audit + n_confirm + n_held_out) / n_examples
-
-
-def _price(model: ModelSettings | None, input_tokens: int, output_tokens: int) -> float:
-    if model is None:
-        return 0.0
-    return (input_tokens * model.usd_per_million_input_tokens + output_tokens * model.usd_per_million_output_tokens) / 1e6

@@ -139,8 +139,6 @@ def open_model(settings: ModelSettings, environ: Mapping[str, str]) -> OpenAIMod
         base_url=settings.base_url,
         api_key=key or "none",
         timeout_s=settings.timeout_s,
-        price_in_usd_per_mtok=settings.usd_per_million_input_tokens,
-        price_out_usd_per_mtok=settings.usd_per_million_output_tokens,
     )
 
 

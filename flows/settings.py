@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from graftwork.evaluators.prices import Price
 from graftwork.programs.errors import ConfigError
 
 __all__ = ["ModelSettings", "RunSettings", "make_settings", "write_run_toml"]
@@ -39,6 +40,11 @@ class ModelSettings(BaseModel):
     usd_per_million_input_tokens: Annotated[float, Field(ge=0)] = 0.0
     usd_per_million_output_tokens: Annotated[float, Field(ge=0)] = 0.0
     timeout_s: Annotated[float, Field(gt=0)] = 300.0
+
+    @property
+    def price(self) -> Price:
+        """List price of its tokens."""
+        return Price(input_usd_per_mtok=self.usd_per_million_input_tokens, output_usd_per_mtok=self.usd_per_million_output_tokens)
 
     @property
     def alias(self) -> str:

@@ -77,8 +77,4 @@ def _named(settings: RunSettings) -> frozenset[str]:
 
 def _prices(proposer: ModelSettings | None, task: ModelSettings | None) -> dict[Role, Price]:
     named: dict[Role, ModelSettings | None] = {"proposer": proposer, "task": task}
-    return {
-        role: Price(input_usd_per_mtok=model.usd_per_million_input_tokens, output_usd_per_mtok=model.usd_per_million_output_tokens)
-        for role, model in named.items()
-        if model is not None
-    }
+    return {role: model.price for role, model in named.items() if model is not None}

@@ -35,8 +35,6 @@ class OpenAIModel:
         base_url: The endpoint, with its `/v1`; OpenAI's own if not given.
         api_key: Sent with each request; empty for endpoints that want none.
         alias: The name under which replies are recorded; the model's name if not given.
-        price_in_usd_per_mtok: List price of a million input tokens.
-        price_out_usd_per_mtok: List price of a million output tokens.
         timeout_s: For one attempt.
         max_retries: Attempts after the first.
     """
@@ -45,8 +43,6 @@ class OpenAIModel:
     base_url: str | None = None
     api_key: str = field(default="", repr=False)
     alias: str = ""
-    price_in_usd_per_mtok: float = 0.0
-    price_out_usd_per_mtok: float = 0.0
     timeout_s: float = 600.0
     max_retries: int = 4
     _client: openai.AsyncOpenAI | None = field(default=None, init=False, repr=False)
@@ -146,8 +142,7 @@ class OpenAIModel:
         # Where the endpoint does not count, a byte counts as a token: no tokenizer makes more of it.
         n_in = counted.prompt_tokens if counted else len(json.dumps(request, default=str, ensure_ascii=False).encode())
         n_out = counted.completion_tokens if counted else len(text.encode())
-        usd = (n_in * self.price_in_usd_per_mtok + n_out * self.price_out_usd_per_mtok) / 1e6
-        return Usage(input_tokens=n_in, output_tokens=n_out, usd=usd, calls=1)
+        return Usage(input_tokens=n_in, output_tokens=n_out, calls=1)  # whoever keeps the ledger knows the price
 
     def _failed(self, kind: FailureKind, error: Exception) -> CallFailed:
         message = f"{self.alias}: {type(error).__name__}: {error}".split("\n", 1)[0][:400]

@@ -120,6 +120,9 @@ def test_a_cap_of_nothing_lets_free_calls_pass() -> None:
     ledger.enter(1)
     ledger.leave(1, usage=_usage(10, 0.0))
     ledger.enter(1)
+    ledger.leave(1, usage=_usage(10, 0.01))
+    with pytest.raises(CallFailed, match="usd"):
+        ledger.enter(1)
 
 
 def test_accounts_of_candidates_long_gone_are_forgotten() -> None:

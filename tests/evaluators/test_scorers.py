@@ -75,7 +75,8 @@ def test_no_output_makes_a_scorer_raise() -> None:
     for scorer in (exact, contains, numeric(), choice("1")):
         for output in (deep, half_a_pair, long_integer):
             score = _score(scorer, output, [[[1]]] if scorer is exact else 1)
-            (score.feedback + score.invalid).encode()
+            assert score.value in (None, 0.0)
+            assert (score.feedback + score.invalid).encode()
 
 
 def test_a_target_outside_the_options_is_the_task_authors_mistake() -> None:

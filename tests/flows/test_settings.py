@@ -61,6 +61,12 @@ def test_run_toml_holds_every_setting_and_version_and_no_key(tmp_path: Path) -> 
     assert "sk-secret" not in text
 
 
+def test_a_price_is_in_dollars_for_a_million_tokens() -> None:
+    model = make_settings(model="m", price="2/10", values={}, environ={}).task_model
+    assert model is not None
+    assert model.price.usd(input_tokens=7, output_tokens=3) == pytest.approx(44e-6)
+
+
 def test_one_price_does_not_stand_for_two_models() -> None:
     with pytest.raises(ConfigError, match="--price holds for one model"):
         make_settings(model="cheap", proposer="dear", price="0.1/0.4", values={}, environ={})
