@@ -8,8 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from graftwork.programs.splice import spliced
+
 from .expressions import Grammar, n_hazards, tidied
-from .sites import Site, find_sites, free_names, n_nodes, spliced
+from .sites import Site, find_sites, free_names, n_nodes
 
 __all__ = ["MAX_NODES", "Bench", "constant", "open_bench"]
 

@@ -15,11 +15,11 @@ from typing import Final
 
 from graftwork.evaluators.evaluation import Evaluation
 from graftwork.programs.edit import Replace, apply
+from graftwork.programs.options import options_of, with_options
 from graftwork.programs.program import Component
 
 from .candidate import Brief
 from .operator import Draft, Facts
-from .sites import spliced
 
 __all__ = ["MAX_DEMOS", "BootstrapDemos", "Demo", "demos_of", "demos_seen", "with_demos"]
 
@@ -79,50 +79,23 @@ def demos_seen(train: Evaluation, prompt: str) -> list[Demo]:
 
 
 def demos_of(prompt: Component) -> list[Demo] | None:
-    """The demonstrations in a prompt's decorator, none where it has no such option; None where they are not plain literals."""
-    decorator = _decorator(prompt)
-    if not isinstance(decorator, ast.Call):
-        return [] if decorator is not None else None
-    for keyword in decorator.keywords:
-        if keyword.arg == "demos":
-            try:
-                demos = ast.literal_eval(keyword.value)
-            except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-                return None
-            return [demo for demo in demos if isinstance(demo, dict)] if isinstance(demos, list | tuple) else None
-    return []
+    """The demonstrations of a prompt, none where it has no such option; None where they are not plain literals."""
+    options = options_of(prompt)
+    if options is None or "demos" not in options:
+        return None if options is None else []
+    try:
+        demos = ast.literal_eval(options["demos"])
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return [demo for demo in demos if isinstance(demo, dict)] if isinstance(demos, list | tuple) else None
 
 
 def with_demos(prompt: Component, demos: Sequence[Demo]) -> str:
     """A prompt's text with other demonstrations; its other options stay."""
-    decorator = _decorator(prompt)
-    if decorator is None:
-        return prompt.source
-    call = decorator if isinstance(decorator, ast.Call) else ast.Call(func=decorator, args=[], keywords=[])
-    options = [ast.unparse(keyword) for keyword in call.keywords if keyword.arg != "demos"]
+    options = {name: text for name, text in (options_of(prompt) or {}).items() if name != "demos"}
     if demos:
-        options.append("\n".join(["demos=[", *(f"        {demo!r}," for demo in demos), "    ]"]))
-    name = ast.unparse(call.func)
-    if not options:
-        return spliced(prompt.source, decorator, name)
-    lines = "".join(f"    {option},\n" for option in options)
-    text = f"{name}(\n{lines})" if demos else f"{name}({', '.join(options)})"
-    return spliced(prompt.source, decorator, text)
-
-
-def _decorator(prompt: Component) -> ast.expr | None:
-    """What makes it a prompt: its only decorator, or the one that is called so."""
-    function = ast.parse(prompt.source).body[-1]
-    if not isinstance(function, ast.FunctionDef):
-        return None
-    decorators = function.decorator_list
-    named = [item for item in decorators if _called(item) == "prompt"]
-    return next(iter(named or decorators), None)
-
-
-def _called(decorator: ast.expr) -> str:
-    function = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+        options["demos"] = "\n".join(["[", *(f"        {demo!r}," for demo in demos), "    ]"])
+    return with_options(prompt, options)
 
 
 def _demo(inputs: str, output: str) -> Demo | None:

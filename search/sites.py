@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-__all__ = ["Kind", "Site", "find_sites", "free_names", "n_nodes", "spliced"]
+__all__ = ["Kind", "Site", "find_sites", "free_names", "n_nodes"]
 
 Kind = Literal["number", "truth"]
 
@@ -85,22 +85,6 @@ def free_names(node: ast.expr) -> frozenset[str]:
     bound = {name.id for name in names if isinstance(name.ctx, ast.Store)}
     bound |= {item.arg for item in ast.walk(node) if isinstance(item, ast.arg)}
     return frozenset(name.id for name in names) - bound
-
-
-def spliced(source: str, root: ast.expr, text: str) -> str:
-    """The source with the text of one expression replaced; the rest stays as written, comments included.
-
-    Args:
-        source: What `root` was parsed from.
-        root: An expression with its positions.
-        text: What stands there instead.
-    """
-    # Columns of ast count bytes, not characters.
-    lines = source.encode().splitlines(keepends=True)
-    before = b"".join(lines[: root.lineno - 1]) + lines[root.lineno - 1][: root.col_offset]
-    end_line, end_column = root.end_lineno or root.lineno, root.end_col_offset or 0
-    after = lines[end_line - 1][end_column:] + b"".join(lines[end_line:])
-    return (before + text.encode() + after).decode()
 
 
 def find_sites(tree: ast.Module, outer: Collection[str] = ()) -> tuple[Site, ...]:

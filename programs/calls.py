@@ -1,0 +1,104 @@
+"""Calls: the places where components call one another. They are a program's reasoning structure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from .parse import Kinds
+from .program import Component, Program
+from .structure import syntax
+
+__all__ = ["Call", "calls_in", "calls_of", "local_names"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Call:
+    """One place where a component is called.
+
+    Attributes:
+        caller: The component in whose text it stands.
+        callee: The component that is called.
+        through: The combinator that makes the call, such as `vote` in `vote(5, work, question)`; empty for a plain call.
+        node: The call as written, positions counted in the caller's own text; with `through`, the combinator's call.
+        arguments: What the callee is given by position.
+        keywords: What it is given by name; `None` as a key stands for `**rest`.
+        statement: The innermost statement that holds it.
+        parents: The nodes around it, outermost first, from the caller's definition on.
+    """
+
+    caller: str
+    callee: str
+    through: str
+    node: ast.Call
+    arguments: tuple[ast.expr, ...]
+    keywords: Mapping[str | None, ast.expr]
+    statement: ast.stmt
+    parents: tuple[ast.AST, ...]
+
+
+def calls_of(program: Program) -> tuple[Call, ...]:
+    """Every call of a component by a function, in the order of the text. What is handed to a model as a tool is not called here."""
+    return tuple(call for component in program.components for call in calls_in(program, component))
+
+
+def calls_in(program: Program, component: Component) -> tuple[Call, ...]:
+    """The calls in one component; none in a prompt, whose body a model does."""
+    node = syntax(component)
+    if component.kind == "prompt" or not isinstance(node, ast.FunctionDef):
+        return ()
+    callees = component.refs & frozenset(program.names) - local_names(node)
+    combinators = {item.name: origin for item in program.imports if (origin := _combinator(Kinds.of(program), item.name))}
+    return tuple(_found(node, component.name, callees, combinators)) if callees else ()
+
+
+def local_names(node: ast.FunctionDef) -> frozenset[str]:
+    """Names that a function binds anywhere in itself: parameters, targets, inner functions, imports."""
+    found = {item.arg for item in ast.walk(node) if isinstance(item, ast.arg)}
+    for item in ast.walk(node):
+        match item:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+                found.add(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) if item is not node:
+                found.add(name)
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                found.add(name)
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                found.update(alias.asname or alias.name.partition(".")[0] for alias in names)
+    return frozenset(found)
+
+
+def _combinator(kinds: Kinds, name: str) -> str:
+    package, _, public = kinds.origin(ast.Name(id=name, ctx=ast.Load())).rpartition(".")
+    return public if package == "graftwork.programs" and public in ("retry", "vote") else ""
+
+
+def _found(root: ast.FunctionDef, caller: str, callees: frozenset[str], combinators: Mapping[str, str]) -> Iterator[Call]:
+    for node, parents in _walk(root, ()):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            continue
+        name, arguments, through = node.func.id, node.args, ""
+        if name in combinators and len(arguments) > 1 and isinstance(arguments[1], ast.Name):
+            name, arguments, through = arguments[1].id, arguments[2:], combinators[name]
+        if name in callees:
+            statement = next(item for item in reversed(parents) if isinstance(item, ast.stmt))
+            keywords = {item.arg: item.value for item in node.keywords if not (through == "retry" and item.arg == "accept")}
+            yield Call(
+                caller=caller,
+                callee=name,
+                through=through,
+                node=node,
+                arguments=tuple(arguments),
+                keywords=keywords,
+                statement=statement,
+                parents=parents,
+            )
+
+
+def _walk(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterator[tuple[ast.AST, tuple[ast.AST, ...]]]:
+    """Every node below one, with the nodes around it, in the order of the text."""
+    inner = (*parents, node)
+    for child in ast.iter_child_nodes(node):
+        yield child, inner
+        yield from _walk(child, inner)
