@@ -87,7 +87,7 @@ def total_{n}(question: str, findings: str) -> float:
 def agreed_{n}(question: str, findings: list[Finding{n}]) -> float:
     # The median is kinder to one bad answer than the mean.
     text = json.dumps([finding.name for finding in findings])
-    answers = sorted(parallel([(total_{n}, question, text) for _ in range(MAX_ROUNDS)]))
+    answers = sorted(parallel(*[lambda: total_{n}(question, text)] * MAX_ROUNDS))
     middle = answers[len(answers) // 2]
     close = [answer for answer in answers if math.isclose(answer, middle, rel_tol=TOLERANCE)]
     return sum(close) / len(close)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from .check_prompt import prompt_defects
+from .check_prompt import model_defects, prompt_defects
 from .defect import Defect, defect_at
 from .errors import ProgramError
 from .layout import imported_names, require_compilable, split
@@ -34,7 +34,13 @@ _STARRED: Final = re.compile(r"\*(?<=[= ]\*)(?<![,(\[{] \*)[\w(\[]")
 
 
 def check(
-    program: Program, *, entry: str, parameters: Collection[str], frozen: Mapping[str, str] | None = None, packages: Collection[str] = ()
+    program: Program,
+    *,
+    entry: str,
+    parameters: Collection[str],
+    frozen: Mapping[str, str] | None = None,
+    packages: Collection[str] = (),
+    models: Collection[str] | None = None,
 ) -> tuple[Defect, ...]:
     """Every defect of a program, errors first, then by line. Raises nothing, whatever the program.
 
@@ -44,9 +50,12 @@ def check(
         parameters: Names of the inputs, which the entry gets as keywords.
         frozen: Digests of components that must be as they are, by name.
         packages: Top-level packages that may be imported beyond the standard library.
+        models: What a prompt may name as its model; None where that is not known yet.
     """
     try:
         defects = list(_defects(program, entry, parameters, frozen or {}, packages))
+        if models is not None:
+            defects += model_defects(program, models)
     except ProgramError as error:  # only for a program that `parse` did not make
         defects = [_unreadable(error)]
     return tuple(sorted(defects, key=lambda item: (item.severity, item.line, item.component or "", item.message)))
