@@ -62,14 +62,20 @@ def check(
 
 
 def check_source(
-    source: str, *, entry: str, parameters: Collection[str], frozen: Mapping[str, str] | None = None, packages: Collection[str] = ()
+    source: str,
+    *,
+    entry: str,
+    parameters: Collection[str],
+    frozen: Mapping[str, str] | None = None,
+    packages: Collection[str] = (),
+    models: Collection[str] | None = None,
 ) -> tuple[Defect, ...]:
     """Every defect of a program's text; a text that is no program has one. The arguments are those of `check`."""
     try:
         program = parse(source)
     except ProgramError as error:
         return (_unreadable(error),)
-    return check(program, entry=entry, parameters=parameters, frozen=frozen, packages=packages)
+    return check(program, entry=entry, parameters=parameters, frozen=frozen, packages=packages, models=models)
 
 
 def _unreadable(error: ProgramError) -> Defect:
