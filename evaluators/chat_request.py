@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from graftwork.programs.errors import CallFailed
@@ -40,6 +40,15 @@ class ChatRequest:
     n_messages: int
     max_tokens: int
 
+    @property
+    def model(self) -> str:
+        """The model that it names, or the role whose model it asks for; empty where it names none."""
+        return str(self.body.get("model", ""))
+
+    def without_model(self) -> ChatRequest:
+        """The same request with its model left to the endpoint's default."""
+        return replace(self, body={name: value for name, value in self.body.items() if name != "model"})
+
     def upper_bound(self, price: Price) -> Usage:
         """The most that it can cost.
 
@@ -59,7 +68,7 @@ def sanitise_request(body: Mapping[str, object], *, max_tokens: int, models: Col
     Args:
         body: As untrusted code wrote it.
         max_tokens: The cap; a request that asks for fewer gets fewer.
-        models: Models that a request may name.
+        models: Models that a request may name, and roles whose model it may ask for.
 
     Raises:
         CallFailed: With kind `invalid`, naming the first field that is wrong.

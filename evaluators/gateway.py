@@ -28,7 +28,7 @@ class GatewaySettings:
 
     Attributes:
         prices: List price by role; a role without one is free unless its model prices its own replies.
-        named_models: Models that a request may name, at the price of their role; others are refused.
+        named_models: Models that a request may name, each with its list price; others are refused. Its role's endpoint serves it.
         proposer_max_tokens: Output tokens of one proposer call, unless the operator asks for fewer.
         max_in_flight: Calls at the endpoints at the same time, over all roles, at least 1.
         attempts: How often one call is sent while the endpoint fails, at least 1.
@@ -39,7 +39,7 @@ class GatewaySettings:
     """
 
     prices: Mapping[Role, Price] = field(default_factory=dict)
-    named_models: frozenset[str] = frozenset()
+    named_models: Mapping[str, Price] = field(default_factory=dict)
     proposer_max_tokens: int = 8192
     max_in_flight: int = 16
     attempts: int = 4
@@ -55,6 +55,7 @@ class _Call:
 
     role: Role
     request: ChatRequest
+    price: Price
     bound: Usage
     key: str
     draw: str
@@ -161,8 +162,10 @@ class Gateway:
         # The caps are made for the search; confirmation and test have more examples, and the run's ceiling still holds.
         capped = call.draw.startswith("search/")
         try:
-            request = sanitise_request(call.body, max_tokens=call.max_tokens, models=self._settings.named_models)
-            going = self._prepare("task", request, candidate=call.candidate, draw=call.draw)
+            allowed = {*self._settings.named_models, *self._models}
+            request = sanitise_request(call.body, max_tokens=call.max_tokens, models=allowed)
+            role = next((role for role in self._models if role == request.model), "task")
+            going = self._prepare(role, request, candidate=call.candidate, draw=call.draw)
             self._ledger.enter(call.candidate, run_id=call.run_id, max_calls=call.max_calls, capped=capped)
         except CallFailed as error:
             return Relayed(failure=error.failure, usage=Usage(), seconds=_now() - started)
@@ -187,9 +190,11 @@ class Gateway:
         model = self._models.get(role)
         if model is None:
             raise CallFailed(Failure(kind="invalid", message=f"this run has no model in the role {role!r}: give it one, or call none"))
-        bound = request.upper_bound(self._settings.prices.get(role, Price()))
+        if request.model == role:
+            request = request.without_model()
+        price = self._settings.named_models.get(request.model) or self._settings.prices.get(role, Price())
         key = call_key(role, alias=model.alias, body=request.body)
-        return _Call(role=role, request=request, bound=bound, key=key, draw=draw, candidate=candidate)
+        return _Call(role=role, request=request, price=price, bound=request.upper_bound(price), key=key, draw=draw, candidate=candidate)
 
     async def _make(self, call: _Call) -> RecordedCall:
         recorded = self._store.find(call.key, call.draw)
@@ -274,8 +279,7 @@ class Gateway:
         usage = reply.usage
         if not usage.tokens:
             return call.bound
-        price = self._settings.prices.get(call.role, Price())
-        usd = usage.usd or price.usd(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
+        usd = usage.usd or call.price.usd(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
         return replace(usage, usd=usd, calls=1)
 
     async def _drain(self) -> None:

@@ -46,6 +46,11 @@ _PRELOADED: Final = (
     *("statistics", "string", "struct", "textwrap", "threading", "time", "traceback", "types", "typing", "unicodedata", "urllib.parse"),
     *("uuid", "warnings", "weakref", "xml.etree.ElementTree", "zlib", "zoneinfo"),
 )
+# What packages import of themselves, and of packages beside them that a child no longer finds, only when it is used.
+_LATE_PARTS: Final = {
+    "numpy": ("numpy.random",),
+    "pydantic": ("pydantic.main", "pydantic.fields", "pydantic.types", "pydantic.type_adapter"),
+}
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
@@ -208,8 +213,10 @@ def _import_all(packages: Sequence[str]) -> str:
         except ImportError as error:
             if name in packages:
                 return f"the package {name!r} cannot be imported: {error}"
-    if "numpy" in sys.modules:
-        importlib.import_module("numpy.random")
+    for package, parts in _LATE_PARTS.items():
+        if package in packages or package in sys.modules:
+            for part in parts:
+                importlib.import_module(part)
     return ""
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from graftwork.evaluators.ledger import CandidateCaps
+from graftwork.evaluators.prices import Price
 from graftwork.programs.model import Usage
 from graftwork.search.rewriters import MAX_REPLY_TOKENS
 from graftwork.search.writing import PROPOSALS
 
 from .run import Run
+from .settings import ModelSettings
 
 __all__ = ["candidate_caps", "crowning_share"]
 
@@ -42,15 +45,18 @@ def candidate_caps(run: Run, used: Usage, *, n_examples: int) -> CandidateCaps:
     return CandidateCaps(
         calls=task_calls + proposals,
         tokens=sum(task_tokens) + sum(proposal_tokens),
-        usd=sum(
-            model.price.usd(input_tokens=input_tokens, output_tokens=output_tokens)
-            for model, (input_tokens, output_tokens) in (
-                (run.settings.task_model, task_tokens),
-                (run.settings.proposer, proposal_tokens),
-            )
-            if model is not None
-        ),
+        usd=_most(run.settings.named_models.values(), task_tokens) + _most(_prices(run.settings.proposer), proposal_tokens),
     )
+
+
+def _prices(model: ModelSettings | None) -> tuple[Price, ...]:
+    return (model.price,) if model is not None else ()
+
+
+def _most(prices: Iterable[Price], tokens: tuple[int, int]) -> float:
+    """What tokens cost at the dearest of some prices: a program may name any of its models."""
+    input_tokens, output_tokens = tokens
+    return max((price.usd(input_tokens=input_tokens, output_tokens=output_tokens) for price in prices), default=0.0)
 
 
 def crowning_share(run: Run, *, n_examples: int) -> float:

@@ -7,13 +7,14 @@ import functools
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from graftwork.evaluators.evaluate import audit, evaluate
 from graftwork.evaluators.gateway import Gateway
 from graftwork.evaluators.ledger import CandidateCaps, Ceilings
 from graftwork.evaluators.pool import Pool
+from graftwork.evaluators.prices import Price
 from graftwork.programs.check import check
 from graftwork.programs.errors import CeilingReached, ConfigError, UserError
 from graftwork.programs.failure import Failure
@@ -104,11 +105,19 @@ class _Engine:
             frozen=task.frozen,
             packages=task.packages,
             train=task.splits.get("train", ()),
+            models=_cheapest_first(self._settings.named_models) if "task" in self._run.models else (),
         )
         frozen = {name: task.seed[name].digest for name in task.frozen}
         writer = Writer(
             facts=facts,
-            check=functools.partial(check, entry=task.entry, parameters=task.parameters, frozen=frozen, packages=task.packages),
+            check=functools.partial(
+                check,
+                entry=task.entry,
+                parameters=task.parameters,
+                frozen=frozen,
+                packages=task.packages,
+                models=self._run.model_words,
+            ),
             known=lambda digest, as_of: state.known(digest, as_of=as_of),
             variations=variations(),
             rewriters=rewriters(),
@@ -193,6 +202,10 @@ class _Engine:
                 seconds=time.monotonic() - self._started,
             )
         )
+
+
+def _cheapest_first(models: Mapping[str, Price]) -> tuple[str, ...]:
+    return tuple(sorted(models, key=lambda name: (models[name].output_usd_per_mtok, models[name].input_usd_per_mtok, name)))
 
 
 def _less(ceiling: Number | None, part: Number) -> Number | None:

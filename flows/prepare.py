@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from graftwork.evaluators.load import load_task
 from graftwork.evaluators.sandbox import require
 from graftwork.evaluators.task import Task
+from graftwork.programs.check_prompt import model_defects
 from graftwork.programs.errors import ConfigError, EndpointError, RunError
 from graftwork.programs.model import Model, Role
 from graftwork.search.crowning import split_digest
@@ -100,7 +101,10 @@ def check_run(
     require(settings.sandbox)
     opened = dict(models) if models is not None else _open_models(settings, environ)
     _refuse_taken(run_dir)
-    return Run(task=loaded, settings=settings, strategy=strategy, run_dir=run_dir or Path("runs"), models=opened)
+    run = Run(task=loaded, settings=settings, strategy=strategy, run_dir=run_dir or Path("runs"), models=opened)
+    if defects := list(model_defects(loaded.seed, run.model_words)):
+        raise ConfigError(f"the seed, line {defects[0].line}, {defects[0].component}: {defects[0].message}")
+    return run
 
 
 def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool) -> Strategy:
@@ -149,7 +153,7 @@ def _open_models(settings: RunSettings, environ: Mapping[str, str]) -> dict[Role
         wanted["proposer"] = settings.proposer
     if settings.task_model is not None:
         wanted["task"] = settings.task_model
-    for one in {model.alias: model for model in wanted.values()}.values():
+    for one in {model.alias: model for model in (*wanted.values(), *settings.also_models)}.values():
         with ThreadPoolExecutor(1) as thread:  # the caller may have a running loop, as notebooks do
             thread.submit(asyncio.run, _preflight(one, environ)).result()
     return {role: open_model(model, environ) for role, model in wanted.items()}

@@ -35,6 +35,11 @@ class Run:
     run_dir: Path
     models: Mapping[Role, Model]
 
+    @property
+    def model_words(self) -> frozenset[str]:
+        """What a prompt may write as its model: names, and roles that the run has."""
+        return frozenset((*self.settings.named_models, *self.models))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:

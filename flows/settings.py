@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, cast
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -70,6 +70,7 @@ class RunSettings(BaseModel):
         sandbox: `standard`, or `weak` where the kernel cannot do better and it is accepted.
         proposer: The model that writes programs.
         task_model: The model that runs inside programs.
+        also_models: Others that a prompt may name, at the same endpoint.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,6 +89,13 @@ class RunSettings(BaseModel):
     sandbox: Literal["standard", "weak"] = "standard"
     proposer: ModelSettings | None = None
     task_model: ModelSettings | None = None
+    also_models: tuple[ModelSettings, ...] = ()
+
+    @property
+    def named_models(self) -> Mapping[str, Price]:
+        """List price of every model that a prompt may name, by name: the run's own and the others."""
+        known = (*self.also_models, self.proposer, self.task_model)
+        return {model.model: model.price for model in known if model is not None}
 
 
 def make_settings(
@@ -106,7 +114,7 @@ def make_settings(
         proposer: Another model for proposing only.
         base_url: Endpoint of both; None takes `OPENAI_BASE_URL`, or OpenAI's own.
         price: `IN/OUT`, US dollars per million tokens.
-        values: Fields of `RunSettings`.
+        values: Fields of `RunSettings`; `also_models` as texts `NAME` or `NAME=IN/OUT`.
         environ: Where `OPENAI_BASE_URL` is read.
 
     Raises:
@@ -118,14 +126,18 @@ def make_settings(
     if named is None and (base_url is not None or price is not None):
         raise ConfigError("--base-url and --price need a model: add --model NAME")
     url = base_url or environ.get("OPENAI_BASE_URL")
-    price_in, price_out = _price(price)
-    endpoint = {"base_url": url, "usd_per_million_input_tokens": price_in, "usd_per_million_output_tokens": price_out}
+    also_models = cast("Sequence[str]", values.get("also_models") or ())
+    if also_models and model is None:
+        raise ConfigError("--also-model adds to the model that answers prompts: add --model NAME")
+    others = [_other(text, url, unpriced=values.get("budget_usd") is None) for text in also_models]
+    endpoint = {"base_url": url, **_price(price)}
     try:
         settings = RunSettings.model_validate(
             {
                 "proposer": {"model": named, **endpoint} if named else None,
                 "task_model": {"model": model, **endpoint} if model else None,
                 **values,
+                "also_models": others,
             }
         )
     except ValidationError as error:
@@ -136,14 +148,28 @@ def make_settings(
     return settings
 
 
-def _price(text: str | None) -> tuple[float, float]:
+def _other(text: str, url: str | None, *, unpriced: bool) -> dict[str, object]:
+    """The settings of a model that prompts may name.
+
+    Raises:
+        ConfigError: If it has no name, or no price where one is needed.
+    """
+    name, _, price = text.partition("=")
+    if not name.strip():
+        raise ConfigError(f"--also-model must be NAME or NAME=IN/OUT, not {text!r}")
+    if not price and not unpriced:
+        raise ConfigError(f"--budget-usd needs the price of {name}: write --also-model {name}=IN/OUT in USD per million tokens")
+    return {"model": name.strip(), "base_url": url, **_price(price or None)}
+
+
+def _price(text: str | None) -> dict[str, float]:
     if text is None:
-        return 0.0, 0.0
+        return {}
     try:
         price_in, price_out = (float(part) for part in str(text).split("/"))
     except ValueError:
         raise ConfigError(f"--price must be IN/OUT in USD per million tokens, such as 0.15/0.60, not {text!r}") from None
-    return price_in, price_out
+    return {"usd_per_million_input_tokens": price_in, "usd_per_million_output_tokens": price_out}
 
 
 def write_run_toml(path: Path, settings: RunSettings, *, task: Mapping[str, object], strategy: Mapping[str, object]) -> None:

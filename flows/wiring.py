@@ -16,7 +16,7 @@ from graftwork.programs.model import Role
 from graftwork.search.lineage import Lineage, LineageCallStore
 
 from .run import Run
-from .settings import ModelSettings, RunSettings
+from .settings import ModelSettings
 
 __all__ = ["Wiring"]
 
@@ -48,7 +48,7 @@ class Wiring:
                 self._run.models,
                 store,
                 ledger=Ledger(ceilings, booked=store.booked()),
-                settings=GatewaySettings(prices=_prices(settings.proposer, settings.task_model), named_models=_named(settings)),
+                settings=GatewaySettings(prices=_prices(settings.proposer, settings.task_model), named_models=settings.named_models),
             )
             stack.callback(self.gateway.close)
             self.pool = self._open_pool()
@@ -68,11 +68,6 @@ class Wiring:
         from graftwork.evaluators.local_pool import LocalPool
 
         return LocalPool(self.gateway, slots=settings.slots, sandbox=settings.sandbox)
-
-
-def _named(settings: RunSettings) -> frozenset[str]:
-    """The models that a prompt may name: those that the run was given."""
-    return frozenset(model.model for model in (settings.task_model, settings.proposer) if model is not None)
 
 
 def _prices(proposer: ModelSettings | None, task: ModelSettings | None) -> dict[Role, Price]:

@@ -34,6 +34,9 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     proposer: Annotated[str | None, typer.Option(help="Another model for proposing only.")] = None,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint; else OPENAI_BASE_URL, else OpenAI.")] = None,
     price: Annotated[str | None, typer.Option(metavar="IN/OUT", help="List price in USD per million tokens, such as 0.15/0.60.")] = None,
+    also_model: Annotated[
+        list[str] | None, typer.Option(metavar="NAME[=IN/OUT]", help="Another model that prompts may name, with its price; repeatable.")
+    ] = None,
     candidates: Annotated[int, typer.Option(help="Ceiling of candidates.")] = 200,
     budget_usd: Annotated[float | None, typer.Option(help="Ceiling of spend in USD.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Ceiling of tokens.")] = None,
@@ -58,6 +61,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
         base_url=base_url,
         price=price,
         values={
+            "also_models": also_model or (),
             "candidates": candidates,
             "budget_usd": budget_usd,
             "budget_tokens": budget_tokens,

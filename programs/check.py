@@ -7,9 +7,10 @@ import difflib
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
-from .check_prompt import prompt_defects
+from .check_prompt import model_defects, prompt_defects
 from .defect import Defect, defect_at
 from .errors import ProgramError
 from .layout import imported_names, require_compilable, split
@@ -27,11 +28,19 @@ FORBIDDEN_MODULES: Final = frozenset(
 
 # Compiling costs as much as all the rest, and only these can hide what the grammar lets pass.
 _SUBTLE_WORDS: Final = ("global ", "nonlocal ", "case ", "except:", ":=", "__debug__")
-_STARRED: Final = re.compile(r"[= ]\*[\w(\[]")
+_LAZY: Final = "from __future__ import annotations"
+# A star that follows a comma or a bracket stands among others, where it is in its place.
+_STARRED: Final = re.compile(r"\*(?<=[= ]\*)(?<![,(\[{] \*)[\w(\[]")
 
 
 def check(
-    program: Program, *, entry: str, parameters: Collection[str], frozen: Mapping[str, str] | None = None, packages: Collection[str] = ()
+    program: Program,
+    *,
+    entry: str,
+    parameters: Collection[str],
+    frozen: Mapping[str, str] | None = None,
+    packages: Collection[str] = (),
+    models: Collection[str] | None = None,
 ) -> tuple[Defect, ...]:
     """Every defect of a program, errors first, then by line. Raises nothing, whatever the program.
 
@@ -41,23 +50,32 @@ def check(
         parameters: Names of the inputs, which the entry gets as keywords.
         frozen: Digests of components that must be as they are, by name.
         packages: Top-level packages that may be imported beyond the standard library.
+        models: What a prompt may name as its model; None where that is not known yet.
     """
     try:
         defects = list(_defects(program, entry, parameters, frozen or {}, packages))
+        if models is not None:
+            defects += model_defects(program, models)
     except ProgramError as error:  # only for a program that `parse` did not make
         defects = [_unreadable(error)]
     return tuple(sorted(defects, key=lambda item: (item.severity, item.line, item.component or "", item.message)))
 
 
 def check_source(
-    source: str, *, entry: str, parameters: Collection[str], frozen: Mapping[str, str] | None = None, packages: Collection[str] = ()
+    source: str,
+    *,
+    entry: str,
+    parameters: Collection[str],
+    frozen: Mapping[str, str] | None = None,
+    packages: Collection[str] = (),
+    models: Collection[str] | None = None,
 ) -> tuple[Defect, ...]:
     """Every defect of a program's text; a text that is no program has one. The arguments are those of `check`."""
     try:
         program = parse(source)
     except ProgramError as error:
         return (_unreadable(error),)
-    return check(program, entry=entry, parameters=parameters, frozen=frozen, packages=packages)
+    return check(program, entry=entry, parameters=parameters, frozen=frozen, packages=packages, models=models)
 
 
 def _unreadable(error: ProgramError) -> Defect:
@@ -70,11 +88,7 @@ def _defects(
 ) -> Iterator[Defect]:
     if (n_bytes := len(program.source.encode("utf-8", "surrogatepass"))) > MAX_CHECKED_BYTES:
         yield _defect(f"the program has {n_bytes} bytes, at most {MAX_CHECKED_BYTES} are run; make it shorter")
-    if any(word in program.source for word in _SUBTLE_WORDS) or _STARRED.search(program.source):
-        try:
-            require_compilable(program.source)
-        except ProgramError as error:
-            yield _unreadable(error)
+    yield from _subtle_defects(program)
     yield from _frozen_defects(program, frozen)
     yield from _import_defects(program, packages)
     if entry in program:
@@ -89,14 +103,34 @@ def _defects(
         yield _defect(
             f"no entry {entry!r}: define `def {entry}({', '.join(parameters)})`; there is {', '.join(program.names) or 'nothing'}"
         )
+    known = frozenset(program.names) | frozenset(item.name for item in program.imports)
     for component in program.components:
-        yield from _component_defects(program, component, packages)
+        yield from _component_defects(program, component, packages, known=known)
         for name in sorted(component.unused):
             what = "input" if component.name == entry and name in parameters else "parameter"
             if not name.startswith("_"):
                 yield defect_at(component, None, f"{what} {name!r} is never used", severity="warning")
     for user, needed in misplaced(program):
         yield defect_at(program[user], None, f"{user!r} needs {needed!r} when the program is loaded; move {needed!r} above it")
+
+
+def _subtle_defects(program: Program) -> Iterator[Defect]:
+    """What only the compiler sees, sought where a text can hide it."""
+    if not _is_subtle(program.source):
+        return
+    lazy = any(item.statement == _LAZY for item in program.imports)
+    # An import of `__debug__` is refused where it stands; docstrings and comments hide nothing.
+    pieces = [piece for piece in program.pieces if piece.kind in {"import", "component", "main"} and _is_subtle(piece.text)]
+    for text, above in [(piece.text, piece.first_line - 1) for piece in pieces] if program.pieces else [(program.source, 0)]:
+        try:
+            require_compilable(text, lazy=lazy)
+        except ProgramError as error:
+            yield replace(_unreadable(error), line=error.line + above if error.line else 0)
+            return
+
+
+def _is_subtle(text: str) -> bool:
+    return any(word in text for word in _SUBTLE_WORDS) or _STARRED.search(text) is not None
 
 
 def _frozen_defects(program: Program, frozen: Mapping[str, str]) -> Iterator[Defect]:
@@ -111,11 +145,10 @@ def _import_defects(program: Program, packages: Collection[str]) -> Iterator[Def
     refused = {item.statement: why for item in program.imports if (why := _import_refusal(item.statement, item.module, packages))}
     if not refused:
         return
-    for piece in split(program.source):
-        if isinstance(piece.node, ast.Import | ast.ImportFrom):
-            for statement, _, _ in imported_names(piece.node):
-                if statement in refused:
-                    yield Defect(severity="error", component=None, line=piece.node.lineno, message=refused[statement])
+    for piece in program.pieces or split(program.source):
+        for statement, _, _ in piece.imports:
+            if statement in refused:
+                yield Defect(severity="error", component=None, line=piece.line, message=refused[statement])
 
 
 def _import_refusal(statement: str, module: str, packages: Collection[str]) -> str:
@@ -155,8 +188,8 @@ def _entry_defects(entry: Component, parameters: Collection[str]) -> Iterator[De
             yield defect_at(entry, node, f"no input gives {name!r} ({', '.join(parameters) or 'there is none'}); give it a default")
 
 
-def _component_defects(program: Program, component: Component, packages: Collection[str]) -> Iterator[Defect]:
-    missing = component.refs - frozenset(program.names) - frozenset(item.name for item in program.imports)
+def _component_defects(program: Program, component: Component, packages: Collection[str], *, known: frozenset[str]) -> Iterator[Defect]:
+    missing = component.refs - known
     if component.kind == "prompt" and isinstance(node := syntax(component), ast.FunctionDef):
         yield from prompt_defects(program, component, node)
     # The text decides whether the syntax is worth a second reading.

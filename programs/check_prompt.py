@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from .defect import Defect, defect_at
 from .parse import Kinds
 from .program import Component, Program
+from .structure import syntax
 from .syntax import does_nothing
 
-__all__ = ["PROMPT_OPTIONS", "prompt_defects"]
+__all__ = ["PROMPT_OPTIONS", "model_defects", "prompt_defects"]
 
 PROMPT_OPTIONS: Final = frozenset(("demos", "max_tokens", "model", "temperature", "tools", "top_p"))
 _PLACEHOLDER: Final = re.compile(r"(?<![\w\\{}$])\{([A-Za-z_]\w*)\}(?!\})")
@@ -42,6 +43,36 @@ def prompt_defects(program: Program, component: Component, node: ast.FunctionDef
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Call) and kinds.decorated(decorator) == "prompt":
             yield from _option_defects(program, component, decorator, parameters)
+
+
+def model_defects(program: Program, models: Collection[str]) -> Iterator[Defect]:
+    """Prompts that name a model which is not there.
+
+    Args:
+        program: The program.
+        models: What may be named.
+    """
+    kinds = Kinds.of(program)
+    for prompt in program.prompts:
+        # The text decides whether the syntax is worth another reading.
+        node = syntax(prompt) if "model" in prompt.source else None
+        for decorator in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+            if not (isinstance(decorator, ast.Call) and kinds.decorated(decorator) == "prompt"):
+                continue
+            for keyword in decorator.keywords:
+                named = _literal(program, keyword.value) if keyword.arg == "model" else None
+                if isinstance(named, str) and named not in models:
+                    known = f"it has {', '.join(sorted(models))}" if models else "it has none"
+                    message = f"the run has no model {named[:80]!r}: {known}; name one of them, or add it with --also-model NAME"
+                    yield defect_at(prompt, keyword.value, message)
+
+
+def _literal(program: Program, value: ast.expr) -> object:
+    """What a literal, or a constant of the program that is one, stands for; None where neither."""
+    if isinstance(value, ast.Name) and value.id in program:
+        statement = syntax(program[value.id])
+        value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None else value
+    return value.value if isinstance(value, ast.Constant) else None
 
 
 def _option_defects(program: Program, component: Component, call: ast.Call, parameters: list[str]) -> Iterator[Defect]:

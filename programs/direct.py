@@ -15,6 +15,7 @@ __all__ = ["answered", "complete_request"]
 
 DEFAULT_MODEL: Final = ""
 MAX_TOKENS: Final = 0
+ROLES: Final = ("task", "proposer", "judge")
 
 
 def answered(function: Callable[..., Any], options: PromptOptions) -> Callable[..., Any]:
@@ -28,14 +29,17 @@ def answered(function: Callable[..., Any], options: PromptOptions) -> Callable[.
 
 
 def complete_request(body: dict[str, Any]) -> dict[str, Any]:
-    """Answer one request at OPENAI_BASE_URL with OPENAI_API_KEY; the model is the prompt's own, or GRAFTWORK_MODEL.
+    """Answer one request at OPENAI_BASE_URL with OPENAI_API_KEY; the model is the one that the prompt names, or GRAFTWORK_MODEL.
+
+    A role of a run (`model="task"`) names none: outside a run all roles are played by the same model.
 
     Raises:
         RuntimeError: If no model is named.
     """
     import openai
 
-    model = body.get("model") or os.environ.get("GRAFTWORK_MODEL") or DEFAULT_MODEL
+    named = body.get("model")
+    model = (named if named not in ROLES else "") or os.environ.get("GRAFTWORK_MODEL") or DEFAULT_MODEL
     if not model:
         raise RuntimeError("no model: set GRAFTWORK_MODEL (and OPENAI_API_KEY, OPENAI_BASE_URL), or name one in @prompt(model=...)")
     body = body | {"model": model}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from .errors import ProgramError
-from .layout import Piece, imported_names, split
+from .layout import Piece, split
 
 __all__ = ["Document"]
 
@@ -21,13 +20,14 @@ class Document:
 
     Args:
         source: A program's text.
+        pieces: What it was split into, where that is known.
 
     Raises:
         ProgramError: If it cannot be split.
     """
 
-    def __init__(self, source: str) -> None:
-        self._pieces = list(split(source))
+    def __init__(self, source: str, *, pieces: Sequence[Piece] = ()) -> None:
+        self._pieces = list(pieces or split(source))
 
     @property
     def text(self) -> str:
@@ -47,19 +47,12 @@ class Document:
     @property
     def main_names(self) -> frozenset[str]:
         """Names that stand in the main block."""
-        mains = [piece.node for piece in self._pieces if piece.kind == "main" and piece.node]
-        return frozenset(item.id for node in mains for item in ast.walk(node) if isinstance(item, ast.Name))
+        return frozenset().union(*(piece.reads for piece in self._pieces))
 
     @property
     def imports(self) -> dict[str, str]:
         """The name that each normalised import statement binds."""
-        nodes = [piece.node for piece in self._pieces]
-        return {
-            statement: name
-            for node in nodes
-            if isinstance(node, ast.Import | ast.ImportFrom)
-            for statement, name, _ in imported_names(node)
-        }
+        return {statement: name for piece in self._pieces for statement, name, _ in piece.imports}
 
     def replace(self, name: str, text: str) -> None:
         """Give a component another text."""
@@ -106,7 +99,7 @@ class Document:
         """Put a normalised import statement after the last one; a `__future__` one before the first. One that is there stays."""
         if statement in self.imports:
             return
-        new = Piece(kind="import", text=statement, node=split(statement)[0].node)
+        new = Piece(kind="import", text=statement, imports=split(statement)[0].imports)
         positions = [index for index, piece in enumerate(self._pieces) if piece.kind == "import"]
         if positions and statement.startswith(_FUTURE):
             self._pieces[positions[0] : positions[0]] = [new, _gap("\n")]
@@ -126,15 +119,13 @@ class Document:
             ProgramError: If it is not there.
         """
         for index, piece in enumerate(self._pieces):
-            node = piece.node
-            if not isinstance(node, ast.Import | ast.ImportFrom):
-                continue
-            kept = [alias for alias, bound in zip(node.names, imported_names(node), strict=True) if bound[0] != statement]
-            if len(kept) == len(node.names):
+            kept = tuple(bound for bound in piece.imports if bound[0] != statement)
+            if len(kept) == len(piece.imports):
                 continue
             if kept:
-                shorter = ast.Import(kept) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, kept, 0)
-                self._pieces[index] = replace(piece, node=shorter, text=ast.unparse(shorter))
+                head, word, _ = kept[0][0].rpartition("import ")
+                names = ", ".join(single.removeprefix(head + word) for single, _, _ in kept)
+                self._pieces[index] = replace(piece, imports=kept, text=head + word + names)
             else:
                 self._cut(index)
             return

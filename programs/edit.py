@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .document import Document
 from .errors import ProgramError
-from .layout import imported_names, split
+from .layout import split
 from .parse import PUBLIC_NAMES, parse
 from .program import Program
 from .structure import misplaced
@@ -158,7 +158,8 @@ class _Work:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.document = Document(program.source)
+        self.document = Document(program.source, pieces=program.pieces)
+        self.main_names = self.document.main_names
         self.refs = {component.name: component.refs for component in program.components}
         self.kept_imports: set[str] = set()
 
@@ -201,8 +202,8 @@ class _Work:
     def finish(self) -> Program:
         """The outcome, settled: unused imports dropped, and components in an order in which they can be loaded."""
         outcome = parse(self.document.text)
-        used = self.document.main_names.union(*(component.refs for component in outcome.components))
-        before = Document(self.program.source).main_names.union(*(component.refs for component in self.program.components))
+        used = self.main_names.union(*(component.refs for component in outcome.components))
+        before = self.main_names.union(*(component.refs for component in self.program.components))
         for statement, name in self.document.imports.items():
             if name in before - used and statement not in self.kept_imports:
                 self.document.remove_import(statement)
@@ -238,7 +239,7 @@ class _Work:
         pieces = split(statement)
         if [piece.kind for piece in pieces if piece.kind != "gap"] != ["import"]:
             raise ProgramError(f"an import statement was expected, not {statement[:80]!r}")
-        for single, _, _ in (bound for piece in pieces if piece.kind == "import" for bound in imported_names(piece.node)):  # type: ignore[arg-type]
+        for single, _, _ in (bound for piece in pieces for bound in piece.imports):
             self.document.add_import(single)
             self.kept_imports.add(single)
 

@@ -13,9 +13,11 @@ from typing import Final, Literal
 
 from .errors import ProgramError
 
-__all__ = ["MAX_SOURCE_BYTES", "Piece", "PieceKind", "imported_names", "read", "require_compilable", "split"]
+__all__ = ["MAX_SOURCE_BYTES", "Bound", "Piece", "PieceKind", "imported_names", "read", "require_compilable", "split", "statements"]
 
 PieceKind = Literal["doc", "import", "component", "main", "gap"]
+Bound = tuple[str, str, str]
+"""What an import binds: normalised statement, name, dotted origin."""
 
 MAX_SOURCE_BYTES: Final = 200_000
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
@@ -32,17 +34,21 @@ class Piece:
         kind: `gap` is what stands between statements: blank lines, comments that touch nothing, line ends.
         text: As written; a statement's text has no trailing newline.
         name: The name that a component binds; empty for other kinds.
-        node: The statement; None for a gap.
+        imports: What an import binds; empty for other kinds.
+        reads: Names that stand in the main block; empty for other kinds.
         first_line: Counted from 1.
         last_line: Inclusive.
+        line: Where the statement itself begins, below its comments and decorators; 0 for a gap.
     """
 
     kind: PieceKind
     text: str
     name: str = ""
-    node: ast.stmt | None = None
+    imports: tuple[Bound, ...] = ()
+    reads: frozenset[str] = frozenset()
     first_line: int = 0
     last_line: int = 0
+    line: int = 0
 
 
 def read(source: str) -> list[ast.stmt]:
@@ -55,13 +61,17 @@ def read(source: str) -> list[ast.stmt]:
     return module.body if isinstance(module, ast.Module) else []
 
 
-def require_compilable(source: str) -> None:
+def require_compilable(source: str, *, lazy: bool = False) -> None:
     """Refuse text that has the grammar of Python but cannot be compiled, such as `x = *y`.
+
+    Args:
+        source: A program, or one of its statements.
+        lazy: Whether annotations are not evaluated (`from __future__ import annotations`).
 
     Raises:
         ProgramError: With the compiler's reason.
     """
-    _compiled(source, flags=0)
+    _compiled(source, flags=__future__.annotations.compiler_flag if lazy else 0)
 
 
 def _compiled(source: str, *, flags: int) -> object:
@@ -91,12 +101,20 @@ def split(source: str) -> tuple[Piece, ...]:
     Raises:
         ProgramError: If the text is not Python or holds a top-level statement that is no component, import, docstring or main block.
     """
-    statements = read(source)
+    return tuple(piece for piece, _ in statements(source))
+
+
+def statements(source: str) -> tuple[tuple[Piece, ast.stmt | None], ...]:
+    """The pieces of `split`, each with its statement; None for a gap.
+
+    Raises:
+        ProgramError: As `split` does.
+    """
     lines = _Lines(source)
-    pieces: list[Piece] = []
+    pieces: list[tuple[Piece, ast.stmt | None]] = []
     end = 0
     at_head = True
-    for index, node in enumerate(statements):
+    for index, node in enumerate(read(source)):
         kind, name = _classify(node, first=index == 0)
         if not _is_future(node):
             at_head = at_head and kind == "doc"
@@ -111,15 +129,25 @@ def split(source: str) -> tuple[Piece, ...]:
         if kind == "component":
             last = lines.comments_below(last)
         if gap := lines.between(end, first):
-            pieces.append(Piece(kind="gap", text=gap, first_line=end + 1, last_line=first - 1))
-        pieces.append(Piece(kind=kind, text=lines.text(first, last), name=name, node=node, first_line=first, last_line=last))
+            pieces.append((Piece(kind="gap", text=gap, first_line=end + 1, last_line=first - 1), None))
+        piece = Piece(
+            kind=kind,
+            text=lines.text(first, last),
+            name=name,
+            imports=imported_names(node) if isinstance(node, ast.Import | ast.ImportFrom) else (),
+            reads=frozenset(item.id for item in ast.walk(node) if isinstance(item, ast.Name)) if kind == "main" else frozenset(),
+            first_line=first,
+            last_line=last,
+            line=node.lineno,
+        )
+        pieces.append((piece, node))
         end = last
     if gap := lines.between(end, len(lines.texts) + 1):
-        pieces.append(Piece(kind="gap", text=gap, first_line=end + 1, last_line=len(lines.texts)))
+        pieces.append((Piece(kind="gap", text=gap, first_line=end + 1, last_line=len(lines.texts)), None))
     return tuple(pieces)
 
 
-def imported_names(node: ast.Import | ast.ImportFrom) -> tuple[tuple[str, str, str], ...]:
+def imported_names(node: ast.Import | ast.ImportFrom) -> tuple[Bound, ...]:
     """What an import statement binds: (normalised statement, bound name, dotted origin) for each name."""
     found = []
     if isinstance(node, ast.Import):

@@ -8,8 +8,9 @@ from typing import Final, cast
 
 from .digest import component_digest, program_digest
 from .errors import ProgramError
-from .layout import Piece, imported_names, split
+from .layout import Piece, statements
 from .program import Component, ComponentKind, Import, Program
+from .readings import Reading, place_of
 from .scope import ALWAYS_DEFINED
 from .walk import walk
 
@@ -35,13 +36,14 @@ def parse(source: str) -> Program:
         ProgramError: If it is not Python, or holds another top-level statement, or binds a name twice; with the line and what to do.
             No text makes it raise anything else.
     """
-    pieces = split(source)
-    nodes = [piece for piece in pieces if piece.kind == "component"]
+    pairs = statements(source)
+    pieces = tuple(piece for piece, _ in pairs)
+    defining = [(piece, node) for piece, node in pairs if piece.kind == "component" and node is not None]
     imports, origins = _imports(pieces)
-    _require_unique(nodes, imports)
-    kinds = Kinds(origins)
-    known = frozenset(piece.name for piece in nodes) | frozenset(item.name for item in imports)
-    components = tuple(_component(piece, kinds, known) for piece in nodes)
+    _require_unique((piece for piece, _ in defining), imports)
+    kinds, bound = Kinds(origins), tuple(sorted(origins.items()))
+    known = frozenset(piece.name for piece, _ in defining) | frozenset(item.name for item in imports)
+    components = tuple(_component(piece, _read(piece.text, node, kinds, bound), known) for piece, node in defining)
     used = frozenset(name for component in components for name in component.refs)
     counted = [item for item in imports if item.name in used or item.module == "__future__"]
     return Program(
@@ -49,7 +51,8 @@ def parse(source: str) -> Program:
         imports=imports,
         components=components,
         digest=program_digest((component.digest for component in components), counted),
-        doc=ast.get_docstring(ast.Module(body=[node for piece in pieces[:2] if (node := piece.node)], type_ignores=[])) or "",
+        doc=ast.get_docstring(ast.Module(body=[node for _, node in pairs[:2] if node is not None], type_ignores=[])) or "",
+        pieces=pieces,
     )
 
 
@@ -125,19 +128,27 @@ def _origin(statement: str) -> str:
     return words[1] if "as" in words else words[1].partition(".")[0]
 
 
-def _component(piece: Piece, kinds: Kinds, known: frozenset[str]) -> Component:
-    node = cast("ast.stmt", piece.node)
-    kind = kinds(node)
-    found = walk(node, kind_of=kinds, lazy=kinds.lazy_annotations)
-    refs = _refs(found.free - {piece.name}, known)
+def _read(text: str, node: ast.stmt, kinds: Kinds, bound: tuple[tuple[str, str], ...]) -> Reading:
+    """What a component's text says: read now, or when it was first seen among the same imports."""
+    place = place_of(text, bound)
+    if (reading := place.reading) is None:
+        kind, found = kinds(node), walk(node, kind_of=kinds, lazy=kinds.lazy_annotations)
+        digest = component_digest(kind, found.tokens)
+        reading = Reading(kind=kind, digest=digest, free=found.free, immediate=found.immediate, unused=found.unused)
+        place.reading = reading
+    return reading
+
+
+def _component(piece: Piece, reading: Reading, known: frozenset[str]) -> Component:
+    refs = _refs(reading.free - {piece.name}, known)
     return Component(
         name=piece.name,
-        kind=kind,
+        kind=reading.kind,
         source=piece.text,
-        digest=component_digest(kind, found.tokens),
+        digest=reading.digest,
         refs=refs,
-        immediate=refs & found.immediate,
-        unused=found.unused,
+        immediate=refs & reading.immediate,
+        unused=reading.unused,
         first_line=piece.first_line,
         last_line=piece.last_line,
     )
@@ -152,12 +163,10 @@ def _imports(pieces: Sequence[Piece]) -> tuple[tuple[Import, ...], dict[str, str
     """The set of imports, and the dotted origin of every name that they bind."""
     found: dict[str, Import] = {}
     origins: dict[str, str] = {}
-    for node in (piece.node for piece in pieces):
-        if not isinstance(node, ast.Import | ast.ImportFrom):
-            continue
-        for statement, name, origin in imported_names(node):
+    for piece in pieces:
+        for statement, name, origin in piece.imports:
             if origins.setdefault(name, origin) != origin:
-                raise ProgramError(f"{name!r} is imported as {origins[name]} and as {origin}; rename one with `as`", line=node.lineno)
+                raise ProgramError(f"{name!r} is imported as {origins[name]} and as {origin}; rename one with `as`", line=piece.line)
             found[statement] = Import(statement=statement, name=name, module=origin.partition(".")[0])
     return tuple(sorted(found.values(), key=lambda item: (item.name, item.statement))), origins
 
@@ -166,9 +175,8 @@ def _require_unique(components: Iterable[Piece], imports: Iterable[Import]) -> N
     lines: dict[str, int] = {}
     imported = frozenset(item.name for item in imports if item.module != "__future__")
     for piece in components:
-        line = piece.node.lineno if piece.node else piece.first_line
         if piece.name in lines:
-            raise ProgramError(f"{piece.name!r} is defined again, first in line {lines[piece.name]}; rename or remove one", line=line)
+            raise ProgramError(f"{piece.name!r} is defined again, first in line {lines[piece.name]}; rename or remove one", line=piece.line)
         if piece.name in imported:
-            raise ProgramError(f"{piece.name!r} is defined and imported; rename one", line=line)
-        lines[piece.name] = line
+            raise ProgramError(f"{piece.name!r} is defined and imported; rename one", line=piece.line)
+        lines[piece.name] = piece.line

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .errors import ProgramError
+from .layout import Piece
 
 __all__ = ["Component", "ComponentKind", "Import", "Program"]
 
@@ -65,6 +66,7 @@ class Program:
         components: In the order of the text.
         digest: 32 hexadecimal digits over components and imports; equal for programs that differ in layout, comments or order only.
         doc: The module's docstring, or an empty string.
+        pieces: What `source` is made of, in order; empty where `parse` did not make the program; not part of equality.
     """
 
     source: str
@@ -72,6 +74,7 @@ class Program:
     components: tuple[Component, ...]
     digest: str
     doc: str = ""
+    pieces: tuple[Piece, ...] = field(default=(), compare=False, repr=False)
 
     def __getitem__(self, name: str) -> Component:
         """The component of that name.

@@ -90,15 +90,15 @@ class _Walker:
         depth += 1
         for name in _FIELDS[cls]:
             value = getattr(node, name)
+            if value is None or value == []:  # absent fields leave no token: a later Python's new ones must not change old digests
+                continue
+            tokens.append(name)
             if (handler := _HANDLERS.get(value.__class__)) is not None:
-                tokens.append(name)
                 handler(self, value, depth)
             elif value.__class__ is list:
-                if value:  # absent fields leave no token: a later Python's new ones must not change old digests
-                    tokens.append(name)
-                    self.items(value, depth)
-            elif value is not None:
-                tokens += (name, str(value))
+                self.items(value, depth)
+            else:
+                tokens.append(str(value))
         tokens.append(")")
 
     def items(self, values: Iterable[ast.AST | str | None], depth: int) -> None:
@@ -144,7 +144,16 @@ class _Walker:
             names = [keyword.arg for keyword in node.keywords if keyword.arg]
             if len(set(names)) < len(names):
                 raise _error(node, "a keyword argument is given twice; give it once")
-        self.fields(node, depth)
+        if depth > MAX_DEPTH:
+            raise _too_deep(node)
+        self.tokens += ("Call", "func")
+        function = node.func
+        _HANDLERS[function.__class__](self, function, depth + 1)
+        for name, values in (("args", node.args), ("keywords", node.keywords)):
+            if values:
+                self.tokens.append(name)
+                self.items(values, depth + 1)
+        self.tokens.append(")")
 
     def augmented(self, node: ast.AugAssign, depth: int) -> None:
         if isinstance(node.target, ast.Name):
@@ -163,6 +172,11 @@ class _Walker:
         self.tokens.append("JoinedStr")
         # Some releases of Python 3.12 put empty strings between the parts.
         self.items((part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")), depth + 1)
+
+    def sequence(self, node: ast.Tuple | ast.List, depth: int) -> None:
+        if node.ctx.__class__ is ast.Store and sum(item.__class__ is ast.Starred for item in node.elts) > 1:
+            raise _error(node, "two starred targets; star one, and take the others from it")
+        self.fields(node, depth)
 
     def walrus(self, node: ast.NamedExpr, depth: int) -> None:
         self.tokens.append("NamedExpr" + node.target.id)
@@ -339,6 +353,7 @@ _HANDLERS: Final = cast(
         ast.ImportFrom: _Walker.import_,
         ast.JoinedStr: _Walker.joined,
         ast.Lambda: _Walker.lambda_,
+        ast.List: _Walker.sequence,
         ast.ListComp: _Walker.comprehension,
         ast.MatchAs: _Walker.binder,
         ast.MatchMapping: _Walker.binder,
@@ -348,6 +363,7 @@ _HANDLERS: Final = cast(
         ast.Nonlocal: _Walker.declare,
         ast.Return: _Walker.leave,
         ast.SetComp: _Walker.comprehension,
+        ast.Tuple: _Walker.sequence,
         ast.While: _Walker.loop,
         ast.Yield: _Walker.leave,
         ast.YieldFrom: _Walker.leave,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,7 @@ from .bench import Bench, constant
 from .expressions import n_hazards, number, perturbed
 from .sites import Site, find_sites, free_names
 
-__all__ = ["Change", "change_statement", "graft_expression", "grow", "perturb", "swap_operator"]
+__all__ = ["Change", "change_statement", "graft_expression", "grow", "has_place", "perturb", "swap_operator"]
 
 _OPERATORS: Final[tuple[tuple[type[ast.AST], ...], ...]] = (
     (ast.Add, ast.Sub, ast.Mult),
@@ -55,6 +55,18 @@ class Change:
 
     source: str
     note: str
+
+
+def has_place(change: Callable[[Bench], Change | None], bench: Bench) -> bool:
+    """Whether a component has anything that one of the changes of this file could be made to. Most draws then find a new text."""
+    if change is perturb:
+        return any(constant(site.node) is not None for site in bench.sites)
+    if change is swap_operator:
+        return any(_swaps(site.node) for site in bench.sites)
+    if change is graft_expression:
+        kinds = {site.kind for site in bench.free_sites}
+        return any(site.kind in kinds and not site.fixed for donor in bench.donors for site in find_sites(donor))
+    return bool(bench.free_sites)
 
 
 def perturb(bench: Bench) -> Change | None:

@@ -41,6 +41,21 @@ class BootstrapDemos:
     def write(self, brief: Brief, facts: Facts, *, attempt: int) -> Draft | None:
         """A child with other demonstrations; None where no prompt has any to add or to drop."""
         rng = random.Random(f"{brief.seed}/{attempt}")
+        program = brief.parents[0].candidate.program
+        options = self._options(brief, facts)
+        if not options:
+            return None
+        component, held, fresh = rng.choice(options)
+        demos, note = _changed(held, fresh, rng)
+        edit = Replace(name=component.name, source=with_demos(component, demos))
+        return Draft(program=apply(program, [edit]), note=f"{note} of {component.name}: {len(demos)} now")
+
+    def applies(self, brief: Brief, facts: Facts) -> bool:
+        """Whether a prompt has a demonstration to drop, or did well on a train example that could become one."""
+        return bool(self._options(brief, facts))
+
+    def _options(self, brief: Brief, facts: Facts) -> list[tuple[Component, list[Demo], list[Demo]]]:
+        """Prompts that may change, each with the demonstrations that it has and those that it could get."""
         parent = brief.parents[0]
         program = parent.candidate.program
         options: list[tuple[Component, list[Demo], list[Demo]]] = []
@@ -51,12 +66,7 @@ class BootstrapDemos:
             fresh = [demo for demo in demos_seen(parent.train, component.name) if demo not in held]
             if held or fresh:
                 options.append((component, held, fresh))
-        if not options:
-            return None
-        component, held, fresh = rng.choice(options)
-        demos, note = _changed(held, fresh, rng)
-        edit = Replace(name=component.name, source=with_demos(component, demos))
-        return Draft(program=apply(program, [edit]), note=f"{note} of {component.name}: {len(demos)} now")
+        return options
 
 
 def demos_seen(train: Evaluation, prompt: str) -> list[Demo]:

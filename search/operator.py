@@ -26,6 +26,7 @@ class Facts:
         frozen: Components that must stay as they are.
         packages: Importable beyond the standard library.
         train: Examples that may be shown.
+        models: Names of the models among which a prompt may choose, cheapest first; empty where the run has none.
     """
 
     description: str
@@ -35,6 +36,7 @@ class Facts:
     frozen: frozenset[str]
     packages: tuple[str, ...]
     train: tuple[Example, ...]
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,8 @@ def show_task(facts: Facts) -> str:
         f"Entry: `{facts.entry}`. Score: {facts.unit}, from {lo:g} to {hi:g}, higher is better.",
         f"Packages besides the standard library: {packages}.",
     ]
+    if len(facts.models) > 1:
+        lines.append(f"Models that `@prompt(model=…)` may name, cheapest first: {', '.join(facts.models)}.")
     if facts.frozen:
         lines.append(f"Leave as they are: {', '.join(sorted(facts.frozen))}.")
     return "\n".join(lines)

@@ -19,7 +19,7 @@ from graftwork.programs.structure import reachable
 
 from .bench import Bench, open_bench
 from .candidate import Brief
-from .changes import Change, graft_expression
+from .changes import Change, graft_expression, has_place
 from .operator import Draft, Facts
 
 __all__ = ["Reshape", "SwapComponent", "closure", "mutable"]
@@ -47,7 +47,7 @@ class Reshape:
         """A child with one component changed, larger ones more often; None where no draw found anything to do."""
         rng = random.Random(f"{brief.seed}/{attempt}")
         program = brief.parents[0].candidate.program
-        components = [program[name] for name in mutable(program, facts) if program[name].kind in _KINDS]
+        components = self._components(brief, facts)
         if not components:
             return None
         for _ in range(_DRAWS):
@@ -59,6 +59,15 @@ class Reshape:
             if child is not None and all(child.digest != parent.candidate.program.digest for parent in brief.parents):
                 return Draft(program=child, note=f"{self.name} {component.name}: {change.note}")
         return None
+
+    def applies(self, brief: Brief, facts: Facts) -> bool:
+        """Whether a component that may change has a place for the change."""
+        benches = (self._bench(component, brief, facts, random.Random(0)) for component in self._components(brief, facts))
+        return any(has_place(self.change, bench) for bench in benches)
+
+    def _components(self, brief: Brief, facts: Facts) -> list[Component]:
+        program = brief.parents[0].candidate.program
+        return [program[name] for name in mutable(program, facts) if program[name].kind in _KINDS]
 
     def _bench(self, component: Component, brief: Brief, facts: Facts, rng: random.Random) -> Bench:
         program = brief.parents[0].candidate.program
@@ -102,7 +111,21 @@ class SwapComponent:
                 continue
             if child.digest not in (program.digest, other.digest):
                 return Draft(program=child, note=f"{self.name}: {name} of candidate {brief.parents[1].candidate.number}")
-        return Reshape(name=self.name, change=graft_expression, n_parents=2).write(brief, facts, attempt=attempt)
+        return self._in_its_place.write(brief, facts, attempt=attempt)
+
+    def applies(self, brief: Brief, facts: Facts) -> bool:
+        """Whether the parents differ in a component that may change and in something else too, or an expression can be grafted.
+
+        Where they differ in that one alone, taking it gives the other parent again.
+        """
+        program, other = brief.parents[0].candidate.program, brief.parents[1].candidate.program
+        differing = {item.digest for item in program.components} ^ {item.digest for item in other.components}
+        shared = [name for name in mutable(program, facts) if name in other and other[name].digest != program[name].digest]
+        return (bool(shared) and len(differing) > 2) or self._in_its_place.applies(brief, facts)
+
+    @property
+    def _in_its_place(self) -> Reshape:
+        return Reshape(name=self.name, change=graft_expression, n_parents=2)
 
 
 def closure(program: Program, name: str) -> tuple[str, ...]:

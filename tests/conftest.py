@@ -14,6 +14,7 @@ __all__ = ["pytest_configure", "pytest_unconfigure"]
 _PREFECT_HOME = pytest.StashKey[str]()
 
 
+@pytest.hookimpl(tryfirst=True)  # before hypothesis looks for the profile that its own option names
 def pytest_configure(config: pytest.Config) -> None:
     """Clear what a shell may bring along before anything imports Prefect or openai, and choose hypothesis' settings."""
     for name in list(os.environ):
@@ -28,7 +29,9 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     # Shared machines make wall-clock deadlines flaky; CI repeats the same examples so that a failure is the change's own.
     settings.register_profile("house", deadline=None, derandomize=bool(os.environ.get("CI")))
-    settings.load_profile("house")
+    # For a soak of the laws: pytest --hypothesis-profile=soak --timeout=0 tests/programs/test_laws.py
+    settings.register_profile("soak", deadline=None, max_examples=4000)
+    settings.load_profile(config.getoption("--hypothesis-profile") or "house")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

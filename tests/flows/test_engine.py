@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from graftwork.flows.engine import run_search
+from graftwork.flows.prepare import prepare
 from graftwork.flows.progress import Progress
 from graftwork.flows.run import Report
-from graftwork.programs.errors import UserError
+from graftwork.flows.settings import RunSettings
+from graftwork.programs.errors import ConfigError, UserError
+from graftwork.programs.model import Model, Role
+from graftwork.programs.parse import parse
+from graftwork.programs.scripted import ScriptedModel
 from graftwork.search.record import canonical, open_run
-from tests.flows.scripted_task import made_run
+from tests.flows.scripted_task import made_run, made_task, task_model
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +112,12 @@ def test_a_token_ceiling_is_never_passed_and_leaves_enough_for_the_crowning(tmp_
 def test_a_budget_that_holds_no_candidate_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="budget"):
         run_search(made_run(tmp_path / "run", budget_tokens=500), lambda progress: None)
+
+
+def test_a_seed_that_names_an_unknown_model_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    made = made_task()
+    seed = parse(made.seed.source.replace("@prompt(max_tokens=8)", '@prompt(max_tokens=8, model="huge")', 1))
+    models: dict[Role, Model] = {"task": ScriptedModel(script=task_model)}
+    with pytest.raises(ConfigError, match=r"the run has no model 'huge': it has task; .* --also-model NAME"):
+        prepare(replace(made, seed=seed), RunSettings(), run_dir=tmp_path / "run", models=models)
+    assert not (tmp_path / "run").exists()

@@ -70,3 +70,25 @@ def test_a_price_is_in_dollars_for_a_million_tokens() -> None:
 def test_one_price_does_not_stand_for_two_models() -> None:
     with pytest.raises(ConfigError, match="--price holds for one model"):
         make_settings(model="cheap", proposer="dear", price="0.1/0.4", values={}, environ={})
+
+
+def test_other_models_come_with_their_own_prices_and_into_run_toml(tmp_path: Path) -> None:
+    settings = make_settings(model="small", price="1/2", values={"also_models": ["large=10/30", "free"]}, environ={})
+    assert {name: price.output_usd_per_mtok for name, price in settings.named_models.items()} == {"small": 2.0, "large": 30.0, "free": 0.0}
+    write_run_toml(tmp_path / "run.toml", settings, task={}, strategy={})
+    assert RunSettings.model_validate(tomllib.loads((tmp_path / "run.toml").read_text())["settings"]) == settings
+
+
+@pytest.mark.parametrize(
+    ("model", "also", "budget", "said"),
+    [
+        (None, "large", None, "add --model NAME"),
+        ("small", "=1/2", None, "NAME or NAME=IN/OUT"),
+        ("small", "large=dear", None, "IN/OUT"),
+        ("small", "large", 1.0, "needs the price of large"),
+    ],
+)
+def test_a_wrong_other_model_is_one_line(model: str | None, also: str, budget: float | None, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        make_settings(model=model, price=model and "1/2", values={"also_models": [also], "budget_usd": budget}, environ={})
+    assert "\n" not in str(caught.value)
