@@ -6,9 +6,10 @@ import ast
 import difflib
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
+from .blocks import outside
 from .check_prompt import prompt_defects
 from .defect import Defect, defect_at
 from .errors import ProgramError
@@ -31,19 +32,26 @@ _STARRED: Final = re.compile(r"[= ]\*[\w(\[]")
 
 
 def check(
-    program: Program, *, entry: str, parameters: Collection[str], frozen: Mapping[str, str] | None = None, packages: Collection[str] = ()
+    program: Program,
+    *,
+    entry: str,
+    parameters: Collection[str],
+    frozen: Mapping[str, str] | None = None,
+    packages: Collection[str] = (),
+    fixed: Sequence[str] = (),
 ) -> tuple[Defect, ...]:
     """Every defect of a program, errors first, then by line. Raises nothing, whatever the program.
 
     Args:
         program: What is checked.
-        entry: The function that the task calls.
+        entry: The function that the task calls; empty where the module is used as a whole.
         parameters: Names of the inputs, which the entry gets as keywords.
         frozen: Digests of components that must be as they are, by name.
         packages: Top-level packages that may be imported beyond the standard library.
+        fixed: Lines that must stand outside the marked blocks, as `blocks.outside` gives them; empty where nothing is marked.
     """
     try:
-        defects = list(_defects(program, entry, parameters, frozen or {}, packages))
+        defects = [*_outside_defects(program, fixed), *_defects(program, entry, parameters, frozen or {}, packages)]
     except ProgramError as error:  # only for a program that `parse` did not make
         defects = [_unreadable(error)]
     return tuple(sorted(defects, key=lambda item: (item.severity, item.line, item.component or "", item.message)))
@@ -77,7 +85,9 @@ def _defects(
             yield _unreadable(error)
     yield from _frozen_defects(program, frozen)
     yield from _import_defects(program, packages)
-    if entry in program:
+    if not entry:
+        pass  # whoever imports the module may use any of it
+    elif entry in program:
         yield from _entry_defects(program[entry], parameters)
         used = reachable(program, entry)
         for component in program.components:
@@ -99,6 +109,15 @@ def _defects(
         yield defect_at(program[user], None, f"{user!r} needs {needed!r} when the program is loaded; move {needed!r} above it")
 
 
+def _outside_defects(program: Program, expected: Sequence[str]) -> Iterator[Defect]:
+    if not expected:
+        return
+    found = outside(program.source)
+    if found != tuple(expected):
+        changed = next((line for line, before in zip(found, expected, strict=False) if line != before), "its last lines")
+        yield _defect(f"what stands outside the EVOLVE blocks must stay as it is, and `{changed.strip()[:80]}` differs; change the blocks only")
+
+
 def _frozen_defects(program: Program, frozen: Mapping[str, str]) -> Iterator[Defect]:
     for name, digest in frozen.items():
         if name not in program:
@@ -111,7 +130,7 @@ def _import_defects(program: Program, packages: Collection[str]) -> Iterator[Def
     refused = {item.statement: why for item in program.imports if (why := _import_refusal(item.statement, item.module, packages))}
     if not refused:
         return
-    for piece in split(program.source):
+    for piece in split(program.source, statements=bool(program.statements)):
         if isinstance(piece.node, ast.Import | ast.ImportFrom):
             for statement, _, _ in imported_names(piece.node):
                 if statement in refused:
@@ -156,7 +175,7 @@ def _entry_defects(entry: Component, parameters: Collection[str]) -> Iterator[De
 
 
 def _component_defects(program: Program, component: Component, packages: Collection[str]) -> Iterator[Defect]:
-    missing = component.refs - frozenset(program.names) - frozenset(item.name for item in program.imports)
+    missing = component.refs - program.bound
     if component.kind == "prompt" and isinstance(node := syntax(component), ast.FunctionDef):
         yield from prompt_defects(program, component, node)
     # The text decides whether the syntax is worth a second reading.

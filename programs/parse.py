@@ -9,7 +9,7 @@ from typing import Final, cast
 from .digest import component_digest, program_digest
 from .errors import ProgramError
 from .layout import Piece, imported_names, split
-from .program import Component, ComponentKind, Import, Program
+from .program import Component, ComponentKind, Import, Program, Statement
 from .scope import ALWAYS_DEFINED
 from .walk import walk
 
@@ -25,31 +25,35 @@ _BUILTIN_TYPES: Final = frozenset(
 )
 
 
-def parse(source: str) -> Program:
+def parse(source: str, *, statements: bool = False) -> Program:
     """The program that a text is. Rendering it back is `program.source`.
 
     Args:
         source: One Python module: imports, components, a docstring, an `if __name__ == "__main__"` block.
+        statements: Whether other top-level statements are carried along instead of refused: for programs made for elsewhere.
 
     Raises:
         ProgramError: If it is not Python, or holds another top-level statement, or binds a name twice; with the line and what to do.
             No text makes it raise anything else.
     """
-    pieces = split(source)
+    pieces = split(source, statements=statements)
     nodes = [piece for piece in pieces if piece.kind == "component"]
     imports, origins = _imports(pieces)
     _require_unique(nodes, imports)
     kinds = Kinds(origins)
     known = frozenset(piece.name for piece in nodes) | frozenset(item.name for item in imports)
+    others = tuple(_statement(piece, kinds) for piece in pieces if piece.kind == "statement")
+    known = known.union(*(item.binds for item in others))
     components = tuple(_component(piece, kinds, known) for piece in nodes)
-    used = frozenset(name for component in components for name in component.refs)
+    used = frozenset().union(*(item.refs for item in (*components, *others)))
     counted = [item for item in imports if item.name in used or item.module == "__future__"]
     return Program(
         source=source,
         imports=imports,
         components=components,
-        digest=program_digest((component.digest for component in components), counted),
+        digest=program_digest((component.digest for component in components), counted, [item.digest for item in others]),
         doc=ast.get_docstring(ast.Module(body=[node for piece in pieces[:2] if (node := piece.node)], type_ignores=[])) or "",
+        statements=others,
     )
 
 
@@ -141,6 +145,13 @@ def _component(piece: Piece, kinds: Kinds, known: frozenset[str]) -> Component:
         first_line=piece.first_line,
         last_line=piece.last_line,
     )
+
+
+def _statement(piece: Piece, kinds: Kinds) -> Statement:
+    found = walk(cast("ast.stmt", piece.node), kind_of=kinds, lazy=kinds.lazy_annotations)
+    # What it binds in one place it may read before: it needs no definition elsewhere.
+    refs = frozenset(name for name in found.free if name not in ALWAYS_DEFINED)
+    return Statement(source=piece.text, digest=component_digest("statement", found.tokens), refs=refs, binds=found.bound)
 
 
 def _refs(free: frozenset[str], known: frozenset[str]) -> frozenset[str]:
