@@ -82,6 +82,7 @@ class _Engine:
         report = Report(
             run_dir=self._run.run_dir,
             unit=self._task.unit,
+            forgeable=self._task.forgeable,
             crown=crown,
             stop=stop,
             statuses={str(status): count for status, count in state.statuses.items()},
@@ -104,11 +105,14 @@ class _Engine:
             frozen=task.frozen,
             packages=task.packages,
             train=task.splits.get("train", ()),
+            forgeable=task.forgeable,
         )
         frozen = {name: task.seed[name].digest for name in task.frozen}
         writer = Writer(
             facts=facts,
-            check=functools.partial(check, entry=task.entry, parameters=task.parameters, frozen=frozen, packages=task.packages),
+            check=functools.partial(
+                check, entry=task.entry, parameters=task.parameters, frozen=frozen, packages=task.packages, fixed=task.fixed
+            ),
             known=lambda digest, as_of: state.known(digest, as_of=as_of),
             variations=variations(),
             rewriters=rewriters(),

@@ -1,0 +1,34 @@
+"""Fill a bag: things are taken in the order of their rating while they fit."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+try:
+    import numpy as np
+except ImportError:
+    np = None
+
+CAPACITY, N_DIGITS = 100.0, 9
+
+
+# EVOLVE-BLOCK-START
+def rating(value, weight, capacity):
+    """The things of the highest rating are taken first."""
+    return value + weight * 0.1
+
+
+# EVOLVE-BLOCK-END
+
+
+def fill(things, capacity=CAPACITY):
+    """Places of the things that are taken, each a pair of value and weight."""
+    ratings = [round(float(rating(value, weight, capacity)), N_DIGITS) for value, weight in things]
+    order = np.argsort(ratings, kind="stable")[::-1] if np is not None else sorted(range(len(things)), key=lambda i: -ratings[i])
+    taken, room = [], capacity
+    for place in order:
+        if things[place][1] <= room:
+            taken.append(int(place))
+            room -= things[place][1]
+    return taken
