@@ -20,6 +20,7 @@ from graftwork.programs.failure import FAULTS_OF_THE_PROGRAM, Failure
 from .case_run import cpu_limit_s, death
 from .claims import bounded, claimed_failure, trouble_with
 from .evaluation import Case, Outcome, Work
+from .foreign_metrics import combined_score
 from .template_client import ENVIRONMENT, NOBODY, Exit
 
 __all__ = ["ForeignRunner"]
@@ -175,15 +176,17 @@ def _claimed(text: str, max_bytes: int) -> tuple[object, Failure | None]:
             if failure.kind not in FAULTS_OF_THE_PROGRAM:
                 raise WireError(f"it claims a failure of kind {failure.kind!r}, which is not for it to say")
             return None, failure
-        metrics, artifacts = (_named(reply.get(name)) for name in ("metrics", "artifacts"))
-        output = {
-            "metrics": {name: _metric(value) for name, value in metrics.items()},
-            "artifacts": {name: bounded(value) for name, value in artifacts.items()},
-        }
+        metrics = {name: _metric(value) for name, value in _named(reply.get("metrics")).items()}
+        artifacts = {name: bounded(value) for name, value in _named(reply.get("artifacts")).items()}
     except (ValueError, RecursionError, WireError) as error:
         return None, Failure(kind="invalid", message=f"its reply cannot be used: {error}")
-    if wrong := [name for name, value in output["metrics"].items() if isinstance(value, float) and not math.isfinite(value)]:
+    if wrong := [name for name, value in metrics.items() if isinstance(value, float) and not math.isfinite(value)]:
         return None, Failure(kind="invalid", message=f"metrics must be finite numbers, and {', '.join(wrong)} is not")
+    if combined_score(metrics) is None:
+        told = ", ".join(f"{name} {value}" for name, value in metrics.items())
+        detail = bounded("\n".join(f"{name}: {text}" for name, text in artifacts.items()))
+        return None, Failure(kind="crash", message=bounded(f"the evaluator gave no number: {told or 'no metrics'}"), detail=detail)
+    output = {"metrics": metrics, "artifacts": artifacts}
     trouble = trouble_with(output, max_bytes)
     return (None, Failure(kind="invalid", message=f"its reply cannot be used: {trouble}")) if trouble else (output, None)
 

@@ -22,7 +22,7 @@ from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 
 from .foreign_config import ForeignConfig, read_config
-from .foreign_metrics import COMBINED, combined_score
+from .foreign_metrics import combined_score
 from .task import Example, Foreign, Limits, Score, Split, Task
 
 __all__ = ["UNIT", "WORST", "is_foreign", "load_foreign"]
@@ -177,10 +177,8 @@ def _score(output: object, example: Example, /) -> Score:
     value = combined_score(metrics)
     told = "\n".join([", ".join(f"{name} {_shown(item)}" for name, item in metrics.items()), *_lines(artifacts)])
     told = told[:_FEEDBACK_CHARACTERS]
-    if value is None:
-        return Score(value=None, feedback=told, invalid=f"the evaluator gave no number: {told or 'no metrics'}")
-    if not abs(value) <= -WORST:
-        return Score(value=None, feedback=told, invalid=f"a score must be finite and within ±{-WORST:g}, and {COMBINED} is {value!r}")
+    if value is None or not abs(value) <= -WORST:
+        return Score(value=None, feedback=told, invalid=f"a score must be finite and within ±{-WORST:g}, not {value!r}")
     return Score(value=value, feedback=told)
 
 

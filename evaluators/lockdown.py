@@ -83,9 +83,7 @@ def address_space_mb() -> int:
     return -(-pages * resource.getpagesize() // _MIB)
 
 
-def set_limits(
-    *, memory_mb: int, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = _OPEN_FILES
-) -> None:
+def set_limits(*, memory_mb: int, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = _OPEN_FILES) -> None:
     """Set hard resource limits: memory, CPU, size and number of files, no core dumps.
 
     Args:

@@ -115,7 +115,9 @@ def _outside_defects(program: Program, expected: Sequence[str]) -> Iterator[Defe
     found = outside(program.source)
     if found != tuple(expected):
         changed = next((line for line, before in zip(found, expected, strict=False) if line != before), "its last lines")
-        yield _defect(f"what stands outside the EVOLVE blocks must stay as it is, and `{changed.strip()[:80]}` differs; change the blocks only")
+        yield _defect(
+            f"what stands outside the EVOLVE blocks must stay as it is, and `{changed.strip()[:80]}` differs; change the blocks only"
+        )
 
 
 def _frozen_defects(program: Program, frozen: Mapping[str, str]) -> Iterator[Defect]:

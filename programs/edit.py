@@ -203,7 +203,7 @@ class _Work:
         """The outcome, settled: unused imports dropped, and components in an order in which they can be loaded."""
         outcome = self._parsed()
         main_names = self.document.main_names
-        used = main_names.union(*(item.refs for item in (*outcome.components, *outcome.statements)))
+        used = main_names.union(*(item.refs for item in outcome.components), *(item.refs for item in outcome.statements))
         before = main_names.union(*(component.refs for component in self.program.components))
         # Where blocks are marked, an import may stand outside them, and that is not ours to change.
         unused = frozenset() if self.document.has_blocks else before - used

@@ -45,7 +45,7 @@ def parse(source: str, *, statements: bool = False) -> Program:
     others = tuple(_statement(piece, kinds) for piece in pieces if piece.kind == "statement")
     known = known.union(*(item.binds for item in others))
     components = tuple(_component(piece, kinds, known) for piece in nodes)
-    used = frozenset().union(*(item.refs for item in (*components, *others)))
+    used = frozenset().union(*(item.refs for item in components), *(item.refs for item in others))
     counted = [item for item in imports if item.name in used or item.module == "__future__"]
     return Program(
         source=source,

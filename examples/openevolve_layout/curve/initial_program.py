@@ -2,12 +2,10 @@
 
 import math
 
+SLOPE = 0.2
+SWING = 0.5
+
 
 def curve(x):
     """The value at x."""
-    return 0.5 * x
-
-
-def amplitude(x):
-    """How far the values swing at x."""
-    return 1.0 + math.sin(x) * 0.0
+    return SLOPE * x + SWING * math.sin(x)

@@ -42,7 +42,9 @@ def evaluate_stage1(program_path):
 
 def evaluate_stage2(program_path):
     mean, worst = share(load(program_path), 40, 5)
-    return EvaluationResult(metrics={"medium": mean, "combined_score": mean}, artifacts={"stage2": f"the worst medium bag holds {worst:.3f}"})
+    return EvaluationResult(
+        metrics={"medium": mean, "combined_score": mean}, artifacts={"stage2": f"the worst medium bag holds {worst:.3f}"}
+    )
 
 
 def evaluate_stage3(program_path):

@@ -6,9 +6,9 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 try:
-    import numpy as np
+    from heapq import nlargest
 except ImportError:
-    np = None
+    nlargest = None
 
 CAPACITY, N_DIGITS = 100.0, 9
 
@@ -16,7 +16,7 @@ CAPACITY, N_DIGITS = 100.0, 9
 # EVOLVE-BLOCK-START
 def rating(value, weight, capacity):
     """The things of the highest rating are taken first."""
-    return value + weight * 0.1
+    return value - weight * 0.1
 
 
 # EVOLVE-BLOCK-END
@@ -25,10 +25,11 @@ def rating(value, weight, capacity):
 def fill(things, capacity=CAPACITY):
     """Places of the things that are taken, each a pair of value and weight."""
     ratings = [round(float(rating(value, weight, capacity)), N_DIGITS) for value, weight in things]
-    order = np.argsort(ratings, kind="stable")[::-1] if np is not None else sorted(range(len(things)), key=lambda i: -ratings[i])
+    places = range(len(things))
+    order = nlargest(len(things), places, key=ratings.__getitem__) if nlargest else sorted(places, key=lambda i: -ratings[i])
     taken, room = [], capacity
     for place in order:
         if things[place][1] <= room:
-            taken.append(int(place))
+            taken.append(place)
             room -= things[place][1]
     return taken
