@@ -67,7 +67,7 @@ class Pipes:
     report: int
 
 
-def serve(order: Order, pipes: Pipes, *, scratch: str, library: str, isolated: bool, processes: int | None) -> NoReturn:  # noqa: PLR0913 - once
+def serve(order: Order, pipes: Pipes, *, scratch: str, library: str, isolated: bool, processes: int | None) -> NoReturn:
     """Be the child: lock in, evaluate, reply, end.
 
     Args:

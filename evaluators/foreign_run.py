@@ -29,6 +29,7 @@ _END_S: Final = 10.0
 _OVERHEAD_S: Final = 60.0
 _MAX_METRICS: Final = 200
 _NAME_CHARACTERS: Final = 200
+_ROOT: Final = str(Path(__file__).absolute().parents[2])
 _BOOT: Final = """import sys
 sys.path.append(sys.argv[1])
 from graftwork.evaluators.foreign_host import main
@@ -113,10 +114,9 @@ class ForeignRunner:
 
 
 async def _execute(user: int | None, said: IO[bytes]) -> asyncio.subprocess.Process:
-    root = str(Path(__file__).absolute().parents[2])
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-s", "-P", "-c", _BOOT, root),
+        *("-s", "-P", "-c", _BOOT, _ROOT),
         env=dict(ENVIRONMENT),
         cwd="/",
         stdin=asyncio.subprocess.PIPE,
@@ -168,14 +168,9 @@ def _outcome(report: Mapping[str, Any], work: Work, case: Case, *, seconds: floa
 def _claimed(text: str, max_bytes: int) -> tuple[object, Failure | None]:
     """Metrics and artifacts, or the failure, that a reply claims."""
     try:
-        reply = json.loads(text)
-        if not isinstance(reply, dict):
-            raise WireError("a reply is an object")
+        reply = _named(json.loads(text))
         if "failure" in reply:
-            failure = claimed_failure(reply["failure"])
-            if failure.kind not in FAULTS_OF_THE_PROGRAM:
-                raise WireError(f"it claims a failure of kind {failure.kind!r}, which is not for it to say")
-            return None, failure
+            return None, _failure(reply["failure"])
         metrics = {name: _metric(value) for name, value in _named(reply.get("metrics")).items()}
         artifacts = {name: bounded(value) for name, value in _named(reply.get("artifacts")).items()}
     except (ValueError, RecursionError, WireError) as error:
@@ -191,9 +186,16 @@ def _claimed(text: str, max_bytes: int) -> tuple[object, Failure | None]:
     return (None, Failure(kind="invalid", message=f"its reply cannot be used: {trouble}")) if trouble else (output, None)
 
 
+def _failure(value: object) -> Failure:
+    failure = claimed_failure(value)
+    if failure.kind not in FAULTS_OF_THE_PROGRAM:
+        raise WireError(f"it claims a failure of kind {failure.kind!r}, which is not for it to say")
+    return failure
+
+
 def _named(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict) or len(value) > _MAX_METRICS:
-        raise WireError(f"metrics and artifacts are objects of at most {_MAX_METRICS} names")
+        raise WireError(f"a reply, its metrics and its artifacts are objects of at most {_MAX_METRICS} names")
     return {bounded(name, _NAME_CHARACTERS): item for name, item in value.items()}
 
 

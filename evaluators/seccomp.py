@@ -1,8 +1,9 @@
 """The system calls that a program may make, as a BPF program for seccomp. Standard library only: the template imports it.
 
 Two profiles: `program` is one process that makes no other; `tree` may fork, execute, signal its own and use socket pairs, for evaluators
-that were written for elsewhere. A deny list for the calls that the kernel has had for long, an allow list for those it gained since (number 424 on), so that a
-kernel newer than this file opens nothing. Numbers are those of x86_64 (`arch/x86/entry/syscalls/syscall_64.tbl`).
+that were written for elsewhere. A deny list for the calls that the kernel has had for long, an allow list for those it gained since
+(number 424 on), so that a kernel newer than this file opens nothing. Numbers are those of x86_64
+(`arch/x86/entry/syscalls/syscall_64.tbl`).
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ ATTACKS = {
     "a user namespace by clone": Attack(body="return ctypes.CDLL(None).syscall(56, 0x10000011, 0, 0, 0, 0) + 1", kind="success"),
     "8 GB": Attack(body="bytearray(8 << 30)", kind="memory"),
     "memory in many processes": Attack(
-        body="for _ in range(16):\n        if not os.fork():\n            held = b'x' * (40 << 20)\n            time.sleep(60)\n    time.sleep(60)",
+        body="while os.fork():\n        time.sleep(0.01)\n    held = b'x' * (40 << 20)\n    time.sleep(60)",
         kind="memory",
         message="together",
         timeout_s=60.0,
