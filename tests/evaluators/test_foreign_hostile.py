@@ -203,7 +203,7 @@ def test_an_attack_is_stopped_and_leaves_nothing(scene: Scene, name: str) -> Non
     assert not (scene.secret.parent / "outside").exists()
     assert not Path("/dev/shm/graftwork-left").exists()
     assert len(outcome.stdout) < 40_000
-    assert gone("foreign_host")
+    assert gone("evaluators.foreign_host import")
 
 
 def gone(title: str, within_s: float = 5.0) -> bool:
