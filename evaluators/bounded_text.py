@@ -39,6 +39,11 @@ class BoundedText(io.RawIOBase):
         return len(view)
 
     @property
+    def written(self) -> int:
+        """Bytes that were written, kept or not."""
+        return self._written
+
+    @property
     def text(self) -> str:
         """What was written, as text; what is left out in the middle is counted."""
         left_out = self._written - len(self._head) - len(self._tail)

@@ -35,7 +35,7 @@ from .scratch import MAX_BYTES, MAX_FILES, MAX_WRITTEN, is_overfull
 from .task import Limits
 from .template_client import Child, Exit
 
-__all__ = ["CaseRun", "cpu_limit_s"]
+__all__ = ["CaseRun", "cpu_limit_s", "death"]
 
 _CONFINED_WITHIN_S: Final = 30.0
 _CHUNK: Final = 64 * 1024
@@ -303,7 +303,7 @@ class CaseRun:
             self._child.kill()
 
     def _judge(self, ended: Exit, *, seconds: float) -> Outcome:
-        output, failure, stdout = self._result or (None, _death(ended, self._work.limits), "")
+        output, failure, stdout = self._result or (None, death(ended, self._work.limits), "")
         if self._stopped is not None and (self._result is None or self._stopped.kind != "timeout"):
             output, failure = None, self._stopped
         # In the order of the call tree, so that neither trace nor sum depends on which branch was faster.
@@ -322,7 +322,7 @@ class CaseRun:
         )
 
 
-def _death(ended: Exit, limits: Limits) -> Failure:
+def death(ended: Exit, limits: Limits) -> Failure:
     """Why a child ended without a result."""
     if ended.overwrote:
         return Failure(kind="forbidden", message=f"it wrote more than {MAX_WRITTEN >> 20} MiB to files")

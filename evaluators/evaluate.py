@@ -56,7 +56,7 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
         return tuple(judge(outcome, example, task, strict=candidate == 0) for outcome, (example, _) in judged)
 
     # A scorer may take its time, and the loop has other candidates to serve.
-    return Evaluation(digest=program.digest, judgements=await asyncio.to_thread(judge_all), lo=task.lo)
+    return Evaluation(digest=program.digest, judgements=await asyncio.to_thread(judge_all), lo=task.lo, forgeable=task.forgeable)
 
 
 async def audit(program: Program, examples: Sequence[Example], *, task: Task, pool: Pool, candidate: int, seed: int) -> Failure | None:
@@ -161,6 +161,7 @@ async def _run(program: Program, cases: tuple[Case, ...], *, task: Task, pool: P
             packages=task.packages,
             limits=task.limits,
             purpose=purpose,
+            foreign=task.foreign,
         )
     )
     asked, came = [(c.example_id, c.repeat) for c in cases], [(o.example_id, o.repeat) for o in outcomes]

@@ -9,7 +9,7 @@ from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
 from graftwork.programs.trace import Span
 
-from .task import Limits, Score
+from .task import Foreign, Limits, Score
 
 __all__ = ["Case", "Evaluation", "Judgement", "Outcome", "Work"]
 
@@ -42,6 +42,7 @@ class Work:
         packages: Importable beyond the standard library.
         limits: For each case.
         purpose: Prefix of every draw: `search`, `confirm`, `test`, …: later purposes never reuse the search's replies.
+        foreign: The evaluator that runs the program, in place of entry and packages; None where the entry is called.
     """
 
     candidate: int
@@ -52,6 +53,7 @@ class Work:
     packages: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     purpose: str = "search"
+    foreign: Foreign | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +111,13 @@ class Evaluation:
         digest: The program's digest.
         judgements: In the order of the cases.
         lo: What a failure of the program counts.
+        forgeable: Whether the program could have written its scores itself.
     """
 
     digest: str
     judgements: tuple[Judgement, ...]
     lo: float
+    forgeable: bool = False
 
     @property
     def values(self) -> tuple[float | None, ...]:

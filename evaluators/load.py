@@ -13,6 +13,7 @@ from types import ModuleType
 from graftwork.programs.errors import TaskError, UserError
 
 from .blame import blaming
+from .foreign_task import is_foreign, load_foreign
 from .make_task import TASK_FOLDER, make_task
 from .task import Task
 
@@ -26,11 +27,13 @@ def load_task(path: str | Path) -> Task:
     afterwards, so that the next task finds its own under the same names: import them at the top, not inside functions.
 
     Args:
-        path: A task file, or a folder with a `task.py`.
+        path: A task file, or a folder with a `task.py`; or one in the OpenEvolve layout, none of whose code runs in this process.
 
     Raises:
         TaskError: Whatever is wrong with the file, in one line.
     """
+    if is_foreign(Path(path)):
+        return load_foreign(Path(path))
     file = _task_file(Path(path)).resolve()
     name = f"graftwork_task_{blake2b(str(file).encode(), digest_size=8).hexdigest()}"
     module = ModuleType(name)

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from .seccomp import bpf_program, is_supported_machine
+from .seccomp import Profile, bpf_program, is_supported_machine
 
 __all__ = [
+    "ABI_OF_SCOPES",
     "address_space_mb",
     "die_with_parent",
     "drop_privileges",
@@ -65,11 +66,12 @@ _RIGHTS_SINCE: Final = ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV))  # by the 
 _NETWORK: Final = 0b11  # bind and connect of TCP
 _ABI_OF_NETWORK: Final = 4
 _SCOPES: Final = 0b11  # abstract unix sockets and signals
-_ABI_OF_SCOPES: Final = 6
+ABI_OF_SCOPES: Final = 6
+"""The Landlock ABI from which on signals stay within what is confined together."""
 
 _MIB: Final = 1024 * 1024
 # Together they bound what open files can take, named or not: 512 MiB.
-_FILE_BYTES: Final = 16 * _MIB
+_FILE_MB: Final = 16
 _OPEN_FILES: Final = 32
 _MEMORY_RESERVE_MB: Final = 32
 _THREADS_AND_CHILDREN: Final = 64
@@ -81,7 +83,7 @@ def address_space_mb() -> int:
     return -(-pages * resource.getpagesize() // _MIB)
 
 
-def set_limits(*, memory_mb: int, cpu_s: int, processes: int | None = None) -> None:
+def set_limits(*, memory_mb: int, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = _OPEN_FILES) -> None:
     """Set hard resource limits: memory, CPU, size and number of files, no core dumps.
 
     Args:
@@ -89,12 +91,14 @@ def set_limits(*, memory_mb: int, cpu_s: int, processes: int | None = None) -> N
         cpu_s: CPU seconds after which SIGXCPU comes; SIGKILL follows a second later.
         processes: Processes and threads that the user has now, to allow a few dozen more; None sets no limit.
             It is for the weak level, and the kernel ignores it for root.
+        file_mb: Size of one file, in MiB.
+        open_files: How many may be open.
     """
     wanted = {
         resource.RLIMIT_AS: (memory_mb * _MIB, (memory_mb + _MEMORY_RESERVE_MB) * _MIB),
         resource.RLIMIT_CPU: (cpu_s, cpu_s + 1),
-        resource.RLIMIT_FSIZE: (_FILE_BYTES, _FILE_BYTES),
-        resource.RLIMIT_NOFILE: (_OPEN_FILES, _OPEN_FILES),
+        resource.RLIMIT_FSIZE: (file_mb * _MIB, file_mb * _MIB),
+        resource.RLIMIT_NOFILE: (open_files, open_files),
         resource.RLIMIT_CORE: (0, 0),
     }
     if processes is not None:
@@ -173,45 +177,50 @@ def has_seccomp() -> bool:
     return is_supported_machine() and "\nSeccomp:" in Path("/proc/self/status").read_text(encoding="utf-8")
 
 
-def restrict_files(*, readable: Iterable[int], writable: str) -> None:
+def restrict_files(*, readable: Iterable[int], writable: str, executable: Iterable[int] = (), also_writable: Iterable[str] = ()) -> None:
     """Allow reading beneath some paths and writing beneath one, and nothing else; no TCP, no signals to the outside.
 
     Args:
         readable: From `open_readable`.
         writable: A directory; nothing in it can be executed, or be a device or a socket.
+        executable: From `open_readable`; what is beneath can be read and executed.
+        also_writable: Directories and files that can be written besides; what is not there is left out.
 
     Raises:
         OSError: If the kernel has no Landlock, or refuses.
     """
+    own = open_readable((writable, *also_writable))
     abi = landlock_abi()
     if abi < 1:
         raise OSError("this kernel has no Landlock (it needs 5.13 or later, with `landlock` among its security modules)")
     handled = _ALL_OF_ABI_1
     for since, right in _RIGHTS_SINCE:
         handled |= right if abi >= since else 0
-    words = [handled, _NETWORK, _SCOPES][: 1 + (abi >= _ABI_OF_NETWORK) + (abi >= _ABI_OF_SCOPES)]
+    words = [handled, _NETWORK, _SCOPES][: 1 + (abi >= _ABI_OF_NETWORK) + (abi >= ABI_OF_SCOPES)]
     attributes = struct.pack(f"={len(words)}Q", *words)
     size = ctypes.c_size_t(len(attributes))
     ruleset = _system_call(_SYS_LANDLOCK_CREATE_RULESET, ctypes.create_string_buffer(attributes), size, 0)
     for descriptor in readable:
         _allow(ruleset, descriptor, _READ_FILE | _READ_DIR)
-    (scratch,) = open_readable((writable,))
-    _allow(ruleset, scratch, handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _MAKE_SOCK | _IOCTL_DEV))
+    for descriptor in executable:
+        _allow(ruleset, descriptor, _READ_FILE | _READ_DIR | _EXECUTE)
+    for descriptor in own:
+        _allow(ruleset, descriptor, handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _MAKE_SOCK | _IOCTL_DEV))
+        os.close(descriptor)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _system_call(_SYS_LANDLOCK_RESTRICT_SELF, ctypes.c_int(ruleset), 0)
-    os.close(scratch)
     os.close(ruleset)
 
 
-def restrict_system_calls() -> None:
-    """Install the filter of `seccomp.py`: no processes, no sockets, no signals to others.
+def restrict_system_calls(profile: Profile = "program") -> None:
+    """Install the filter of `seccomp.py`: no processes, no sockets, no signals to others; for a `tree` none beyond itself.
 
     Raises:
         OSError: If the machine is not x86_64, or the kernel refuses.
     """
     if not is_supported_machine():
         raise OSError(f"the sandbox knows the system calls of x86_64 only, this machine is {os.uname().machine}")
-    program = bpf_program(os.getpid())
+    program = bpf_program(os.getpid(), profile)
     instructions = ctypes.create_string_buffer(program, len(program))
     header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(instructions)))
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)

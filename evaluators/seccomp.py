@@ -1,7 +1,9 @@
 """The system calls that a program may make, as a BPF program for seccomp. Standard library only: the template imports it.
 
-A deny list for the calls that the kernel has had for long, an allow list for those it gained since (number 424 on), so that a
-kernel newer than this file opens nothing. Numbers are those of x86_64 (`arch/x86/entry/syscalls/syscall_64.tbl`).
+Two profiles: `program` is one process that makes no other; `tree` may fork, execute, signal its own and use socket pairs, for evaluators
+that were written for elsewhere. A deny list for the calls that the kernel has had for long, an allow list for those it gained since
+(number 424 on), so that a kernel newer than this file opens nothing. Numbers are those of x86_64
+(`arch/x86/entry/syscalls/syscall_64.tbl`).
 """
 
 from __future__ import annotations
@@ -9,9 +11,11 @@ from __future__ import annotations
 import errno
 import platform
 import struct
-from typing import Final
+from typing import Final, Literal
 
-__all__ = ["DENIED", "bpf_program", "is_supported_machine"]
+__all__ = ["DENIED", "Profile", "bpf_program", "is_supported_machine"]
+
+Profile = Literal["program", "tree"]
 
 _AUDIT_ARCH_X86_64: Final = 0xC000003E
 _X32_BIT: Final = 0x40000000
@@ -35,11 +39,20 @@ DENIED: Final[dict[str, tuple[int, ...]]] = {
     "the kernel": (103, 134, 135, 136, 139, 153, 154, 156, 159, 162, 163, 164, *range(167, 186), 212, 227, 246, 305, 306, 313, 320),
     "keys, tracing, faults": (248, 249, 250, 298, 317, 321, 323),
 }
+# What a tree may: pass on what it has between its own processes, make processes, and signal those that Landlock lets it reach.
+_FOR_TREES: Final = frozenset((44, 45, 46, 47, 48, 51, 52, 54, 55, 57, 58, 59, 62, 129, 200, 234, 297))
+# Modes, owners and times are not changed, yet no error is given: copying files sets them, and nothing depends on it.
+_PRETENDED: Final = frozenset((90, 91, 92, 93, 94, 132, 235, 260, 261, 268, 280))
 # Calls from number 424 on that Python and its libraries use; every other one says ENOSYS.
 _ALLOWED_NEW_CALLS: Final = (436, 437, 439, 441, 449, 454, 455, 456)  # close_range, openat2, faccessat2, epoll_pwait2, futexes
 
 _CLONE: Final = 56
 _CLONE_THREAD: Final = 0x00010000
+_CLONE_NEW_OR_BESIDE: Final = (0x7E028000,)  # every CLONE_NEW…, and CLONE_PARENT
+_SOCKETPAIR: Final = 53
+_AF_UNIX: Final = 1
+# SOCK_STREAM, with SOCK_CLOEXEC and SOCK_NONBLOCK or not. A datagram socket could send to any other that has a name.
+_STREAMS: Final = (1, 1 | 0x80000, 1 | 0x800, 1 | 0x80800)
 _KILL: Final = (62, 234)  # kill, tgkill: first argument is a process
 _PRLIMIT64: Final = 302
 # fcntl: what locks files that others see (F_GETLK, F_SETLK, F_SETLKW, F_OFD_*, F_SETLEASE, F_NOTIFY), has the kernel signal another
@@ -71,11 +84,12 @@ def is_supported_machine() -> bool:
     return platform.machine() == "x86_64"
 
 
-def bpf_program(pid: int) -> bytes:
-    """The filter for a process that may signal nobody but itself.
+def bpf_program(pid: int, profile: Profile = "program") -> bytes:
+    """The filter for a process.
 
     Args:
         pid: Process that the filter is for.
+        profile: `program` may signal nobody but itself; for `tree` Landlock or a namespace must hold signals in.
 
     Returns:
         Instructions of 8 bytes each (code, jump if true, jump if false, operand), ready for `PR_SET_SECCOMP`.
@@ -89,12 +103,10 @@ def bpf_program(pid: int) -> bytes:
         (_RETURN, 0, 0, _KILL_PROCESS),
     ]
     refuse = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
-    for number in sorted(number for numbers in DENIED.values() for number in numbers):
+    program += _processes_of_tree() if profile == "tree" else _one_process(pid)
+    denied = {number for numbers in DENIED.values() for number in numbers}
+    for number in sorted(denied - _FOR_TREES - _PRETENDED if profile == "tree" else denied):
         program += [(_JUMP_EQUAL, 0, 1, number), refuse]
-    # clone makes threads only; glibc falls back to it when clone3, whose flags a filter cannot see, says ENOSYS.
-    program += _when(_CLONE, 0, (_JUMP_ANY_BIT, (_CLONE_THREAD,)), matching=_ALLOW, else_=refuse[3])
-    for number in _KILL:
-        program += _when(number, 0, (_JUMP_EQUAL, (pid,)), matching=_ALLOW, else_=refuse[3])
     program += _when(_PRLIMIT64, 0, (_JUMP_EQUAL, (0, pid)), matching=_ALLOW, else_=refuse[3])
     program += _when(_FCNTL, 1, (_JUMP_EQUAL, _DENIED_FCNTL), matching=refuse[3], else_=_ALLOW)
     program += _when(_IOCTL, 1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=refuse[3])
@@ -103,6 +115,28 @@ def bpf_program(pid: int) -> bytes:
         program += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
     program += [(_JUMP_AT_LEAST, 0, 1, _FIRST_NEW_CALL), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS), (_RETURN, 0, 0, _ALLOW)]
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+
+
+def _one_process(pid: int) -> list[_Instruction]:
+    """clone makes threads only; glibc falls back to it when clone3, whose flags a filter cannot see, says ENOSYS."""
+    refuse = _ERRNO | errno.EPERM
+    decided = _when(_CLONE, 0, (_JUMP_ANY_BIT, (_CLONE_THREAD,)), matching=_ALLOW, else_=refuse)
+    for number in _KILL:
+        decided += _when(number, 0, (_JUMP_EQUAL, (pid,)), matching=_ALLOW, else_=refuse)
+    return decided
+
+
+def _processes_of_tree() -> list[_Instruction]:
+    refuse = _ERRNO | errno.EPERM
+    decided = _when(_CLONE, 0, (_JUMP_ANY_BIT, _CLONE_NEW_OR_BESIDE), matching=refuse, else_=_ALLOW)
+    # The family is looked at first: what goes on to the second test is a pair of unix sockets.
+    family = [(_LOAD, 0, 0, 16), (_JUMP_EQUAL, 1, 0, _AF_UNIX), (_RETURN, 0, 0, refuse)]
+    kind = [(_LOAD, 0, 0, 24), *[(_JUMP_EQUAL, len(_STREAMS) - place, 0, one) for place, one in enumerate(_STREAMS)]]
+    body = [*family, *kind, (_RETURN, 0, 0, refuse), (_RETURN, 0, 0, _ALLOW)]
+    decided += [(_JUMP_EQUAL, 0, len(body), _SOCKETPAIR), *body]
+    for number in sorted(_PRETENDED):
+        decided += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO)]
+    return decided
 
 
 def _when(number: int, argument: int, test: tuple[int, tuple[int, ...]], *, matching: int, else_: int) -> list[_Instruction]:

@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol
 
 from graftwork.programs.program import Program
 
-__all__ = ["SPLITS", "Audit", "Example", "Limits", "Score", "Scorer", "Split", "Task"]
+__all__ = ["SPLITS", "Audit", "Example", "Foreign", "Limits", "Score", "Scorer", "Split", "Task"]
 
 Split = Literal["train", "val", "confirm", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "confirm", "test")
@@ -87,6 +87,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    """An evaluator made for elsewhere: a folder's `evaluator.py`, which imports a program from its file and scores it itself.
+
+    Attributes:
+        folder: Absolute path; the same on every machine that evaluates.
+        thresholds: What the score must reach for the second and the third stage; None where `evaluate` alone is used.
+    """
+
+    folder: str
+    thresholds: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """What a search works on. Made by `load_task` or `make_task`, which check it.
 
@@ -97,13 +110,15 @@ class Task:
         scorer: From output and example to a score.
         score_range: Lowest and highest possible score; a failure of the program counts as the lowest.
         unit: What a score is in, such as `% excess` or `share correct`.
-        entry: The function that is called with an example's inputs.
+        entry: The function that is called with an example's inputs; empty where the whole module is used from outside.
         frozen: Components that no operator may change.
         packages: Importable beyond the standard library, such as `numpy`.
         limits: For one program on one example.
         audits: Rules that relate two runs.
         transfer: Further example sets on which the champion is only reported, by name.
         description: What the program is for, in words that operators read.
+        fixed: Lines that must stand outside the program's marked blocks; empty where nothing is marked.
+        foreign: The evaluator that scores in place of entry and examples; its scores are forgeable.
     """
 
     name: str
@@ -119,6 +134,13 @@ class Task:
     audits: tuple[Audit, ...] = ()
     transfer: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     description: str = ""
+    fixed: tuple[str, ...] = ()
+    foreign: Foreign | None = None
+
+    @property
+    def forgeable(self) -> bool:
+        """Whether a program shares its process with what scores it, so that it can write its own score."""
+        return self.foreign is not None
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -23,12 +23,13 @@ import socket
 import sys
 import sysconfig
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
 from .child import Confinement, serve
 from .lockdown import drop_privileges, open_readable, reap_orphans
+from .processes import children_of, tasks_of_user
 from .scratch import MAX_WRITTEN, REMOVE, bytes_written, make_root, remove_tree, sweep
 
 __all__ = ["MAX_MESSAGE_BYTES", "main"]
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         sys.exit(1)
     sweep(directory)
     scratch, _ = make_root(directory)  # the lock is held until we end
-    processes = None if locked else _processes_of_user()
+    processes = None if locked else tasks_of_user()
     confinement = Confinement(locked=locked, readable=open_readable(_readable(packages)), processes=processes)
     gc.collect()
     gc.freeze()
@@ -197,7 +198,7 @@ class _Template:
             return
         for _ in range(_ROUNDS):
             # A process that is killed leaves its own children to us: they come with the next round.
-            orphans = _children_of(os.getpid()) - self._children.keys() - self._removers
+            orphans = children_of(os.getpid()) - self._children.keys() - self._removers
             if not orphans:
                 return
             for pid in orphans:
@@ -236,36 +237,6 @@ def _readable(packages: Sequence[str]) -> set[str]:
             if place and Path(place).name != "__init__.py":
                 paths |= {place, f"{place}.libs"}
     return paths
-
-
-def _processes_of_user() -> int | None:
-    """Threads of all processes of this user; None for root, whom no limit of them holds."""
-    if os.getuid() == 0:
-        return None
-    tasks = 0
-    for process in _processes():
-        try:
-            tasks += len(list((process / "task").iterdir())) if process.stat().st_uid == os.getuid() else 0
-        except OSError:
-            continue
-    return tasks
-
-
-def _children_of(parent: int) -> set[int]:
-    children = set()
-    for process in _processes():
-        try:
-            # The name before it, in parentheses, may hold anything.
-            state = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(state[1]) == parent:
-            children.add(int(process.name))
-    return children
-
-
-def _processes() -> Iterable[Path]:
-    return (entry for entry in Path("/proc").iterdir() if entry.name.isdigit())
 
 
 def _send(control: socket.socket, **message: object) -> None:

@@ -19,14 +19,14 @@ from graftwork.programs.errors import ConfigError, InfrastructureError
 from .scratch import remove_tree
 from .template import MAX_MESSAGE_BYTES
 
-__all__ = ["Child", "Exit", "TemplateClient"]
+__all__ = ["ENVIRONMENT", "NOBODY", "Child", "Exit", "TemplateClient"]
 
-_NOBODY: Final = 65534
+NOBODY: Final = 65534
 _NOWHERE: Final = Path(os.devnull)
 _READY_S: Final = 60.0
 _END_S: Final = 5.0
 # All of it: nothing is inherited. One thread for numerical libraries, one arena, so that memory is the program's own.
-_ENVIRONMENT: Final = (
+ENVIRONMENT: Final = (
     ("PATH", "/usr/bin:/bin"),
     ("LANG", "C.UTF-8"),
     ("TZ", "UTC"),
@@ -123,7 +123,7 @@ class TemplateClient:
         """
         arguments = ["locked" if locked else "weak", tempfile.gettempdir(), *packages]
         message: Mapping[str, Any] = {}
-        for user in (_NOBODY, None) if os.geteuid() == 0 else (None,):
+        for user in (NOBODY, None) if os.geteuid() == 0 else (None,):
             with tempfile.TemporaryFile() as said:
                 try:
                     client = await asyncio.to_thread(cls._execute, arguments, user, said)
@@ -149,7 +149,7 @@ class TemplateClient:
             try:
                 process = subprocess.Popen(
                     command,
-                    env=dict(_ENVIRONMENT),
+                    env=dict(ENVIRONMENT),
                     cwd="/",
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,

@@ -9,6 +9,7 @@ from graftwork.programs.errors import InfrastructureError
 
 from .case_run import CaseRun, cpu_limit_s
 from .evaluation import Case, Outcome, Work
+from .foreign_run import ForeignRunner
 from .pool import Relay
 from .sandbox import SandboxLevel
 from .template_client import TemplateClient
@@ -32,6 +33,7 @@ class Worker:
         self._relay = relay
         self._free = asyncio.Semaphore(slots)
         self._sandbox = sandbox
+        self._foreign = ForeignRunner(locked=sandbox == "standard")
         self._starting = asyncio.Lock()
         self._templates: dict[tuple[str, ...], TemplateClient] = {}
         self._running: set[asyncio.Task[Outcome]] = set()
@@ -67,17 +69,21 @@ class Worker:
                 await self._templates.popitem()[1].aclose()
 
     async def _run_case(self, work: Work, case: Case) -> Outcome:
-        limits = work.limits
         async with self._free:
             lost = InfrastructureError("")
             for _ in range(_ATTEMPTS):
                 try:
-                    template = await self._template(work.packages)
-                    child = template.spawn(memory_mb=limits.memory_mb, cpu_s=cpu_limit_s(limits))
-                    return await CaseRun(work, case, child=child, relay=self._relay).outcome()
+                    return await self._outcome(work, case)
                 except InfrastructureError as error:
                     lost = error
             raise InfrastructureError(f"a case was lost {_ATTEMPTS} times, the last time because {lost}")
+
+    async def _outcome(self, work: Work, case: Case) -> Outcome:
+        if work.foreign is not None:
+            return await self._foreign.outcome(work, case)
+        template = await self._template(work.packages)
+        child = template.spawn(memory_mb=work.limits.memory_mb, cpu_s=cpu_limit_s(work.limits))
+        return await CaseRun(work, case, child=child, relay=self._relay).outcome()
 
     async def _template(self, packages: tuple[str, ...]) -> TemplateClient:
         async with self._starting:

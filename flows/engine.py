@@ -83,6 +83,7 @@ class _Engine:
         report = Report(
             run_dir=self._run.run_dir,
             unit=self._task.unit,
+            forgeable=self._task.forgeable,
             crown=crown,
             stop=stop,
             statuses={str(status): count for status, count in state.statuses.items()},
@@ -106,6 +107,7 @@ class _Engine:
             packages=task.packages,
             train=task.splits.get("train", ()),
             models=_cheapest_first(self._settings.named_models) if "task" in self._run.models else (),
+            forgeable=task.forgeable,
         )
         frozen = {name: task.seed[name].digest for name in task.frozen}
         writer = Writer(
@@ -117,6 +119,7 @@ class _Engine:
                 frozen=frozen,
                 packages=task.packages,
                 models=self._run.model_words,
+                fixed=task.fixed,
             ),
             known=lambda digest, as_of: state.known(digest, as_of=as_of),
             variations=variations(),

@@ -68,6 +68,7 @@ def _facts(task: Task, source: str) -> dict[str, object]:
         "source": source,
         "entry": task.entry,
         "unit": task.unit,
+        "forgeable": task.forgeable,
         "score_range": list(task.score_range),
         "frozen": sorted(task.frozen),
         "packages": list(task.packages),

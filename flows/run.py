@@ -54,6 +54,7 @@ class Report:
         failures: Failures on val by kind.
         spent: What was spent live at list price, by role.
         seconds: Wall seconds of search and crowning together.
+        forgeable: Whether programs could have written their scores themselves.
     """
 
     run_dir: Path
@@ -64,3 +65,4 @@ class Report:
     failures: Mapping[str, int]
     spent: Mapping[Role, Usage]
     seconds: float
+    forgeable: bool = False

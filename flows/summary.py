@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Final
 
 from pydantic import TypeAdapter
 
@@ -13,7 +14,13 @@ from graftwork.search.record import Record
 
 from .run import Report
 
-__all__ = ["crown_detail", "headline", "recorded_crown", "report_markdown", "report_rows", "spend_line"]
+__all__ = ["FORGEABLE", "crown_detail", "headline", "recorded_crown", "report_markdown", "report_rows", "spend_line"]
+
+
+FORGEABLE: Final = (
+    "forgeable: the scores are the folder's own evaluator's, which shares its processes with the programs; confirm and test are one more "
+    "run of it each, no unseen examples"
+)
 
 
 def crown_detail(crown: Crown) -> dict[str, object]:
@@ -28,10 +35,11 @@ def crown_detail(crown: Crown) -> dict[str, object]:
 
 
 def recorded_crown(record: Record) -> tuple[Mapping[str, Measured], tuple[str, ...]]:
-    """Scores by split, and remarks, of a run that was crowned; both empty for one that was not."""
+    """Scores by split, and remarks, of a run that was crowned; no scores for one that was not."""
     details = [row["detail"] for row in record.decisions.to_pylist() if row["kind"] == "crown"]
+    forgeable = (FORGEABLE,) if record.config["task"].get("forgeable") else ()
     if not details:
-        return {}, ()
+        return {}, forgeable
     detail = json.loads(details[-1])
     chosen = f"chosen on {detail['chosen_on']} among {detail['n_finalists']}"
     lost = (f"disqualified: candidate {number}: {reason}" for number, reason in detail["disqualified"].items())
@@ -40,7 +48,7 @@ def recorded_crown(record: Record) -> tuple[Mapping[str, Measured], tuple[str, .
     measured = dict(
         sorted(TypeAdapter(dict[str, Measured]).validate_python(detail["measured"]).items(), key=lambda item: order.get(item[0], 9))
     )
-    return measured, (chosen, *(f"not measured: {line}" for line in detail["missing"]), *lost)
+    return measured, (chosen, *forgeable, *(f"not measured: {line}" for line in detail["missing"]), *lost)
 
 
 def headline(report: Report) -> str:
@@ -73,6 +81,7 @@ def report_markdown(report: Report) -> str:
             for row in report_rows(crown.measured)
         ),
         "",
+        *([f"- {FORGEABLE}"] if report.forgeable else []),
         *(f"- not measured: {line}" for line in crown.missing),
         *(f"- disqualified: candidate {number}: {reason}" for number, reason in crown.disqualified.items()),
         f"- results: {_counts(report.statuses)}",
@@ -101,7 +110,10 @@ def _row(name: str, measured: Measured) -> dict[str, object]:
 
 def _interval(measured: Measured) -> str:
     d = measured.difference
-    return f", {d.mean:+.4g} [{d.lo:+.4g}, {d.hi:+.4g}]" if d is not None else ""
+    if d is None:
+        return ""
+    # One pair has no spread.
+    return f", {d.mean:+.4g} [{d.lo:+.4g}, {d.hi:+.4g}]" if d.n > 1 else f", {d.mean:+.4g}"
 
 
 def _number(value: float | None) -> str:

@@ -6,10 +6,11 @@ import ast
 import difflib
 import re
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from .blocks import outside
 from .check_prompt import model_defects, prompt_defects
 from .defect import Defect, defect_at
 from .errors import ProgramError
@@ -41,19 +42,21 @@ def check(
     frozen: Mapping[str, str] | None = None,
     packages: Collection[str] = (),
     models: Collection[str] | None = None,
+    fixed: Sequence[str] = (),
 ) -> tuple[Defect, ...]:
     """Every defect of a program, errors first, then by line. Raises nothing, whatever the program.
 
     Args:
         program: What is checked.
-        entry: The function that the task calls.
+        entry: The function that the task calls; empty where the module is used as a whole.
         parameters: Names of the inputs, which the entry gets as keywords.
         frozen: Digests of components that must be as they are, by name.
         packages: Top-level packages that may be imported beyond the standard library.
         models: What a prompt may name as its model; None where that is not known yet.
+        fixed: Lines that must stand outside the marked blocks, as `blocks.outside` gives them; empty where nothing is marked.
     """
     try:
-        defects = list(_defects(program, entry, parameters, frozen or {}, packages))
+        defects = [*_outside_defects(program, fixed), *_defects(program, entry, parameters, frozen or {}, packages)]
         if models is not None:
             defects += model_defects(program, models)
     except ProgramError as error:  # only for a program that `parse` did not make
@@ -91,7 +94,9 @@ def _defects(
     yield from _subtle_defects(program)
     yield from _frozen_defects(program, frozen)
     yield from _import_defects(program, packages)
-    if entry in program:
+    if not entry:
+        pass  # whoever imports the module may use any of it
+    elif entry in program:
         yield from _entry_defects(program[entry], parameters)
         used = reachable(program, entry)
         for component in program.components:
@@ -103,7 +108,7 @@ def _defects(
         yield _defect(
             f"no entry {entry!r}: define `def {entry}({', '.join(parameters)})`; there is {', '.join(program.names) or 'nothing'}"
         )
-    known = frozenset(program.names) | frozenset(item.name for item in program.imports)
+    known = program.bound
     for component in program.components:
         yield from _component_defects(program, component, packages, known=known)
         for name in sorted(component.unused):
@@ -120,7 +125,7 @@ def _subtle_defects(program: Program) -> Iterator[Defect]:
         return
     lazy = any(item.statement == _LAZY for item in program.imports)
     # An import of `__debug__` is refused where it stands; docstrings and comments hide nothing.
-    pieces = [piece for piece in program.pieces if piece.kind in {"import", "component", "main"} and _is_subtle(piece.text)]
+    pieces = [piece for piece in program.pieces if piece.kind in {"import", "component", "statement", "main"} and _is_subtle(piece.text)]
     for text, above in [(piece.text, piece.first_line - 1) for piece in pieces] if program.pieces else [(program.source, 0)]:
         try:
             require_compilable(text, lazy=lazy)
@@ -131,6 +136,17 @@ def _subtle_defects(program: Program) -> Iterator[Defect]:
 
 def _is_subtle(text: str) -> bool:
     return any(word in text for word in _SUBTLE_WORDS) or _STARRED.search(text) is not None
+
+
+def _outside_defects(program: Program, expected: Sequence[str]) -> Iterator[Defect]:
+    if not expected:
+        return
+    found = outside(program.source)
+    if found != tuple(expected):
+        changed = next((line for line, before in zip(found, expected, strict=False) if line != before), "its last lines")
+        yield _defect(
+            f"what stands outside the EVOLVE blocks must stay as it is, and `{changed.strip()[:80]}` differs; change the blocks only"
+        )
 
 
 def _frozen_defects(program: Program, frozen: Mapping[str, str]) -> Iterator[Defect]:
@@ -145,7 +161,7 @@ def _import_defects(program: Program, packages: Collection[str]) -> Iterator[Def
     refused = {item.statement: why for item in program.imports if (why := _import_refusal(item.statement, item.module, packages))}
     if not refused:
         return
-    for piece in program.pieces or split(program.source):
+    for piece in program.pieces or split(program.source, statements=bool(program.statements)):
         for statement, _, _ in piece.imports:
             if statement in refused:
                 yield Defect(severity="error", component=None, line=piece.line, message=refused[statement])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from .blocks import opens_block
 from .errors import ProgramError
 from .layout import Piece, split
 
@@ -21,13 +22,14 @@ class Document:
     Args:
         source: A program's text.
         pieces: What it was split into, where that is known.
+        statements: Whether other top-level statements stay where they are instead of refused.
 
     Raises:
         ProgramError: If it cannot be split.
     """
 
-    def __init__(self, source: str, *, pieces: Sequence[Piece] = ()) -> None:
-        self._pieces = list(pieces or split(source))
+    def __init__(self, source: str, *, pieces: Sequence[Piece] = (), statements: bool = False) -> None:
+        self._pieces = list(pieces or split(source, statements=statements))
 
     @property
     def text(self) -> str:
@@ -96,10 +98,17 @@ class Document:
         return text
 
     def add_import(self, statement: str) -> None:
-        """Put a normalised import statement after the last one; a `__future__` one before the first. One that is there stays."""
+        """Put a normalised import statement after the last one, or where blocks are marked into the first of them; one that is there stays.
+
+        A `__future__` import goes before the first.
+        """
         if statement in self.imports:
             return
         new = Piece(kind="import", text=statement, imports=split(statement)[0].imports)
+        if (opening := self._find(lambda piece: piece.kind == "gap" and opens_block(piece.text))) is not None:
+            # What stands outside the blocks stays as it is.
+            self._pieces[opening + 1 : opening + 1] = [new, _gap("\n" if self._follows_import(opening) else _APART)]
+            return
         positions = [index for index, piece in enumerate(self._pieces) if piece.kind == "import"]
         if positions and statement.startswith(_FUTURE):
             self._pieces[positions[0] : positions[0]] = [new, _gap("\n")]
@@ -130,6 +139,14 @@ class Document:
                 self._cut(index)
             return
         raise ProgramError(f"no import `{statement}`; there is {', '.join(f'`{item}`' for item in self.imports) or 'none'}")
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether marks say what may change."""
+        return any(piece.kind == "gap" and opens_block(piece.text) for piece in self._pieces)
+
+    def _follows_import(self, index: int) -> bool:
+        return index + 1 < len(self._pieces) and self._pieces[index + 1].kind == "import"
 
     def _index(self, name: str) -> int:
         index = self._find(lambda piece: piece.kind == "component" and piece.name == name)

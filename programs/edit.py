@@ -158,7 +158,8 @@ class _Work:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.document = Document(program.source, pieces=program.pieces)
+        self.statements = bool(program.statements)
+        self.document = Document(program.source, pieces=program.pieces, statements=self.statements)
         self.main_names = self.document.main_names
         self.refs = {component.name: component.refs for component in program.components}
         self.kept_imports: set[str] = set()
@@ -201,20 +202,24 @@ class _Work:
 
     def finish(self) -> Program:
         """The outcome, settled: unused imports dropped, and components in an order in which they can be loaded."""
-        outcome = parse(self.document.text)
-        used = self.main_names.union(*(component.refs for component in outcome.components))
+        outcome = self._parsed()
+        used = self.main_names.union(*(item.refs for item in outcome.components), *(item.refs for item in outcome.statements))
         before = self.main_names.union(*(component.refs for component in self.program.components))
+        # Where blocks are marked, an import may stand outside them, and that is not ours to change.
+        unused = frozenset() if self.document.has_blocks else before - used
         for statement, name in self.document.imports.items():
-            if name in before - used and statement not in self.kept_imports:
+            if name in unused and statement not in self.kept_imports:
                 self.document.remove_import(statement)
         moved: set[tuple[str, str]] = set()
         while pairs := [pair for pair in misplaced(outcome) if pair not in moved]:
             user, needed = pairs[0]
             moved.add((user, needed))  # two that need each other cannot be put in order
             self.document.add_before(needed, self.document.remove(needed), user=user)
-            outcome = parse(self.document.text)
-        text = self.document.text
-        return outcome if text == outcome.source else parse(text)
+            outcome = self._parsed()
+        return outcome if self.document.text == outcome.source else self._parsed()
+
+    def _parsed(self) -> Program:
+        return parse(self.document.text, statements=self.statements)
 
     def _add(self, new: Program, after: str | None) -> None:
         if not new.components:

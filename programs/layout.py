@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from .blocks import is_mark
 from .errors import ProgramError
 
-__all__ = ["MAX_SOURCE_BYTES", "Bound", "Piece", "PieceKind", "imported_names", "read", "require_compilable", "split", "statements"]
+__all__ = ["MAX_SOURCE_BYTES", "Bound", "Piece", "PieceKind", "imported_names", "read", "require_compilable", "split", "split_nodes"]
 
-PieceKind = Literal["doc", "import", "component", "main", "gap"]
+PieceKind = Literal["doc", "import", "component", "statement", "main", "gap"]
 Bound = tuple[str, str, str]
 """What an import binds: normalised statement, name, dotted origin."""
 
@@ -31,7 +32,8 @@ class Piece:
     """A stretch of a program's text.
 
     Attributes:
-        kind: `gap` is what stands between statements: blank lines, comments that touch nothing, line ends.
+        kind: `gap` is what stands between statements: blank lines, comments that touch nothing, marks of blocks, line ends; `statement`
+            is any other code, which only a program made for elsewhere may have.
         text: As written; a statement's text has no trailing newline.
         name: The name that a component binds; empty for other kinds.
         imports: What an import binds; empty for other kinds.
@@ -92,19 +94,23 @@ def _compiled(source: str, *, flags: int) -> object:
         raise ProgramError("nested too deeply to be read; use intermediate names") from None
 
 
-def split(source: str) -> tuple[Piece, ...]:
+def split(source: str, *, statements: bool = False) -> tuple[Piece, ...]:
     """The pieces of a program's text, in order; joined, their texts are `source`.
 
     Comment lines that touch a component (no blank line between) are part of it; where they touch two statements, of the one below
-    unless they are indented.
+    unless they are indented. The marks of `blocks.py` belong to nobody.
+
+    Args:
+        source: The text.
+        statements: Whether other top-level statements, and names that are bound again, are pieces of their own instead of refused.
 
     Raises:
         ProgramError: If the text is not Python or holds a top-level statement that is no component, import, docstring or main block.
     """
-    return tuple(piece for piece, _ in statements(source))
+    return tuple(piece for piece, _ in split_nodes(source, statements=statements))
 
 
-def statements(source: str) -> tuple[tuple[Piece, ast.stmt | None], ...]:
+def split_nodes(source: str, *, statements: bool = False) -> tuple[tuple[Piece, ast.stmt | None], ...]:
     """The pieces of `split`, each with its statement; None for a gap.
 
     Raises:
@@ -114,8 +120,9 @@ def statements(source: str) -> tuple[tuple[Piece, ast.stmt | None], ...]:
     pieces: list[tuple[Piece, ast.stmt | None]] = []
     end = 0
     at_head = True
+    named: set[str] = set()
     for index, node in enumerate(read(source)):
-        kind, name = _classify(node, first=index == 0)
+        kind, name = _classified(node, first=index == 0, named=named) if statements else _classify(node, first=index == 0)
         if not _is_future(node):
             at_head = at_head and kind == "doc"
         elif not at_head:
@@ -124,7 +131,7 @@ def statements(source: str) -> tuple[tuple[Piece, ast.stmt | None], ...]:
         last = node.end_lineno or node.lineno
         lines.require_alone(node, first)
         # Above everything, comments speak of the file.
-        if kind in {"component", "main"} or (kind == "import" and end):
+        if kind in {"component", "statement", "main"} or (kind == "import" and end):
             first = lines.comments_above(first, limit=end)
         if kind == "component":
             last = lines.comments_below(last)
@@ -216,7 +223,20 @@ class _Lines:
             raise ProgramError("two statements on one line; write one statement a line", line=last)
 
     def _is_comment(self, line: int) -> bool:
-        return line <= len(self.texts) and self.texts[line - 1].lstrip().startswith("#")
+        text = self.texts[line - 1].lstrip() if line <= len(self.texts) else ""
+        return text.startswith("#") and not is_mark(text)
+
+
+def _classified(node: ast.stmt, *, first: bool, named: set[str]) -> tuple[PieceKind, str]:
+    """As `_classify`, but what is refused there, or binds a name of `named` again, is a statement."""
+    try:
+        kind, name = _classify(node, first=first)
+    except ProgramError:
+        return "statement", ""
+    if kind == "component" and name in named:
+        return "statement", ""
+    named |= {bound for _, bound, _ in imported_names(node)} if isinstance(node, ast.Import | ast.ImportFrom) else {name}
+    return kind, name
 
 
 def _classify(node: ast.stmt, *, first: bool) -> tuple[PieceKind, str]:

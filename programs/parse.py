@@ -8,8 +8,8 @@ from typing import Final, cast
 
 from .digest import component_digest, program_digest
 from .errors import ProgramError
-from .layout import Piece, statements
-from .program import Component, ComponentKind, Import, Program
+from .layout import Piece, split_nodes
+from .program import Component, ComponentKind, Import, Program, Statement
 from .readings import Reading, place_of
 from .scope import ALWAYS_DEFINED
 from .walk import walk
@@ -26,33 +26,36 @@ _BUILTIN_TYPES: Final = frozenset(
 )
 
 
-def parse(source: str) -> Program:
+def parse(source: str, *, statements: bool = False) -> Program:
     """The program that a text is. Rendering it back is `program.source`.
 
     Args:
         source: One Python module: imports, components, a docstring, an `if __name__ == "__main__"` block.
+        statements: Whether other top-level statements are carried along instead of refused: for programs made for elsewhere.
 
     Raises:
         ProgramError: If it is not Python, or holds another top-level statement, or binds a name twice; with the line and what to do.
             No text makes it raise anything else.
     """
-    pairs = statements(source)
+    pairs = split_nodes(source, statements=statements)
     pieces = tuple(piece for piece, _ in pairs)
     defining = [(piece, node) for piece, node in pairs if piece.kind == "component" and node is not None]
     imports, origins = _imports(pieces)
     _require_unique((piece for piece, _ in defining), imports)
     kinds, bound = Kinds(origins), tuple(sorted(origins.items()))
-    known = frozenset(piece.name for piece, _ in defining) | frozenset(item.name for item in imports)
+    others = tuple(_statement(piece, node, kinds) for piece, node in pairs if piece.kind == "statement" and node is not None)
+    known = frozenset(piece.name for piece, _ in defining).union((item.name for item in imports), *(item.binds for item in others))
     components = tuple(_component(piece, _read(piece.text, node, kinds, bound), known) for piece, node in defining)
-    used = frozenset(name for component in components for name in component.refs)
+    used = frozenset().union(*(item.refs for item in components), *(item.refs for item in others))
     counted = [item for item in imports if item.name in used or item.module == "__future__"]
     return Program(
         source=source,
         imports=imports,
         components=components,
-        digest=program_digest((component.digest for component in components), counted),
+        digest=program_digest((component.digest for component in components), counted, [item.digest for item in others]),
         doc=ast.get_docstring(ast.Module(body=[node for _, node in pairs[:2] if node is not None], type_ignores=[])) or "",
         pieces=pieces,
+        statements=others,
     )
 
 
@@ -152,6 +155,13 @@ def _component(piece: Piece, reading: Reading, known: frozenset[str]) -> Compone
         first_line=piece.first_line,
         last_line=piece.last_line,
     )
+
+
+def _statement(piece: Piece, node: ast.stmt, kinds: Kinds) -> Statement:
+    found = walk(node, kind_of=kinds, lazy=kinds.lazy_annotations)
+    # What it binds in one place it may read before: it needs no definition elsewhere.
+    refs = frozenset(name for name in found.free if name not in ALWAYS_DEFINED)
+    return Statement(source=piece.text, digest=component_digest("statement", found.tokens), refs=refs, binds=found.bound)
 
 
 def _refs(free: frozenset[str], known: frozenset[str]) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import Literal
 from .errors import ProgramError
 from .layout import Piece
 
-__all__ = ["Component", "ComponentKind", "Import", "Program"]
+__all__ = ["Component", "ComponentKind", "Import", "Program", "Statement"]
 
 ComponentKind = Literal["prompt", "tool", "function", "type", "constant"]
 
@@ -57,6 +57,23 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """Top-level code that is no component. Only programs made for elsewhere have it; no edit touches it.
+
+    Attributes:
+        source: Text as written.
+        digest: Of what matters, as a component's.
+        refs: Module-level names that it refers to.
+        binds: Module-level names that it binds, such as an import in a `try`.
+    """
+
+    source: str
+    digest: str
+    refs: frozenset[str]
+    binds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """One Python module, taken apart. Make it with `parse`, change it with `edit`.
 
@@ -67,6 +84,7 @@ class Program:
         digest: 32 hexadecimal digits over components and imports; equal for programs that differ in layout, comments or order only.
         doc: The module's docstring, or an empty string.
         pieces: What `source` is made of, in order; empty where `parse` did not make the program; not part of equality.
+        statements: Other top-level code in the order of the text; a program that has none is never given any.
     """
 
     source: str
@@ -75,6 +93,7 @@ class Program:
     digest: str
     doc: str = ""
     pieces: tuple[Piece, ...] = field(default=(), compare=False, repr=False)
+    statements: tuple[Statement, ...] = ()
 
     def __getitem__(self, name: str) -> Component:
         """The component of that name.
@@ -94,6 +113,12 @@ class Program:
     def names(self) -> tuple[str, ...]:
         """Component names in the order of the text."""
         return tuple(component.name for component in self.components)
+
+    @property
+    def bound(self) -> frozenset[str]:
+        """Every module-level name: of components, imports and what other statements bind."""
+        others = frozenset().union(*(statement.binds for statement in self.statements))
+        return frozenset(self.names) | frozenset(item.name for item in self.imports) | others
 
     @property
     def prompts(self) -> tuple[Component, ...]:

@@ -44,7 +44,7 @@ def call_graph(program: Program) -> Mapping[str, frozenset[str]]:
 
 
 def reachable(program: Program, entry: str) -> frozenset[str]:
-    """The components that the entry needs, directly or not, itself included.
+    """The components that the entry needs, directly or not, itself included; without an entry all of them.
 
     Raises:
         ProgramError: If there is no component `entry`.
@@ -64,7 +64,7 @@ def descriptors(program: Program, entry: str) -> Descriptors:
         n_prompts=sum(component.kind == "prompt" for component in used),
         n_tools=sum(component.kind == "tool" for component in used),
         n_functions=sum(component.kind == "function" for component in used),
-        depth=max(levels[component.name] for component in used if component.kind in _CALLABLE or component.name == entry),
+        depth=max((levels[component.name] for component in used if component.kind in _CALLABLE), default=0),
         size=sum(_size(component) for component in used),
         n_lines=sum(bool(line.strip()) for component in used for line in component.source.splitlines()),
     )
@@ -96,10 +96,10 @@ def misplaced(program: Program) -> tuple[tuple[str, str], ...]:
 
 
 def _levels(program: Program, entry: str) -> dict[str, int]:
-    """Each needed component's distance from the entry, in references."""
+    """Each needed component's distance from the entry, in references; 0 for all where the module is used as a whole, without entry."""
     graph = call_graph(program)
-    levels = {program[entry].name: 0}
-    front = [entry]
+    levels = dict.fromkeys((program[entry].name,) if entry else program.names, 0)
+    front = list(levels)
     while front:
         front = sorted({name for user in front for name in graph[user]} - levels.keys())
         levels.update(dict.fromkeys(front, max(levels.values()) + 1))

@@ -38,16 +38,18 @@ class Walk:
         free: Names taken from the module or the builtins, those that the definition binds left out.
         immediate: Those of `free` that are needed when the module is loaded: not the ones in function bodies.
         unused: Parameters of the function that its body never reads; empty for prompts and for bodies that do nothing yet.
+        bound: Names that it binds in the module.
     """
 
     tokens: tuple[str, ...]
     free: frozenset[str]
     immediate: frozenset[str]
     unused: frozenset[str]
+    bound: frozenset[str]
 
 
 def walk(node: ast.stmt, *, kind_of: Callable[[ast.stmt], ComponentKind], lazy: bool) -> Walk:
-    """Read one top-level definition.
+    """Read one top-level statement.
 
     Args:
         node: The statement.
@@ -63,7 +65,9 @@ def walk(node: ast.stmt, *, kind_of: Callable[[ast.stmt], ComponentKind], lazy: 
     if root.sought:
         raise _error(node, f"nonlocal {min(root.sought)!r} is bound in no enclosing function; use a parameter")
     free = frozenset(root.used | root.later) - root.bound
-    return Walk(tokens=tuple(walker.tokens), free=free, immediate=free & root.used, unused=frozenset(walker.unused))
+    return Walk(
+        tokens=tuple(walker.tokens), free=free, immediate=free & root.used, unused=frozenset(walker.unused), bound=frozenset(root.bound)
+    )
 
 
 class _Walker:

@@ -135,7 +135,8 @@ class Lineage:
         Raises:
             RunError: If it cannot be written.
         """
-        detail = json_text({"split": split, "cases": len(evaluation.judgements), "mean": evaluation.mean})
+        mark = {"forgeable": True} if evaluation.forgeable else {}
+        detail = json_text({"split": split, "cases": len(evaluation.judgements), "mean": evaluation.mean, **mark})
         scores, spans = (list(rows(candidate, split, evaluation)) for rows in (score_rows, span_rows))
         self._group_of(
             {"scores": scores, "spans": spans}, decision={"kind": "evaluation", "number": candidate, "detail": detail}, durable=True

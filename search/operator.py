@@ -16,17 +16,18 @@ __all__ = ["Draft", "Facts", "Rewriter", "Variation"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What every operator may know of the task. Nothing of val, confirm or test is in it.
+    """What every operator may know of the task. Nothing of confirm or test is in it, and nothing of val but where there is no train.
 
     Attributes:
         description: What the program is for, in words.
         unit: What a score is in.
         score_range: Lowest and highest possible score.
-        entry: The function that is called.
+        entry: The function that is called; empty where the whole module is used from outside.
         frozen: Components that must stay as they are.
         packages: Importable beyond the standard library.
         train: Examples that may be shown.
         models: Names of the models among which a prompt may choose, cheapest first; empty where the run has none.
+        forgeable: Whether a foreign evaluator scores; then there are no examples, and what it says of val is shown.
     """
 
     description: str
@@ -37,6 +38,7 @@ class Facts:
     packages: tuple[str, ...]
     train: tuple[Example, ...]
     models: tuple[str, ...] = ()
+    forgeable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,8 @@ _OFTEN_FORGOTTEN: Final[tuple[tuple[str, str], ...]] = (
 def whole_reply(text: str, parent: Program, facts: Facts) -> Program:
     """The program in a reply that should hold a whole one.
 
-    What it uses and leaves out is taken over from the parent; a reply without the entry is taken as a part of the parent.
+    What it uses and leaves out is taken over from the parent; a reply without the entry, or for a module that has none, is taken as a
+    part of the parent.
 
     Raises:
         ProgramError: If there is no program in it, or only the parent's; the message tells the proposer what to write.

@@ -126,7 +126,7 @@ class DiffEdit:
                 raise error from None
         else:
             if blocks:
-                child = restored(parse(apply_blocks(parent.source, blocks)), parent, facts)
+                child = restored(parse(apply_blocks(parent.source, blocks), statements=bool(parent.statements)), parent, facts)
             else:
                 child = graft_reply(text, parent, facts, wanted=_chosen(brief, facts))
         if PLACEHOLDER in child.source:

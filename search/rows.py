@@ -123,7 +123,7 @@ def tell_row(result: Result) -> Row:
         "operator": result.operator,
         "island": result.island,
         "parents": list(result.parents),
-        "detail": json_text({"status": result.status}),
+        "detail": json_text({"status": result.status, **({"forgeable": True} if result.val is not None and result.val.forgeable else {})}),
     }
 
 

@@ -28,9 +28,11 @@ def show_task(facts: Facts) -> str:
     """The task in words: what it is for, what is called, what a score is in, what may be imported."""
     lo, hi = facts.score_range
     packages = ", ".join(facts.packages) or "none"
+    used = f"Entry: `{facts.entry}`." if facts.entry else "Other code imports this file: keep what it can call, under the same names."
+    bounds = "" if facts.forgeable else f", from {lo:g} to {hi:g}"
     lines = [
         f"Task: {facts.description.strip() or 'make the score of this program higher.'}",
-        f"Entry: `{facts.entry}`. Score: {facts.unit}, from {lo:g} to {hi:g}, higher is better.",
+        f"{used} Score: {facts.unit}{bounds}, higher is better.",
         f"Packages besides the standard library: {packages}.",
     ]
     if len(facts.models) > 1:
@@ -49,6 +51,8 @@ def show_evidence(member: Member, facts: Facts, *, rng: random.Random, max_chars
         rng: Chooses among examples of equal value.
         max_chars: Never longer than this; examples that do not fit are left out whole.
     """
+    if facts.forgeable:
+        return _told_by_evaluator(member.val, max_chars)
     examples = {example.id: example for example in facts.train}
     lo = member.train.lo
     counted = [(value, judgement) for judgement in member.train.judgements if (value := judgement.counts(lo)) is not None]
@@ -85,6 +89,18 @@ def clipped(text: str, max_chars: int) -> str:
         return text
     head = (max_chars - 3) * 2 // 3
     return f"{text[:head]}...{text[len(text) - (max_chars - 3 - head) :]}"
+
+
+def _told_by_evaluator(val: Evaluation, max_chars: int) -> str:
+    """What a foreign evaluator said of a program: its failure with the end of the traceback, or metrics and artifacts."""
+    parts = []
+    for judgement in val.judgements:
+        failure = judgement.outcome.failure
+        if failure is not None:
+            parts.append(f"The program failed ({failure.kind}): {failure.message}\n{failure.detail[-max_chars // 2 :]}")
+        else:
+            parts.append(f"The evaluator said of this program: {judgement.score.feedback}")
+    return clipped("\n".join(parts), max_chars)
 
 
 def _summary(train: Evaluation) -> str:

@@ -135,10 +135,10 @@ def closure(program: Program, name: str) -> tuple[str, ...]:
 
 
 def mutable(program: Program, facts: Facts) -> tuple[str, ...]:
-    """Names of the components that may change and that the entry uses, in the order of the text."""
-    if facts.entry not in program:
+    """Names of the components that may change and that the entry, or without one anybody, uses, in the order of the text."""
+    if facts.entry and facts.entry not in program:
         return ()
-    used = {facts.entry, *closure(program, facts.entry)}
+    used = reachable(program, facts.entry)
     return tuple(name for name in program.names if name in used and name not in facts.frozen)
 
 

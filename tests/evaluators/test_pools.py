@@ -9,7 +9,8 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -18,7 +19,7 @@ from graftwork.evaluators.evaluation import Outcome, Work
 from graftwork.evaluators.local_pool import LocalPool
 from graftwork.evaluators.pool import Pool, ProgramCall, Relay, Relayed
 from graftwork.evaluators.ray_pool import RayPool
-from graftwork.evaluators.task import Limits
+from graftwork.evaluators.task import Foreign, Limits
 from graftwork.programs.errors import CeilingReached, ConfigError, InfrastructureError
 from graftwork.programs.failure import Failure
 
@@ -99,6 +100,14 @@ class PoolConformance(ABC):
         (outcome,) = self.run(make_work(source, limits=Limits(timeout_s=1.0 if kind == "timeout" else 20.0)))
         assert kind_of(outcome) == kind
         assert outcome.output is None
+
+    def test_a_foreign_evaluator_scores_a_program(self, tmp_path: Path) -> None:
+        (tmp_path / "evaluator.py").write_text(
+            "def evaluate(path):\n    return {'size': float(len(open(path).read()))}\n", encoding="utf-8"
+        )
+        work = replace(make_work("x = 1\n", limits=Limits(timeout_s=60.0, memory_mb=1024)), foreign=Foreign(folder=str(tmp_path)))
+        (outcome,) = self.run(work)
+        assert outcome.output == {"metrics": {"size": 6.0}, "artifacts": {}}, outcome
 
     def test_printing_a_gigabyte_succeeds_and_is_bounded(self) -> None:
         source = "def solve():\n    for _ in range(1024):\n        print('x' * 1_000_000)\n    print('the end')\n    return 1\n"

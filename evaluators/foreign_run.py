@@ -1,0 +1,208 @@
+"""ForeignRun: one evaluation by somebody else's evaluator, in a host process of its own, as an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+from graftwork.programs.errors import InfrastructureError, WireError
+from graftwork.programs.failure import FAULTS_OF_THE_PROGRAM, Failure
+
+from .case_run import cpu_limit_s, death
+from .claims import bounded, claimed_failure, trouble_with
+from .evaluation import Case, Outcome, Work
+from .foreign_metrics import combined_score
+from .template_client import ENVIRONMENT, NOBODY, Exit
+
+__all__ = ["ForeignRunner"]
+
+_END_S: Final = 10.0
+_OVERHEAD_S: Final = 60.0
+_MAX_METRICS: Final = 200
+_NAME_CHARACTERS: Final = 200
+_ROOT: Final = str(Path(__file__).absolute().parents[2])
+_BOOT: Final = """import sys
+sys.path.append(sys.argv[1])
+from graftwork.evaluators.foreign_host import main
+sys.path.remove(sys.argv[1])
+main()
+"""
+
+
+class ForeignRunner:
+    """Runs foreign evaluations, each in processes of its own.
+
+    Under root they become an ordinary user where that user may read interpreter and folder; else they stay root without capabilities.
+
+    Args:
+        locked: Whether namespaces, Landlock and seccomp are used; without them only limits hold.
+    """
+
+    def __init__(self, *, locked: bool) -> None:
+        self._locked = locked
+        self._users: list[int | None] = [NOBODY, None] if os.geteuid() == 0 else [None]
+
+    async def outcome(self, work: Work, case: Case) -> Outcome:
+        """Evaluate a program once.
+
+        Raises:
+            InfrastructureError: If no host process could be started, the tree could not be locked in, or the host was lost.
+        """
+        started = asyncio.get_running_loop().time()
+        reason = ""
+        while self._users:
+            report = await self._report(work, case, self._users[0])
+            if "unstarted" not in report:
+                return _outcome(report, work, case, seconds=asyncio.get_running_loop().time() - started)
+            reason = report["unstarted"]
+            if len(self._users) == 1:
+                break
+            del self._users[0]
+        raise InfrastructureError(f"the process for a foreign evaluation did not start: {reason}")
+
+    async def _report(self, work: Work, case: Case, user: int | None) -> Mapping[str, Any]:
+        with tempfile.TemporaryFile() as said:
+            try:
+                process = await _execute(user, said)
+            except OSError as error:
+                return {"unstarted": str(error)}
+            try:
+                assert process.stdin is not None  # noqa: S101 (they are pipes)
+                assert process.stdout is not None  # noqa: S101
+                with suppress(ConnectionError):
+                    process.stdin.write(self._order(work, case))
+                    await process.stdin.drain()
+                async with asyncio.timeout(work.limits.timeout_s + _OVERHEAD_S):
+                    text = await process.stdout.read()
+            except TimeoutError:
+                raise InfrastructureError("the host of a foreign evaluation gave no report in time") from None
+            finally:
+                await _end(process)
+            if not text:
+                said.seek(0)
+                return {"unstarted": said.read()[-1000:].decode(errors="replace") or "it said nothing"}
+        report: Mapping[str, Any] = json.loads(text)
+        if "unconfined" in report:
+            raise InfrastructureError(f"a foreign evaluation could not be locked in: {report['unconfined']}")
+        return report
+
+    def _order(self, work: Work, case: Case) -> bytes:
+        assert work.foreign is not None  # noqa: S101 (or nobody comes here)
+        seed = hashlib.blake2b(f"{work.digest}/{case.example_id}/{case.repeat}".encode(), digest_size=8).digest()
+        order = {
+            "folder": work.foreign.folder,
+            "thresholds": work.foreign.thresholds,
+            "source": work.source,
+            "seed": int.from_bytes(seed),
+            "locked": self._locked,
+            "directory": tempfile.gettempdir(),
+            "memory_mb": work.limits.memory_mb,
+            "cpu_s": cpu_limit_s(work.limits),
+            "timeout_s": work.limits.timeout_s,
+            "stdout_bytes": work.limits.stdout_bytes,
+        }
+        return json.dumps(order).encode() + b"\n"
+
+
+async def _execute(user: int | None, said: IO[bytes]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-s", "-P", "-c", _BOOT, _ROOT),
+        env=dict(ENVIRONMENT),
+        cwd="/",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=said,
+        start_new_session=True,
+        user=user,
+        group=user,
+        extra_groups=None if user is None else (),
+    )
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Close its input, which ends it and its tree, and wait until it is gone."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        async with asyncio.timeout(_END_S):
+            await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _outcome(report: Mapping[str, Any], work: Work, case: Case, *, seconds: float) -> Outcome:
+    """The outcome of a report, whose `reply` and `said` are hostile."""
+    output: object = None
+    failure: Failure | None
+    if report["stopped"] is not None:
+        kind, message = report["stopped"]
+        failure = Failure(kind=kind, message=message)
+    elif report["reply"]:
+        output, failure = _claimed(report["reply"], work.limits.output_bytes)
+    else:
+        grown_kb = max(0, report["max_rss_kb"])
+        failure = death(Exit(status=report["status"], cpu_s=report["cpu_s"], grown_kb=grown_kb), work.limits)
+    return Outcome(
+        example_id=case.example_id,
+        repeat=case.repeat,
+        output=output if failure is None else None,
+        failure=failure,
+        stdout=bounded(report["said"], 2 * work.limits.stdout_bytes),
+        seconds=seconds,
+        cpu_s=report["cpu_s"],
+    )
+
+
+def _claimed(text: str, max_bytes: int) -> tuple[object, Failure | None]:
+    """Metrics and artifacts, or the failure, that a reply claims."""
+    try:
+        reply = _named(json.loads(text))
+        if "failure" in reply:
+            return None, _failure(reply["failure"])
+        metrics = {name: _metric(value) for name, value in _named(reply.get("metrics")).items()}
+        artifacts = {name: bounded(value) for name, value in _named(reply.get("artifacts")).items()}
+    except (ValueError, RecursionError, WireError) as error:
+        return None, Failure(kind="invalid", message=f"its reply cannot be used: {error}")
+    if wrong := [name for name, value in metrics.items() if isinstance(value, float) and not math.isfinite(value)]:
+        return None, Failure(kind="invalid", message=f"metrics must be finite numbers, and {', '.join(wrong)} is not")
+    if combined_score(metrics) is None:
+        told = ", ".join(f"{name} {value}" for name, value in metrics.items())
+        detail = bounded("\n".join(f"{name}: {text}" for name, text in artifacts.items()))
+        return None, Failure(kind="crash", message=bounded(f"the evaluator gave no number: {told or 'no metrics'}"), detail=detail)
+    output = {"metrics": metrics, "artifacts": artifacts}
+    trouble = trouble_with(output, max_bytes)
+    return (None, Failure(kind="invalid", message=f"its reply cannot be used: {trouble}")) if trouble else (output, None)
+
+
+def _failure(value: object) -> Failure:
+    failure = claimed_failure(value)
+    if failure.kind not in FAULTS_OF_THE_PROGRAM:
+        raise WireError(f"it claims a failure of kind {failure.kind!r}, which is not for it to say")
+    return failure
+
+
+def _named(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict) or len(value) > _MAX_METRICS:
+        raise WireError(f"a reply, its metrics and its artifacts are objects of at most {_MAX_METRICS} names")
+    return {bounded(name, _NAME_CHARACTERS): item for name, item in value.items()}
+
+
+def _metric(value: object) -> float | str:
+    if isinstance(value, bool | int | float):
+        try:
+            return value if isinstance(value, bool) else float(value)
+        except OverflowError:
+            return math.inf
+    return bounded(value)

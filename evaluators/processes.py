@@ -1,0 +1,69 @@
+"""Processes: who is whose child, and how much a tree of them takes. Standard library only: processes beside the sandbox import it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Process", "children_of", "tasks_of_user", "tree_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """A process as /proc tells of it.
+
+    Attributes:
+        pid: Its id.
+        parent: Its parent's.
+        resident_kb: Memory that it has in use, in KiB.
+    """
+
+    pid: int
+    parent: int
+    resident_kb: int
+
+
+def tree_of(root: int) -> tuple[Process, ...]:
+    """The descendants of a process, itself left out, parents before children."""
+    by_parent: dict[int, list[Process]] = {}
+    for process in _all():
+        by_parent.setdefault(process.parent, []).append(process)
+    found = list(by_parent.get(root, ()))
+    for process in found:  # it grows while it is read
+        found += by_parent.get(process.pid, ())
+    return tuple(found)
+
+
+def children_of(parent: int) -> set[int]:
+    """Ids of the children of a process."""
+    return {process.pid for process in _all() if process.parent == parent}
+
+
+def tasks_of_user() -> int | None:
+    """Threads of all processes of this user; None for root, whom no limit of them holds."""
+    if os.getuid() == 0:
+        return None
+    tasks = 0
+    for process in _folders():
+        try:
+            tasks += len(list((process / "task").iterdir())) if process.stat().st_uid == os.getuid() else 0
+        except OSError:
+            continue
+    return tasks
+
+
+def _all() -> Iterator[Process]:
+    kb = os.sysconf("SC_PAGE_SIZE") // 1024
+    for folder in _folders():
+        try:
+            # The name before it, in parentheses, may hold anything.
+            state = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        yield Process(pid=int(folder.name), parent=int(state[1]), resident_kb=int(state[21]) * kb)
+
+
+def _folders() -> Iterable[Path]:
+    return (entry for entry in Path("/proc").iterdir() if entry.name.isdigit())
