@@ -164,7 +164,7 @@ class Gateway:
         try:
             allowed = {*self._settings.named_models, *self._models}
             request = sanitise_request(call.body, max_tokens=call.max_tokens, models=allowed)
-            role = next((role for role in self._models if role == request.model), "task")
+            role: Role = next((role for role in self._models if role == request.model), "task")
             going = self._prepare(role, request, candidate=call.candidate, draw=call.draw)
             self._ledger.enter(call.candidate, run_id=call.run_id, max_calls=call.max_calls, capped=capped)
         except CallFailed as error:
