@@ -164,8 +164,7 @@ class Gateway:
         try:
             allowed = {*self._settings.named_models, *self._models}
             request = sanitise_request(call.body, max_tokens=call.max_tokens, models=allowed)
-            role = next((role for role in self._models if role == request.model), "task")
-            going = self._prepare(role, request, candidate=call.candidate, draw=call.draw)
+            going = self._prepare(self._role(request), request, candidate=call.candidate, draw=call.draw)
             self._ledger.enter(call.candidate, run_id=call.run_id, max_calls=call.max_calls, capped=capped)
         except CallFailed as error:
             return Relayed(failure=error.failure, usage=Usage(), seconds=_now() - started)
@@ -185,6 +184,13 @@ class Gateway:
         recorded = await self._make(going)
         self._ledger.leave(brief, usage=recorded.usage)
         return _relayed(recorded, started)
+
+    def _role(self, request: ChatRequest) -> Role:
+        """Whose model a program's request is for: the one that it names by its role, else the task's."""
+        for role in self._models:
+            if role == request.model:
+                return role
+        return "task"
 
     def _prepare(self, role: Role, request: ChatRequest, *, candidate: int, draw: str) -> _Call:
         model = self._models.get(role)

@@ -100,7 +100,7 @@ def _function(draw: st.DrawFn, name: str, known: dict[str, str], *, parameters: 
     first, second = (item.partition("=")[0] for item in parameters.split(", "))
     lines = [f"total = [{first}, {second}]"]
     for _ in range(draw(st.integers(0, 4))):
-        value = draw(_call(known, first)) if known and draw(st.booleans()) else draw(_number(known))
+        value = draw(st.one_of(_number(known), _call(known, first)) if known else _number(known))
         shape = draw(st.sampled_from(["plain", "for", "while", "if", "try", "list", "dict", "with"]))
         lines += {
             "plain": [f"total.append({value})"],
