@@ -11,11 +11,13 @@ from typing import Final
 
 from .check_prompt import prompt_defects
 from .defect import Defect, defect_at
+from .duplicates import duplicates
 from .errors import ProgramError
 from .layout import imported_names, require_compilable, split
 from .parse import PUBLIC_NAMES, parse
 from .program import Component, Program
 from .structure import misplaced, reachable, syntax
+from .worst_case import worst_case_calls
 
 __all__ = ["FORBIDDEN_MODULES", "MAX_CHECKED_BYTES", "Defect", "check", "check_source"]
 
@@ -31,7 +33,13 @@ _STARRED: Final = re.compile(r"[= ]\*[\w(\[]")
 
 
 def check(
-    program: Program, *, entry: str, parameters: Collection[str], frozen: Mapping[str, str] | None = None, packages: Collection[str] = ()
+    program: Program,
+    *,
+    entry: str,
+    parameters: Collection[str],
+    frozen: Mapping[str, str] | None = None,
+    packages: Collection[str] = (),
+    max_calls: int | None = None,
 ) -> tuple[Defect, ...]:
     """Every defect of a program, errors first, then by line. Raises nothing, whatever the program.
 
@@ -41,9 +49,12 @@ def check(
         parameters: Names of the inputs, which the entry gets as keywords.
         frozen: Digests of components that must be as they are, by name.
         packages: Top-level packages that may be imported beyond the standard library.
+        max_calls: Model calls that one run may make; a program that can make more is warned of, where this is given.
     """
     try:
         defects = list(_defects(program, entry, parameters, frozen or {}, packages))
+        if max_calls is not None and entry in program:
+            defects += _cost_defects(program, entry, max_calls)
     except ProgramError as error:  # only for a program that `parse` did not make
         defects = [_unreadable(error)]
     return tuple(sorted(defects, key=lambda item: (item.severity, item.line, item.component or "", item.message)))
@@ -79,12 +90,7 @@ def _defects(
     yield from _import_defects(program, packages)
     if entry in program:
         yield from _entry_defects(program[entry], parameters)
-        used = reachable(program, entry)
-        for component in program.components:
-            if component.name not in used:
-                yield defect_at(
-                    component, None, f"{component.name!r} is never reached from {entry!r}; use or remove it", severity="warning"
-                )
+        yield from _spare_defects(program, entry)
     else:
         yield _defect(
             f"no entry {entry!r}: define `def {entry}({', '.join(parameters)})`; there is {', '.join(program.names) or 'nothing'}"
@@ -97,6 +103,24 @@ def _defects(
                 yield defect_at(component, None, f"{what} {name!r} is never used", severity="warning")
     for user, needed in misplaced(program):
         yield defect_at(program[user], None, f"{user!r} needs {needed!r} when the program is loaded; move {needed!r} above it")
+
+
+def _spare_defects(program: Program, entry: str) -> Iterator[Defect]:
+    """What the program would do without."""
+    used = reachable(program, entry)
+    for component in program.components:
+        if component.name not in used:
+            yield defect_at(component, None, f"{component.name!r} is never reached from {entry!r}; use or remove it", severity="warning")
+    for first, *others in duplicates(program):
+        for name in others:
+            yield defect_at(program[name], None, f"{name!r} does the same as {first!r}; keep one", severity="warning")
+
+
+def _cost_defects(program: Program, entry: str, max_calls: int) -> Iterator[Defect]:
+    most = worst_case_calls(program, entry)
+    if most is None or most > max_calls:
+        found = "nothing bounds its model calls" if most is None else f"it can make {most} model calls"
+        yield defect_at(program[entry], None, f"{found}, at most {max_calls} are allowed; bound its loops", severity="warning")
 
 
 def _frozen_defects(program: Program, frozen: Mapping[str, str]) -> Iterator[Defect]:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
 
-from .digest import component_digest, program_digest
+from .digest import component_digest, component_shape, program_digest
 from .errors import ProgramError
 from .layout import Piece, imported_names, split
 from .program import Component, ComponentKind, Import, Program
@@ -135,6 +135,7 @@ def _component(piece: Piece, kinds: Kinds, known: frozenset[str]) -> Component:
         kind=kind,
         source=piece.text,
         digest=component_digest(kind, found.tokens),
+        shape=component_shape(kind, piece.name, found.tokens),
         refs=refs,
         immediate=refs & found.immediate,
         unused=found.unused,
