@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from .influence import Reading
@@ -12,7 +12,7 @@ from .origins import Names, Summary
 from .program import Component, Program
 from .structure import call_graph, reachable
 
-__all__ = ["Flow", "FlowKind", "flows"]
+__all__ = ["Flow", "FlowKind", "flows", "nearest_flows"]
 
 FlowKind = Literal["output", "constant", "input", "tool", "option"]
 _CALLABLE: Final = frozenset(("prompt", "tool", "function"))
@@ -45,15 +45,40 @@ def flows(program: Program, entry: str) -> tuple[Flow, ...]:
     Raises:
         ProgramError: If there is no component `entry`.
     """
+    return _flows(program, entry, through=True)
+
+
+def nearest_flows(program: Program, entry: str) -> tuple[Flow, ...]:
+    """The flows that lead through no other function's output: what a drawing shows.
+
+    What a function gives back of its own parameters is left out; the flows into those parameters tell it.
+
+    Raises:
+        ProgramError: If there is no component `entry`.
+    """
+    return _flows(program, entry, through=False)
+
+
+def _flows(program: Program, entry: str, *, through: bool) -> tuple[Flow, ...]:
     used = reachable(program, entry)
     names = Names(program, [component.name for component in program.components if component.name in used])
-    summaries = _summaries(program, names)
+    summaries = _summaries(program, names, through=through)
     held = _held(names, summaries, entry)
-    found = [flow for place in range(names.n) for flow in _flows_into(names, place, summaries, held, entry)]
+    told = (
+        summaries
+        if through
+        else [replace(one, returns=_without_parameters(names, place, one, entry)) for place, one in enumerate(summaries)]
+    )
+    found = [flow for place in range(names.n) for flow in _flows_into(names, place, told, held, entry)]
     return tuple(dict.fromkeys(found))
 
 
-def _summaries(program: Program, names: Names) -> Sequence[Summary]:
+def _without_parameters(names: Names, place: int, summary: Summary, entry: str) -> int:
+    own = names.components[place].name == entry
+    return summary.returns if own else summary.returns & ((1 << names.first_parameter) - 1)
+
+
+def _summaries(program: Program, names: Names, *, through: bool) -> Sequence[Summary]:
     """What every component does; each is read again when what it calls turns out to do more."""
     summaries = [Summary() for _ in names.components]
     graph = call_graph(program)
@@ -65,7 +90,7 @@ def _summaries(program: Program, names: Names) -> Sequence[Summary]:
     while waiting:
         place = next(iter(waiting))
         del waiting[place]
-        before, after = summaries[place], Reading(names, place, summaries).read()
+        before, after = summaries[place], Reading(names, place, summaries, through=through).read()
         summaries[place] = after
         if (before.returns, before.changes) != (after.returns, after.changes):
             waiting |= dict.fromkeys(users[place])

@@ -31,10 +31,11 @@ class Holding:
         names: The program.
         place: The component's.
         summaries: What is known of every component so far, by place.
+        through: Whether what comes back from a function is also what passed through it, or its output alone.
     """
 
-    def __init__(self, names: Names, place: int, summaries: Sequence[Summary]) -> None:
-        self._names, self._summaries = names, summaries
+    def __init__(self, names: Names, place: int, summaries: Sequence[Summary], *, through: bool) -> None:
+        self._names, self._summaries, self._through = names, summaries, through
         component = names.components[place]
         self._node = names.nodes[place]
         self._interface = names.interfaces[place]

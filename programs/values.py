@@ -182,6 +182,8 @@ class Values(Holding):
         """What comes back from a component, given what its parameters hold."""
         names = self._names
         kind = names.components[place].kind
+        if not self._through and kind != "type":
+            return 1 << place | self._summaries[place].returns & names.references
         found = self._substituted(place, self._summaries[place].returns, bound)
         if kind in {"type", "constant"}:
             for value in bound.values():
