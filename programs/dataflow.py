@@ -64,18 +64,16 @@ def _flows(program: Program, entry: str, *, through: bool) -> tuple[Flow, ...]:
     names = Names(program, [component.name for component in program.components if component.name in used])
     summaries = _summaries(program, names, through=through)
     held = _held(names, summaries, entry)
-    told = (
-        summaries
-        if through
-        else [replace(one, returns=_without_parameters(names, place, one, entry)) for place, one in enumerate(summaries)]
-    )
+    told = summaries if through else [_without_parameters(names, place, one, entry) for place, one in enumerate(summaries)]
     found = [flow for place in range(names.n) for flow in _flows_into(names, place, told, held, entry)]
     return tuple(dict.fromkeys(found))
 
 
-def _without_parameters(names: Names, place: int, summary: Summary, entry: str) -> int:
-    own = names.components[place].name == entry
-    return summary.returns if own else summary.returns & ((1 << names.first_parameter) - 1)
+def _without_parameters(names: Names, place: int, summary: Summary, entry: str) -> Summary:
+    """A function's summary without what it gives back of its parameters; the entry's are the inputs and stay."""
+    if names.components[place].name == entry:
+        return summary
+    return replace(summary, returns=summary.returns & ((1 << names.first_parameter) - 1))
 
 
 def _summaries(program: Program, names: Names, *, through: bool) -> Sequence[Summary]:
