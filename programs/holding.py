@@ -49,7 +49,9 @@ class Holding:
         self._rounds: dict[int, Environment] = {}
         self._jumps: list[Environment] = []
         self._scopes: list[tuple[frozenset[str], Inner]] = []
-        self._next_bit = 1 << (names.first_parameter + len(self._interface.named))
+        limit = 1 << (names.first_parameter + len(self._interface.named))
+        self._data = (limit - 1) & ~names.references  # origins that are no functions
+        self._next_bit = limit
         self._changed = False
         self._flood = 0
         self._flooding = False

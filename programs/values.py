@@ -28,6 +28,9 @@ _CHANGERS: Final = frozenset(
         "update",
     )
 )
+_CALLERS: Final = frozenset(("filter", "map", "reduce"))
+"""Functions that call their first argument and do not give it back."""
+
 _COMBINATORS: Final = {"graftwork.programs.vote": 2, "graftwork.programs.retry": 2, "functools.partial": 1}
 """Functions that call another one, which is the last of their first so many arguments, with the rest."""
 
@@ -138,17 +141,19 @@ class Values(Holding):
         attribute = function.attr if isinstance(function, ast.Attribute) else ""
         held = self.value(function.value if isinstance(function, ast.Attribute) else function, environment)
         arguments = self._arguments(node.args, node.keywords, environment)
-        given = 0
-        for _, value, _ in arguments:
+        name = attribute or (function.id if isinstance(function, ast.Name) else "")
+        given = kept = 0
+        for place, value, _ in arguments:
             given |= value
+            kept |= value & self._data if name == "parallel" or (place == 0 and name in _CALLERS) or place == "key" else value
         if inner := self._by_bit.get(held):
             return self._enter(inner, inner.interface.bind((place, value) for place, value, _ in arguments)) | self._apply(given, given)
         called = self._apply(held | given, held | given)
-        if attribute in _CHANGERS or (isinstance(function, ast.Name) and function.id in _CHANGERS):
+        if name in _CHANGERS:
             self._change(function, given | called, environment)
             if node.args:
                 self._change(node.args[0], given | called, environment)
-        return held | given | called
+        return held | kept | called
 
     def _arguments(self, given: Sequence[ast.expr], keywords: Sequence[ast.keyword], environment: Environment) -> list[_Argument]:
         """The arguments of a call; after a star, places are not known."""
