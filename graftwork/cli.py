@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from graftwork.programs.errors import GraftworkError, UserError
+from graftwork.programs.errors import ConfigError, GraftworkError, UserError
 
 from .cli_run import run
 
@@ -37,11 +37,27 @@ def init(folder: Annotated[Path, typer.Argument(help="A new folder for the task.
 
 
 @app.command()
-def show(run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")]) -> None:
-    """Show what a run found: champion, scores, candidates, failures and spend."""
+def show(
+    target: Annotated[Path, typer.Argument(metavar="RUN|PROGRAM", help="A run's folder, or a program's file.")],
+    candidate: Annotated[int | None, typer.Option(help="Of a run: show this candidate's program.")] = None,
+    entry: Annotated[str | None, typer.Option(help="Of a program's file: the function that is called; else solve.")] = None,
+    mermaid: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the structure as a Mermaid flowchart too.")] = None,
+) -> None:
+    """Show what a run found (champion, scores, candidates, failures, spend), or how a program is built."""
     from .cli_show import show_run
+    from .cli_structure import show_candidate, show_program
 
-    show_run(run_dir, Console())
+    console = Console()
+    if target.is_file():
+        if candidate is not None:
+            raise ConfigError(f"--candidate belongs to a run's folder, and {target} is a file")
+        show_program(target, console, entry=entry, mermaid=mermaid)
+        return
+    if entry is not None:
+        raise ConfigError(f"--entry belongs to a program's file, and {target} is none; a run knows its entry")
+    if candidate is None:
+        show_run(target, console)
+    show_candidate(target, console, number=candidate, mermaid=mermaid)
 
 
 @app.command()

@@ -13,11 +13,13 @@ from typing import Final
 from .blocks import outside
 from .check_prompt import model_defects, prompt_defects
 from .defect import Defect, defect_at
+from .duplicates import duplicates
 from .errors import ProgramError
 from .layout import imported_names, require_compilable, split
 from .parse import PUBLIC_NAMES, parse
 from .program import Component, Program
 from .structure import misplaced, reachable, syntax
+from .worst_case import worst_case_calls
 
 __all__ = ["FORBIDDEN_MODULES", "MAX_CHECKED_BYTES", "Defect", "check", "check_source"]
 
@@ -43,6 +45,7 @@ def check(
     packages: Collection[str] = (),
     models: Collection[str] | None = None,
     fixed: Sequence[str] = (),
+    max_calls: int | None = None,
 ) -> tuple[Defect, ...]:
     """Every defect of a program, errors first, then by line. Raises nothing, whatever the program.
 
@@ -54,11 +57,14 @@ def check(
         packages: Top-level packages that may be imported beyond the standard library.
         models: What a prompt may name as its model; None where that is not known yet.
         fixed: Lines that must stand outside the marked blocks, as `blocks.outside` gives them; empty where nothing is marked.
+        max_calls: Model calls that one run may make; a program that can make more is warned of, where this is given.
     """
     try:
         defects = [*_outside_defects(program, fixed), *_defects(program, entry, parameters, frozen or {}, packages)]
         if models is not None:
             defects += model_defects(program, models)
+        if max_calls is not None and entry in program:
+            defects += _cost_defects(program, entry, max_calls)
     except ProgramError as error:  # only for a program that `parse` did not make
         defects = [_unreadable(error)]
     return tuple(sorted(defects, key=lambda item: (item.severity, item.line, item.component or "", item.message)))
@@ -98,12 +104,7 @@ def _defects(
         pass  # whoever imports the module may use any of it
     elif entry in program:
         yield from _entry_defects(program[entry], parameters)
-        used = reachable(program, entry)
-        for component in program.components:
-            if component.name not in used:
-                yield defect_at(
-                    component, None, f"{component.name!r} is never reached from {entry!r}; use or remove it", severity="warning"
-                )
+        yield from _spare_defects(program, entry)
     else:
         yield _defect(
             f"no entry {entry!r}: define `def {entry}({', '.join(parameters)})`; there is {', '.join(program.names) or 'nothing'}"
@@ -147,6 +148,24 @@ def _outside_defects(program: Program, expected: Sequence[str]) -> Iterator[Defe
         yield _defect(
             f"what stands outside the EVOLVE blocks must stay as it is, and `{changed.strip()[:80]}` differs; change the blocks only"
         )
+
+
+def _spare_defects(program: Program, entry: str) -> Iterator[Defect]:
+    """What the program would do without."""
+    used = reachable(program, entry)
+    for component in program.components:
+        if component.name not in used:
+            yield defect_at(component, None, f"{component.name!r} is never reached from {entry!r}; use or remove it", severity="warning")
+    for first, *others in duplicates(program):
+        for name in others:
+            yield defect_at(program[name], None, f"{name!r} does the same as {first!r}; keep one", severity="warning")
+
+
+def _cost_defects(program: Program, entry: str, max_calls: int) -> Iterator[Defect]:
+    most = worst_case_calls(program, entry)
+    if most is None or most > max_calls:
+        found = "nothing bounds its model calls" if most is None else f"it can make {most} model calls"
+        yield defect_at(program[entry], None, f"{found}, at most {max_calls} are allowed; bound its loops", severity="warning")
 
 
 def _frozen_defects(program: Program, frozen: Mapping[str, str]) -> Iterator[Defect]:

@@ -11,8 +11,9 @@ from typing import Any, Final, get_type_hints
 from .decode import Unreadable, as_text, read_reply, wording
 from .render import PromptOptions, render
 
-__all__ = ["Unanswered", "converse"]
+__all__ = ["MAX_READS", "MAX_TURNS", "Unanswered", "converse"]
 
+MAX_READS: Final = 2
 MAX_TURNS: Final = 6
 MAX_TOOL_TEXT: Final = 8000
 TOOL_ERRORS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RuntimeError, SyntaxError, TypeError, ValueError)
@@ -40,7 +41,7 @@ def converse(function: Callable[..., Any], arguments: Mapping[str, Any], options
     body, returns = render(function, arguments, options), get_type_hints(function).get("return", str)
     tools = {tool.__name__: tool for tool in options.get("tools", ())}
     trouble = ""
-    for _ in range(2):
+    for _ in range(MAX_READS):
         reply = use_tools(body, tools, complete)
         text = str(reply.get("text") or "")
         try:

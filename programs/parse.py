@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
 
-from .digest import component_digest, program_digest
+from .digest import component_digest, component_shape, program_digest
 from .errors import ProgramError
 from .layout import Piece, split_nodes
 from .program import Component, ComponentKind, Import, Program, Statement
@@ -45,7 +45,7 @@ def parse(source: str, *, statements: bool = False) -> Program:
     kinds, bound = Kinds(origins), tuple(sorted(origins.items()))
     others = tuple(_statement(piece, node, kinds) for piece, node in pairs if piece.kind == "statement" and node is not None)
     known = frozenset(piece.name for piece, _ in defining).union((item.name for item in imports), *(item.binds for item in others))
-    components = tuple(_component(piece, _read(piece.text, node, kinds, bound), known) for piece, node in defining)
+    components = tuple(_component(piece, _read(piece, node, kinds, bound), known) for piece, node in defining)
     used = frozenset().union(*(item.refs for item in components), *(item.refs for item in others))
     counted = [item for item in imports if item.name in used or item.module == "__future__"]
     return Program(
@@ -131,13 +131,19 @@ def _origin(statement: str) -> str:
     return words[1] if "as" in words else words[1].partition(".")[0]
 
 
-def _read(text: str, node: ast.stmt, kinds: Kinds, bound: tuple[tuple[str, str], ...]) -> Reading:
+def _read(piece: Piece, node: ast.stmt, kinds: Kinds, bound: tuple[tuple[str, str], ...]) -> Reading:
     """What a component's text says: read now, or when it was first seen among the same imports."""
-    place = place_of(text, bound)
+    place = place_of(piece.text, bound)
     if (reading := place.reading) is None:
         kind, found = kinds(node), walk(node, kind_of=kinds, lazy=kinds.lazy_annotations)
-        digest = component_digest(kind, found.tokens)
-        reading = Reading(kind=kind, digest=digest, free=found.free, immediate=found.immediate, unused=found.unused)
+        reading = Reading(
+            kind=kind,
+            digest=component_digest(kind, found.tokens),
+            shape=component_shape(kind, piece.name, found.tokens),
+            free=found.free,
+            immediate=found.immediate,
+            unused=found.unused,
+        )
         place.reading = reading
     return reading
 
@@ -149,6 +155,7 @@ def _component(piece: Piece, reading: Reading, known: frozenset[str]) -> Compone
         kind=reading.kind,
         source=piece.text,
         digest=reading.digest,
+        shape=reading.shape,
         refs=refs,
         immediate=refs & reading.immediate,
         unused=reading.unused,

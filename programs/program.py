@@ -41,6 +41,7 @@ class Component:
             is neither is missing.
         immediate: Those of `refs` that are needed when the program is loaded: not the ones in function bodies; not part of equality.
         unused: Parameters that its body never reads; empty for prompts; not part of equality.
+        shape: The digest that it would have without its name; not part of equality.
         first_line: First line of `source` in the program's text, counted from 1; not part of equality.
         last_line: Last line, inclusive; not part of equality.
     """
@@ -52,6 +53,7 @@ class Component:
     refs: frozenset[str]
     immediate: frozenset[str] = field(default=frozenset(), compare=False)
     unused: frozenset[str] = field(default=frozenset(), compare=False)
+    shape: str = field(default="", compare=False)
     first_line: int = field(default=0, compare=False)
     last_line: int = field(default=0, compare=False)
 

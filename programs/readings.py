@@ -22,6 +22,7 @@ class Reading:
     Attributes:
         kind: Of the component.
         digest: Of the component.
+        shape: Its digest without its own name.
         free: Names taken from the module or the builtins.
         immediate: Those of `free` that are needed when the module is loaded.
         unused: Parameters that its body never reads.
@@ -29,6 +30,7 @@ class Reading:
 
     kind: ComponentKind
     digest: str
+    shape: str
     free: frozenset[str]
     immediate: frozenset[str]
     unused: frozenset[str]

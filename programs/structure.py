@@ -4,37 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
 
 from .errors import ProgramError
 from .layout import read
 from .program import Component, Program
 
-__all__ = ["Descriptors", "call_graph", "descriptors", "misplaced", "reachable", "syntax"]
-
-_CALLABLE: Final = frozenset(("prompt", "tool", "function"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Descriptors:
-    """Numbers that place a program among others. They count what the entry reaches.
-
-    Attributes:
-        n_prompts: Prompts.
-        n_tools: Tools.
-        n_functions: Plain functions, the entry included.
-        depth: Calls on the shortest way from the entry to the farthest prompt, tool or function; 0 when it calls none.
-        size: Syntax nodes.
-        n_lines: Lines that are not blank.
-    """
-
-    n_prompts: int
-    n_tools: int
-    n_functions: int
-    depth: int
-    size: int
-    n_lines: int
+__all__ = ["call_graph", "levels", "misplaced", "reachable", "syntax"]
 
 
 def call_graph(program: Program) -> Mapping[str, frozenset[str]]:
@@ -49,25 +24,22 @@ def reachable(program: Program, entry: str) -> frozenset[str]:
     Raises:
         ProgramError: If there is no component `entry`.
     """
-    return frozenset(_levels(program, entry))
+    return frozenset(levels(program, entry))
 
 
-def descriptors(program: Program, entry: str) -> Descriptors:
-    """The structural descriptors of a program.
+def levels(program: Program, entry: str) -> dict[str, int]:
+    """Each needed component's distance from the entry, in references.
 
     Raises:
         ProgramError: If there is no component `entry`.
     """
-    levels = _levels(program, entry)
-    used = [component for component in program.components if component.name in levels]
-    return Descriptors(
-        n_prompts=sum(component.kind == "prompt" for component in used),
-        n_tools=sum(component.kind == "tool" for component in used),
-        n_functions=sum(component.kind == "function" for component in used),
-        depth=max((levels[component.name] for component in used if component.kind in _CALLABLE), default=0),
-        size=sum(_size(component) for component in used),
-        n_lines=sum(bool(line.strip()) for component in used for line in component.source.splitlines()),
-    )
+    graph = call_graph(program)
+    found = dict.fromkeys((program[entry].name,) if entry else program.names, 0)
+    front = list(found)
+    while front:
+        front = sorted({name for user in front for name in graph[user]} - found.keys())
+        found.update(dict.fromkeys(front, max(found.values()) + 1))
+    return found
 
 
 def syntax(component: Component) -> ast.stmt:
@@ -93,18 +65,3 @@ def misplaced(program: Program) -> tuple[tuple[str, str], ...]:
         below.discard(component.name)
         found += [(component.name, name) for name in sorted(component.immediate & below)]
     return tuple(found)
-
-
-def _levels(program: Program, entry: str) -> dict[str, int]:
-    """Each needed component's distance from the entry, in references; 0 for all where the module is used as a whole, without entry."""
-    graph = call_graph(program)
-    levels = dict.fromkeys((program[entry].name,) if entry else program.names, 0)
-    front = list(levels)
-    while front:
-        front = sorted({name for user in front for name in graph[user]} - levels.keys())
-        levels.update(dict.fromkeys(front, max(levels.values()) + 1))
-    return levels
-
-
-def _size(component: Component) -> int:
-    return sum(not isinstance(node, ast.expr_context) for node in ast.walk(syntax(component)))

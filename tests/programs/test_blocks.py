@@ -7,11 +7,12 @@ import pytest
 from graftwork.programs.blocks import marked_lines, outside
 from graftwork.programs.check import check
 from graftwork.programs.defect import Defect
+from graftwork.programs.descriptors import descriptors
 from graftwork.programs.edit import Replace, apply, graft_source
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
-from graftwork.programs.structure import descriptors, reachable
+from graftwork.programs.structure import reachable
 
 FOREIGN = '''"""A program."""
 import sys

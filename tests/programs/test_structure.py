@@ -6,7 +6,7 @@ import pytest
 
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.parse import parse
-from graftwork.programs.structure import Descriptors, call_graph, descriptors, misplaced, reachable
+from graftwork.programs.structure import call_graph, levels, misplaced, reachable
 
 PROGRAM = parse('''from graftwork.programs import prompt, tool
 
@@ -44,12 +44,9 @@ def test_the_call_graph_holds_components_only() -> None:
     }
 
 
-def test_only_what_the_entry_reaches_is_counted() -> None:
+def test_what_the_entry_needs_is_found_by_its_distance() -> None:
     assert reachable(PROGRAM, "solve") == {"solve", "again", "ask", "add", "LIMIT"}
-    found = descriptors(PROGRAM, "solve")
-    assert found == Descriptors(n_prompts=1, n_tools=1, n_functions=2, depth=3, size=found.size, n_lines=12)
-    # A function, its arguments, a return, a constant.
-    assert descriptors(parse("def solve():\n\n    return 1  # one\n\nX = 2\n"), "solve").size == 4
+    assert levels(PROGRAM, "solve") == {"solve": 0, "again": 1, "ask": 2, "add": 3, "LIMIT": 4}
 
 
 def test_an_unknown_entry_is_told_with_the_names_there_are() -> None:
