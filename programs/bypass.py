@@ -49,7 +49,7 @@ class Bypass:
         value = site.given[place.choice]
         source = _without(site) if _is_idle(site, value) else edited(site.source, call.statement, changes=[(call.node, _text(site, value))])
         child = apply(program, [Replace(name=call.caller, source=source)])
-        child = _without_unread(program, child, call)
+        child = _without_unread(program, _without_overwritten(child, call.caller), call)
         return Moved(program=child, note=f"{place.component} takes {place.choice} instead of what {call.callee} makes of it")
 
 
@@ -60,7 +60,10 @@ def _passing(callee: Component, site: Site) -> list[str]:
         return []
     default = "str" if callee.kind == "prompt" else ""
     found = [name for name, item in site.parameters.items() if (item.annotation or default) == returns]
-    return [name for name in found if not _is_idle(site, site.given[name]) or _without(site)]
+    in_loop = any(isinstance(item, ast.For | ast.While) for item in site.call.parents)
+    idle = {name for name in found if _is_idle(site, site.given[name])}
+    # In a loop a name that always gets the same value says nothing: there only what the loop goes without may go.
+    return [name for name in found if (_without(site) if name in idle else not (in_loop and site.target))]
 
 
 def _is_idle(site: Site, value: ast.expr) -> bool:
@@ -112,6 +115,46 @@ def _without_unread(before: Program, after: Program, call: Call) -> Program:
         after = apply(after, [Replace(name=component.name, source=source)])
 
 
+def _without_overwritten(program: Program, caller: str) -> Program:
+    """The program without assignments in a caller whose values are replaced before anybody reads them."""
+    while True:
+        component = program[caller]
+        for call in calls_of(program):
+            if call.caller != caller or not isinstance(call.statement, ast.Assign):
+                continue
+            parents = call.parents[: call.parents.index(call.statement)]
+            name = _target(call.statement)
+            around = tuple(item for item in parents if isinstance(item, ast.stmt))
+            if name and _is_overwritten(around, call.statement, name) and _only_calls(program, component, call.statement):
+                source = _cut(component.source, parents, call.statement)
+                break
+        else:
+            return program
+        if not source:
+            return program
+        program = apply(program, [Replace(name=caller, source=source)])
+
+
+def _is_overwritten(parents: tuple[ast.stmt, ...], statement: ast.stmt, name: str) -> bool:
+    """Whether the next statement that mentions a name in the same block, or after the counting loop around it, gives it another value."""
+    if any(isinstance(item, ast.Try) for item in parents):
+        return False
+    block = parents[-1]
+    items = next((items for _, items in ast.iter_fields(block) if isinstance(items, list) and statement in items), [])
+    for item in items[items.index(statement) + 1 :]:
+        names = [node for node in ast.walk(item) if isinstance(node, ast.Name) and node.id == name]
+        if names:
+            return len(names) == 1 and isinstance(item, ast.Assign) and _target(item) == name
+    return isinstance(block, ast.For) and items == [statement] and not block.orelse and _is_overwritten(parents[:-1], block, name)
+
+
+def _target(statement: ast.stmt) -> str:
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return name
+    return ""
+
+
 def _read(component: Component) -> frozenset[str]:
     return frozenset(item.id for item in ast.walk(syntax(component)) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load))
 
@@ -119,12 +162,13 @@ def _read(component: Component) -> frozenset[str]:
 def _idle_assignment(program: Program, component: Component, unread: frozenset[str]) -> tuple[tuple[ast.AST, ...], ast.stmt] | None:
     """The first assignment of a name that is not read, with what is around it."""
     for call in calls_of(program):
-        match call.statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) as statement if call.caller == component.name and name in unread:
-                made = [item for item in ast.walk(value) if isinstance(item, ast.Call)]
-                known = [item for item in calls_of(program) if item.caller == component.name]
-                if len(made) == sum(item.statement.lineno == statement.lineno for item in known) and stands_alone(
-                    component.source, statement
-                ):
-                    return call.parents[: call.parents.index(statement)], statement
+        if call.caller == component.name and _target(call.statement) in unread and _only_calls(program, component, call.statement):
+            return call.parents[: call.parents.index(call.statement)], call.statement
     return None
+
+
+def _only_calls(program: Program, component: Component, statement: ast.stmt) -> bool:
+    """Whether a statement calls nothing but components, whose outputs are all that they do."""
+    known = [call for call in calls_of(program) if call.caller == component.name and call.statement.lineno == statement.lineno]
+    made = [item for item in ast.walk(statement) if isinstance(item, ast.Call)]
+    return len(made) == len(known) and stands_alone(component.source, statement)

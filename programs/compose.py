@@ -6,7 +6,7 @@ import ast
 import builtins
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from .edit import AddImport, apply
@@ -28,6 +28,7 @@ __all__ = [
     "instruction_of",
     "is_json_type",
     "prompt_source",
+    "unused",
     "with_instruction",
 ]
 
@@ -42,7 +43,11 @@ _WORD: Final = re.compile(r"\w+")
 
 def fresh_name(program: Program, wanted: str) -> str:
     """A name that stands nowhere in a program's text, such as `verify_plan` or, where that is taken, `verify_plan_2`."""
-    taken = {*_WORD.findall(program.source), *dir(builtins), *keyword.kwlist}
+    return unused(wanted, {*_WORD.findall(program.source), *dir(builtins), *keyword.kwlist})
+
+
+def unused(wanted: str, taken: Collection[str]) -> str:
+    """A name that is not taken, such as `notes` or, where it is, `notes_2`."""
     name, number = wanted, 1
     while name in taken:
         number += 1

@@ -12,7 +12,8 @@ from .edit import Edit, Remove, Replace, apply
 from .moves import Context, Moved, Place, changeable
 from .options import options_of
 from .program import Component, Program
-from .rewire import Site, edited, is_plain, only_call, site_of, stands_alone, without_statement
+from .refine import PREFIXES
+from .rewire import Site, edited, is_plain, lone_calls, site_of, stands_alone, without_statement
 from .splice import text_of
 from .split import note_of_use, notes_instruction
 
@@ -77,8 +78,8 @@ class _Pair:
 def _pairs(program: Program, names: set[str]) -> Iterator[tuple[int, _Pair]]:
     """The pairs among some prompts, each with the number of the second call."""
     calls = calls_of(program)
-    single = [number for name in sorted(names) if (number := only_call(program, name)) is not None]
-    sites = {number: site for number in single if (site := site_of(program, calls[number])) is not None and site.is_full}
+    lone = [number for name, number in lone_calls(program).items() if name in names]
+    sites = {number: site for number in lone if (site := site_of(program, calls[number])) is not None and site.is_full}
     for number, second in sites.items():
         for first in sites.values():
             if first.call.callee == second.call.callee or first.call.caller != second.call.caller:
@@ -122,6 +123,9 @@ def _arguments(first: Site, second: Site, consumed: str) -> dict[str, str] | Non
 
 
 def _is_fusible(first: Component, second: Component, consumed: str) -> bool:
+    # A prompt that quotes another's instruction to look at its output would have it twice; a bypass takes such a one out.
+    if second.name.startswith(PREFIXES):
+        return False
     instructions = instruction_of(first), instruction_of(second)
     readable = options_of(first) is not None and options_of(second) is not None
     return readable and f"{{{consumed}}}" not in instructions[1] and sum(map(len, instructions)) <= MAX_INSTRUCTION

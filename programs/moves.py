@@ -113,6 +113,7 @@ def has_room(program: Program) -> bool:
 
 def _collected(before: Program, after: Program, context: Context) -> Program:
     # What was unused before stays: somebody put it there.
-    used = reachable(after, context.entry) | context.frozen | Document(after.source).main_names
-    dead = [name for name in reachable(before, context.entry) if name in after and name not in used]
+    used = reachable(after, context.entry) | context.frozen
+    dead = {name for name in reachable(before, context.entry) if name in after and name not in used}
+    dead -= Document(after.source).main_names if dead else set()
     return apply(after, [Remove(name=name) for name in after.names if name in dead]) if dead else after

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from .calls import calls_of, local_names
-from .compose import MAX_INSTRUCTION, call_source, decoding_of, fresh_name, imported_as, instruction_of, is_json_type, prompt_source
+from .compose import MAX_INSTRUCTION, call_source, decoding_of, fresh_name, imported_as, instruction_of, is_json_type, prompt_source, unused
 from .edit import Add, Replace, apply
 from .moves import Context, Moved, Place, asks, changeable, has_room
 from .program import Component, Program
-from .rewire import Site, bound_first, call_text, edited, site_of
+from .rewire import Site, bound_first, call_text, edited, local_name, site_of
 from .signature import signature_of
 from .splice import text_of
+from .split import NOTES
 
 __all__ = ["PREFIXES", "InsertVerify", "RefineInLoop"]
 
@@ -42,14 +43,15 @@ class InsertVerify:
         """The program with the check after the call."""
         site = _site(program, place)
         review = _review(program, site, "verify_")
-        texts, lines, changes = bound_first(program, site)
+        texts, lines, changes = bound_first(site)
         call = call_text(site, texts) if changes else text_of(site.source, site.call.node)
         if site.target and site.target not in site.names:
             follow = _asked(review, texts, site.target, f"{site.target} = ", site.indent)
             source = edited(site.source, site.call.statement, before=lines, changes=changes, after=[follow])
         elif site.returned:
-            whole = _asked(review, texts, review.result, "", site.indent)
-            first = f"{review.result} = {call}"
+            result = local_name(site, review.result)
+            whole = _asked(review, texts, result, "", site.indent)
+            first = f"{result} = {call}"
             source = edited(site.source, site.call.statement, before=[*lines, first], changes=[(site.call.node, whole)])
         else:
             whole = _asked(review, texts, call, "", site.indent)
@@ -77,8 +79,8 @@ class RefineInLoop:
         """The program with the loop after the call."""
         site, rounds = _site(program, place), place.choice
         review = _review(program, site, "refine_")
-        texts, lines, changes = bound_first(program, site)
-        result = site.target or review.result
+        texts, lines, changes = bound_first(site)
+        result = site.target or local_name(site, review.result)
         call = call_text(site, texts) if changes else text_of(site.source, site.call.node)
         loop = [f"for _ in range({rounds}):", "    " + _asked(review, texts, result, f"{result} = ", f"{site.indent}    ")]
         if site.target:
@@ -114,7 +116,7 @@ def _open_sites(program: Program, context: Context) -> Iterator[tuple[Place, Sit
 
 
 def _is_reviewable(program: Program, callee: Component) -> bool:
-    if callee.name.startswith(PREFIXES) or any(f"{prefix}{callee.name}" in program for prefix in PREFIXES):
+    if callee.name.startswith(PREFIXES) or callee.name.endswith(NOTES) or any(f"{prefix}{callee.name}" in program for prefix in PREFIXES):
         return False
     if len(instruction_of(callee)) > MAX_INSTRUCTION:
         return False
@@ -143,7 +145,7 @@ def _site(program: Program, place: Place) -> Site:
 def _review(program: Program, site: Site, prefix: str) -> _Review:
     callee = program[site.call.callee]
     name = fresh_name(program, f"{prefix}{callee.name}")
-    result = site.target if site.target and site.target not in site.given else fresh_name(program, "answer")
+    result = site.target if site.target and site.target not in site.given else unused("answer", site.given)
     parameters = {parameter.name: parameter.annotation for parameter in site.parameters.values()} | {result: site.signature.returns}
     source = prompt_source(
         name=name,

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from .calls import Call, calls_of
-from .compose import call_source, fresh_name
+from .compose import call_source, unused
 from .document import Document
 from .program import Program
 from .signature import Parameter, Signature, signature_of
 from .splice import spliced_all, text_of
+from .structure import syntax
 
-__all__ = ["Site", "bound_first", "call_text", "edited", "is_plain", "only_call", "site_of", "stands_alone", "without_statement"]
+__all__ = [
+    "Site",
+    "bound_first",
+    "call_text",
+    "edited",
+    "is_plain",
+    "local_name",
+    "lone_calls",
+    "site_of",
+    "stands_alone",
+    "without_statement",
+]
 
 # Around a call, these evaluate it exactly once.
 _ONCE: Final = (ast.Call, ast.keyword, ast.BinOp, ast.UnaryOp, ast.Tuple, ast.List, ast.Attribute, ast.Subscript)
@@ -113,7 +126,7 @@ def is_plain(node: ast.expr) -> bool:
     return isinstance(node, ast.Name | ast.Constant)
 
 
-def bound_first(program: Program, site: Site) -> tuple[dict[str, str], list[str], list[tuple[ast.expr, str]]]:
+def bound_first(site: Site) -> tuple[dict[str, str], list[str], list[tuple[ast.expr, str]]]:
     """Plain texts for the arguments of a repeatable site.
 
     Returns:
@@ -125,7 +138,7 @@ def bound_first(program: Program, site: Site) -> tuple[dict[str, str], list[str]
     for name, value in site.given.items():
         texts[name] = text_of(site.source, value)
         if not is_plain(value):
-            local = name if name not in _names_in(site) else fresh_name(program, name)
+            local = local_name(site, name)
             text = texts[name] if "\n" not in texts[name] or isinstance(value, ast.Call) else f"({texts[name]})"
             lines.append(f"{local} = {text}")
             changes.append((value, local))
@@ -133,14 +146,22 @@ def bound_first(program: Program, site: Site) -> tuple[dict[str, str], list[str]
     return texts, lines, changes
 
 
-def call_text(site: Site, texts: Mapping[str, str], *, more: str = "") -> str:
-    """The call, made with other texts of its arguments, by parameter, and maybe one more argument at the end."""
+def call_text(site: Site, texts: Mapping[str, str], *, more: str = "", by: tuple[str, ...] = ()) -> str:
+    """The call, made with other texts of its arguments.
+
+    Args:
+        site: Where the call stands.
+        texts: What each argument becomes, by parameter.
+        more: One more argument at the end; empty for none.
+        by: A combinator that makes the call, with what it takes before the function, such as `("vote", "3")`.
+    """
     call = site.call
     by_node = {id(value): texts[name] for name, value in site.given.items()}
     arguments = [by_node.get(id(value)) or text_of(site.source, value) for value in call.node.args]
     arguments += [f"{item.arg}={by_node.get(id(item.value)) or text_of(site.source, item.value)}" for item in call.node.keywords]
     arguments += [more] if more else []
-    return call_source(text_of(site.source, call.node.func), arguments, indent=site.indent)
+    function, *first = [*by, text_of(site.source, call.node.func)]
+    return call_source(function, [*first, *arguments], indent=site.indent)
 
 
 def edited(
@@ -180,13 +201,27 @@ def without_statement(source: str, statement: ast.stmt) -> str:
     return "\n".join(lines)
 
 
-def only_call(program: Program, name: str) -> int | None:
-    """The number of the one place where a component is named, where that is a plain call; None where it is not."""
-    found = [number for number, call in enumerate(calls_of(program)) if call.callee == name and not call.through]
-    users = [component for component in program.components if name in component.refs]
-    names = [item.id for user in users for item in ast.walk(ast.parse(user.source)) if isinstance(item, ast.Name)]
-    is_told = name in Document(program.source).main_names
-    return found[0] if len(found) == 1 and names.count(name) == 1 and not is_told else None
+def lone_calls(program: Program) -> Mapping[str, int]:
+    """The number of its call for each component that is named in one place only, where that is a plain call."""
+    calls = calls_of(program)
+    named = Counter(
+        item.id
+        for component in program.components
+        if component.refs & frozenset(program.names)
+        for item in ast.walk(syntax(component))
+        if isinstance(item, ast.Name)
+    )
+    named.update(Document(program.source).main_names if "__main__" in program.source else ())
+    return {call.callee: number for number, call in enumerate(calls) if not call.through and named[call.callee] == 1}
+
+
+def local_name(site: Site, wanted: str) -> str:
+    """A name for a value that the caller binds anew: one that stands nowhere in it."""
+    root = site.call.parents[0]
+    taken = {item.id for item in ast.walk(root) if isinstance(item, ast.Name)} | {
+        item.arg for item in ast.walk(root) if isinstance(item, ast.arg)
+    }
+    return unused(wanted, taken)
 
 
 def _given(call: Call, signature: Signature) -> dict[str, ast.expr] | None:
@@ -202,12 +237,6 @@ def _given(call: Call, signature: Signature) -> dict[str, ast.expr] | None:
     if not set(signature.required) <= found.keys():
         return None
     return {name: found[name] for name in signature.names if name in found}
-
-
-def _names_in(site: Site) -> frozenset[str]:
-    """Names that a caller binds or reads anywhere; another value must not be put under one of them."""
-    names = {item.id for item in ast.walk(site.call.parents[0]) if isinstance(item, ast.Name)}
-    return frozenset(names | {item.arg for item in ast.walk(site.call.parents[0]) if isinstance(item, ast.arg)})
 
 
 def _before(source: str, statement: ast.stmt) -> str:

@@ -14,7 +14,7 @@ from .edit import Replace, apply
 from .moves import Context, Moved, Place, asks, changeable
 from .program import Component, Program
 from .repeats import reached, repeats
-from .rewire import site_of
+from .rewire import call_text, site_of
 from .splice import spliced, text_of
 from .structure import reachable
 
@@ -156,12 +156,16 @@ def _cold(program: Program, callee: str) -> frozenset[str] | None:
 
 
 def _wrapped(program: Program, call: Call, combinator: str, n: str) -> str:
-    source = program[call.caller].source
+    """The caller's text with the call made by a combinator."""
+    source, alias = program[call.caller].source, imported_as(program, combinator)
     text = text_of(source, call.node)
     inner = text[len(text_of(source, call.node.func)) :].strip()[1:-1]
-    comma = ", " if inner.strip() else ""
-    begin = f"{imported_as(program, combinator)}({n}, {call.callee}{comma.rstrip() if inner[:1].isspace() else comma}"
-    return spliced(source, call.node, f"{begin}{inner.rstrip() if not inner.strip() else inner})")
+    site = site_of(program, call)
+    if "\n" in inner and "#" not in inner and site is not None:
+        whole = call_text(site, {name: text_of(source, value) for name, value in site.given.items()}, by=(alias, n))
+    else:
+        whole = f"{alias}({n}, {call.callee}{', ' if inner.strip() else ''}{inner.strip()})"
+    return spliced(source, call.node, whole)
 
 
 def _unwrapped(program: Program, call: Call) -> str:

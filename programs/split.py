@@ -16,19 +16,22 @@ from .compose import (
     imported_as,
     instruction_of,
     prompt_source,
+    unused,
     with_instruction,
 )
 from .edit import Add, Edit, Replace, apply
 from .moves import Context, Moved, Place, changeable, has_room
 from .options import options_of
 from .program import Component, Program
-from .rewire import Site, bound_first, call_text, edited, only_call, site_of
+from .rewire import Site, bound_first, call_text, edited, local_name, lone_calls, site_of
 from .signature import signature_of
 from .splice import spliced, text_of
 
-__all__ = ["SplitPrompt", "note_of_use", "notes_instruction"]
+__all__ = ["NOTES", "SplitPrompt", "note_of_use", "notes_instruction"]
 
-_SUFFIX: Final = "_notes"
+NOTES: Final = "_notes"
+"""How prompts are called that prepare another's answer. Their own is not prepared or looked at again."""
+
 _MIN_NOTES_TOKENS: Final = 128
 
 
@@ -48,7 +51,8 @@ class SplitPrompt:
             return ()
         open_names, calls = changeable(program, context), calls_of(program)
         prompts = [item for item in program.prompts if item.name in open_names - {context.entry} and _may_split(program, item)]
-        numbers = {prompt.name: number for prompt in prompts if (number := only_call(program, prompt.name)) is not None}
+        lone = lone_calls(program)
+        numbers = {prompt.name: lone[prompt.name] for prompt in prompts if prompt.name in lone}
         sites = {name: site for name, number in numbers.items() if (site := site_of(program, calls[number])) is not None}
         fitting = [name for name, site in sites.items() if site.call.caller in open_names and site.repeatable and site.is_full]
         return tuple(Place(component=name, number=numbers[name]) for name in fitting)
@@ -56,7 +60,7 @@ class SplitPrompt:
     def apply(self, program: Program, place: Place) -> Moved:
         """The program with both prompts, the first called for the second."""
         prompt, site = program[place.component], _site(program, place.number)
-        name, notes = fresh_name(program, f"{prompt.name}{_SUFFIX}"), fresh_name(program, "notes")
+        name, notes = fresh_name(program, f"{prompt.name}{NOTES}"), unused("notes", site.signature.names)
         instruction = instruction_of(prompt)
         first = prompt_source(
             name=name,
@@ -69,7 +73,7 @@ class SplitPrompt:
         second = _with_parameter(with_instruction(prompt, f"{instruction}\n\n{note_of_use(notes)}"), notes)
         edits: list[Edit] = [
             Replace(name=place.component, source=second),
-            Replace(name=site.call.caller, source=_with_notes(program, site, name, notes)),
+            Replace(name=site.call.caller, source=_with_notes(site, name, notes)),
             Add(source=first, after=prompt.name),
         ]
         return Moved(program=apply(program, edits), note=f"{name} prepares the answer of {prompt.name}")
@@ -77,7 +81,7 @@ class SplitPrompt:
 
 def _may_split(program: Program, prompt: Component) -> bool:
     signature = signature_of(prompt)
-    if signature is None or options_of(prompt) is None or prompt.name.endswith(_SUFFIX) or f"{prompt.name}{_SUFFIX}" in program:
+    if signature is None or options_of(prompt) is None or prompt.name.endswith(NOTES) or f"{prompt.name}{NOTES}" in program:
         return False
     simple = all(parameter.kind == "any" and not parameter.default for parameter in signature.parameters)
     return simple and bool(signature.parameters) and len(instruction_of(prompt)) <= MAX_INSTRUCTION // 2
@@ -118,12 +122,13 @@ def _with_parameter(source: str, name: str) -> str:
     return spliced(source, last, f"{text_of(source, last)}{separator}{name}: str")
 
 
-def _with_notes(program: Program, site: Site, name: str, notes: str) -> str:
+def _with_notes(site: Site, name: str, notes: str) -> str:
     """The caller's text: notes are written first, and handed to the call as one more argument."""
-    texts, lines, _ = bound_first(program, site)
+    texts, lines, _ = bound_first(site)
     asked = call_source(name, list(texts.values()), indent=site.indent)
     if site.target or site.returned:
-        lines.append(f"{notes} = {asked}")
-        asked = notes
+        local = local_name(site, notes)
+        lines.append(f"{local} = {asked}")
+        asked = local
     whole = call_text(site, texts, more=f"{notes}={asked}" if site.call.keywords else asked)
     return edited(site.source, site.call.statement, before=lines, changes=[(site.call.node, whole)])
