@@ -10,7 +10,7 @@ from .calls import Call, calls_of
 from .edit import Replace, apply
 from .moves import Context, Moved, Place, changeable
 from .program import Component, Program
-from .rewire import Site, edited, site_of, stands_alone, without_statement
+from .rewire import CallSite, edited, site_of, stands_alone, without_statement
 from .splice import text_of
 from .structure import syntax
 
@@ -53,7 +53,7 @@ class Bypass:
         return Moved(program=child, note=f"{place.component} takes {place.choice} instead of what {call.callee} makes of it")
 
 
-def _passing(callee: Component, site: Site) -> list[str]:
+def _passing(callee: Component, site: CallSite) -> list[str]:
     """Parameters whose arguments may stand for the result."""
     returns = site.signature.returns or ("str" if callee.kind == "prompt" else "")
     if not returns or callee.kind == "type":
@@ -66,13 +66,13 @@ def _passing(callee: Component, site: Site) -> list[str]:
     return [name for name in found if (_without(site) if name in idle else not (in_loop and site.target))]
 
 
-def _is_idle(site: Site, value: ast.expr) -> bool:
+def _is_idle(site: CallSite, value: ast.expr) -> bool:
     """Whether the statement does nothing once the call is its argument: it assigns a name to itself, or drops the result."""
     dropped = isinstance(site.call.statement, ast.Expr) and site.call.statement.value is site.call.node
     return dropped or (bool(site.target) and isinstance(value, ast.Name) and value.id == site.target)
 
 
-def _without(site: Site) -> str:
+def _without(site: CallSite) -> str:
     """The caller's text without the call's statement, or the loop that does nothing else; empty where it cannot be taken out."""
     return _cut(site.source, site.call.parents[: site.call.parents.index(site.call.statement)], site.call.statement)
 
@@ -96,7 +96,7 @@ def _inner(loop: ast.For) -> list[ast.AST]:
     return list(ast.walk(loop.iter))
 
 
-def _text(site: Site, value: ast.expr) -> str:
+def _text(site: CallSite, value: ast.expr) -> str:
     text = text_of(site.source, value)
     return text if (isinstance(value, _ATOMS) and "\n" not in text) or isinstance(value, ast.Call) else f"({text})"
 

@@ -38,6 +38,7 @@ MAX_INSTRUCTION: Final = 2_000
 
 _PACKAGE: Final = "graftwork.programs"
 _JSON_NAMES: Final = frozenset(("str", "int", "float", "bool", "list", "dict", "None", "Literal", "Optional"))
+_NUMBER: Final = re.compile(r"_\d+$")
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -48,10 +49,11 @@ def fresh_name(program: Program, wanted: str) -> str:
 
 def unused(wanted: str, taken: Collection[str]) -> str:
     """A name that is not taken, such as `notes` or, where it is, `notes_2`."""
+    stem = _NUMBER.sub("", wanted)
     name, number = wanted, 1
     while name in taken:
         number += 1
-        name = f"{wanted}_{number}"
+        name = f"{stem}_{number}"
     return name
 
 

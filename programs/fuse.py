@@ -13,7 +13,7 @@ from .moves import Context, Moved, Place, changeable
 from .options import options_of
 from .program import Component, Program
 from .refine import PREFIXES
-from .rewire import Site, edited, is_plain, lone_calls, site_of, stands_alone, without_statement
+from .rewire import CallSite, edited, is_plain, lone_calls, site_of, stands_alone, without_statement
 from .splice import text_of
 from .split import note_of_use, notes_instruction
 
@@ -69,8 +69,8 @@ class _Pair:
         arguments: What the fused prompt is given, as text, by parameter.
     """
 
-    first: Site
-    second: Site
+    first: CallSite
+    second: CallSite
     consumed: str
     arguments: dict[str, str]
 
@@ -90,7 +90,7 @@ def _pairs(program: Program, names: set[str]) -> Iterator[tuple[int, _Pair]]:
                 yield number, _Pair(first=first, second=second, consumed=consumed, arguments=arguments)
 
 
-def _consumed(first: Site, second: Site) -> str:
+def _consumed(first: CallSite, second: CallSite) -> str:
     """The parameter of the second call that takes the first one's output and is its only use; empty where there is none."""
     for name, value in second.given.items():
         if value is first.call.node or (isinstance(value, ast.Name) and value.id == first.target and _hands_over(first, second)):
@@ -98,7 +98,7 @@ def _consumed(first: Site, second: Site) -> str:
     return ""
 
 
-def _hands_over(first: Site, second: Site) -> bool:
+def _hands_over(first: CallSite, second: CallSite) -> bool:
     """Whether a value that is assigned to a name is read by the second call alone, soon and once, with nothing else changed meanwhile."""
     one, other = first.call.statement, second.call.statement
     block = first.call.parents[first.call.parents.index(one) - 1]
@@ -112,7 +112,7 @@ def _hands_over(first: Site, second: Site) -> bool:
     return sum(item.id == first.target for item in names) == 2 and not first.names & {item.id for item in between}
 
 
-def _arguments(first: Site, second: Site, consumed: str) -> dict[str, str] | None:
+def _arguments(first: CallSite, second: CallSite, consumed: str) -> dict[str, str] | None:
     """The arguments of the fused prompt; None where both have a parameter of one name and mean something else by it."""
     found = {name: text_of(second.source, value) for name, value in second.given.items() if name != consumed}
     for name, value in first.given.items():
@@ -155,12 +155,7 @@ def _instruction(first: str, second: str, consumed: str) -> str:
 def _options(first: Component, second: Component) -> dict[str, str]:
     """The options of the second prompt, with the tools of both."""
     options = {name: text for name, text in (options_of(second) or {}).items() if name != "demos"}
-    extra = (options_of(first) or {}).get("tools", "")
-    names = [
-        item.id
-        for text in (options.get("tools", ""), extra)
-        if text
-        for item in ast.walk(ast.parse(text.strip(), mode="eval"))
-        if isinstance(item, ast.Name)
-    ]
-    return {"tools": f"[{', '.join(dict.fromkeys(names))}]", **options} if extra else options
+    lists = [options.pop("tools", ""), (options_of(first) or {}).get("tools", "")]
+    nodes = [item for text in lists if text for item in ast.walk(ast.parse(f"({text})", mode="eval"))]
+    tools = dict.fromkeys(item.id for item in nodes if isinstance(item, ast.Name))
+    return {"tools": f"[{', '.join(tools)}]", **options} if tools else options

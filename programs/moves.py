@@ -10,12 +10,24 @@ from .edit import Remove, apply
 from .program import Program
 from .structure import reachable
 
-__all__ = ["MAX_BYTES", "MAX_COMPONENTS", "MAX_PROMPTS", "Context", "Move", "Moved", "Place", "asks", "changeable", "has_room", "moved"]
+__all__ = [
+    "MAX_COMPONENTS",
+    "MAX_GROWN_BYTES",
+    "MAX_PROMPTS",
+    "Context",
+    "Move",
+    "Moved",
+    "Place",
+    "asks",
+    "changeable",
+    "has_room",
+    "moved",
+]
 
 # Chained moves must end somewhere. A program near these bounds is beyond what a person reads, and each prompt is paid for on every input.
 MAX_PROMPTS: Final = 12
 MAX_COMPONENTS: Final = 40
-MAX_BYTES: Final = 24_000
+MAX_GROWN_BYTES: Final = 24_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +120,9 @@ def asks(program: Program, name: str) -> bool:
 
 def has_room(program: Program) -> bool:
     """Whether a move may still make the program larger."""
-    return len(program.prompts) < MAX_PROMPTS and len(program.components) < MAX_COMPONENTS and len(program.source.encode()) < MAX_BYTES
+    return (
+        len(program.prompts) < MAX_PROMPTS and len(program.components) < MAX_COMPONENTS and len(program.source.encode()) < MAX_GROWN_BYTES
+    )
 
 
 def _collected(before: Program, after: Program, context: Context) -> Program:

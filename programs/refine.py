@@ -12,7 +12,7 @@ from .compose import MAX_INSTRUCTION, call_source, decoding_of, fresh_name, impo
 from .edit import Add, Replace, apply
 from .moves import Context, Moved, Place, asks, changeable, has_room
 from .program import Component, Program
-from .rewire import Site, bound_first, call_text, edited, local_name, site_of
+from .rewire import CallSite, bound_first, call_text, edited, local_name, site_of
 from .signature import signature_of
 from .splice import text_of
 from .split import NOTES
@@ -43,13 +43,13 @@ class InsertVerify:
         """The program with the check after the call."""
         site = _site(program, place)
         review = _review(program, site, "verify_")
-        texts, lines, changes = bound_first(site)
+        texts, lines, changes = bound_first(program, site)
         call = call_text(site, texts) if changes else text_of(site.source, site.call.node)
         if site.target and site.target not in site.names:
             follow = _asked(review, texts, site.target, f"{site.target} = ", site.indent)
             source = edited(site.source, site.call.statement, before=lines, changes=changes, after=[follow])
         elif site.returned:
-            result = local_name(site, review.result)
+            result = local_name(program, site, review.result)
             whole = _asked(review, texts, result, "", site.indent)
             first = f"{result} = {call}"
             source = edited(site.source, site.call.statement, before=[*lines, first], changes=[(site.call.node, whole)])
@@ -79,8 +79,8 @@ class RefineInLoop:
         """The program with the loop after the call."""
         site, rounds = _site(program, place), place.choice
         review = _review(program, site, "refine_")
-        texts, lines, changes = bound_first(site)
-        result = site.target or local_name(site, review.result)
+        texts, lines, changes = bound_first(program, site)
+        result = site.target or local_name(program, site, review.result)
         call = call_text(site, texts) if changes else text_of(site.source, site.call.node)
         loop = [f"for _ in range({rounds}):", "    " + _asked(review, texts, result, f"{result} = ", f"{site.indent}    ")]
         if site.target:
@@ -101,7 +101,7 @@ class _Review:
     source: str
 
 
-def _open_sites(program: Program, context: Context) -> Iterator[tuple[Place, Site]]:
+def _open_sites(program: Program, context: Context) -> Iterator[tuple[Place, CallSite]]:
     """The calls whose output may be looked at."""
     if not has_room(program) or not imported_as(program, "prompt"):
         return
@@ -126,7 +126,7 @@ def _is_reviewable(program: Program, callee: Component) -> bool:
     return callee.kind == "function" and signature is not None and is_json_type(signature.returns) and asks(program, callee.name)
 
 
-def _may_loop(program: Program, site: Site) -> bool:
+def _may_loop(program: Program, site: CallSite) -> bool:
     caller = site.call.parents[0]
     if not isinstance(caller, ast.FunctionDef) or not (site.returned or (site.target and site.target not in site.names)):
         return False
@@ -136,13 +136,13 @@ def _may_loop(program: Program, site: Site) -> bool:
     return "_" not in reads and "range" not in local_names(caller) | frozenset(program.names)
 
 
-def _site(program: Program, place: Place) -> Site:
+def _site(program: Program, place: Place) -> CallSite:
     site = site_of(program, calls_of(program)[place.number])
     assert site is not None  # noqa: S101 - it was found there
     return site
 
 
-def _review(program: Program, site: Site, prefix: str) -> _Review:
+def _review(program: Program, site: CallSite, prefix: str) -> _Review:
     callee = program[site.call.callee]
     name = fresh_name(program, f"{prefix}{callee.name}")
     result = site.target if site.target and site.target not in site.given else unused("answer", site.given)
@@ -172,6 +172,6 @@ def _asked(review: _Review, texts: Mapping[str, str], result: str, start: str, i
     return call_source(f"{start}{review.name}", [*texts.values(), result], indent=indent)
 
 
-def _with(program: Program, site: Site, review: _Review, source: str) -> Program:
+def _with(program: Program, site: CallSite, review: _Review, source: str) -> Program:
     call = site.call
     return apply(program, [Replace(name=call.caller, source=source), Add(source=review.source, after=call.callee)])

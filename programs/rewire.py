@@ -17,7 +17,7 @@ from .splice import spliced_all, text_of
 from .structure import syntax
 
 __all__ = [
-    "Site",
+    "CallSite",
     "bound_first",
     "call_text",
     "edited",
@@ -36,7 +36,7 @@ _BINDING: Final = (ast.NamedExpr, ast.Yield, ast.YieldFrom, ast.Await)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Site:
+class CallSite:
     """A call with what its surroundings allow.
 
     Attributes:
@@ -93,7 +93,7 @@ class Site:
         )
 
 
-def site_of(program: Program, call: Call) -> Site | None:
+def site_of(program: Program, call: Call) -> CallSite | None:
     """A call with its surroundings; None where its arguments cannot be told apart, or its text has no place of its own."""
     source, signature = program[call.caller].source, signature_of(program[call.callee])
     # Before Python 3.12 what stands in an f-string has no position of its own.
@@ -109,7 +109,7 @@ def site_of(program: Program, call: Call) -> Site | None:
     if whole and alone and isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         first = statement.targets[0]
         target = first.id if isinstance(first, ast.Name) else ""
-    return Site(
+    return CallSite(
         call=call,
         source=source,
         signature=signature,
@@ -126,7 +126,7 @@ def is_plain(node: ast.expr) -> bool:
     return isinstance(node, ast.Name | ast.Constant)
 
 
-def bound_first(site: Site) -> tuple[dict[str, str], list[str], list[tuple[ast.expr, str]]]:
+def bound_first(program: Program, site: CallSite) -> tuple[dict[str, str], list[str], list[tuple[ast.expr, str]]]:
     """Plain texts for the arguments of a repeatable site.
 
     Returns:
@@ -138,7 +138,7 @@ def bound_first(site: Site) -> tuple[dict[str, str], list[str], list[tuple[ast.e
     for name, value in site.given.items():
         texts[name] = text_of(site.source, value)
         if not is_plain(value):
-            local = local_name(site, name)
+            local = local_name(program, site, name)
             text = texts[name] if "\n" not in texts[name] or isinstance(value, ast.Call) else f"({texts[name]})"
             lines.append(f"{local} = {text}")
             changes.append((value, local))
@@ -146,7 +146,7 @@ def bound_first(site: Site) -> tuple[dict[str, str], list[str], list[tuple[ast.e
     return texts, lines, changes
 
 
-def call_text(site: Site, texts: Mapping[str, str], *, more: str = "", by: tuple[str, ...] = ()) -> str:
+def call_text(site: CallSite, texts: Mapping[str, str], *, more: str = "", by: tuple[str, ...] = ()) -> str:
     """The call, made with other texts of its arguments.
 
     Args:
@@ -215,13 +215,13 @@ def lone_calls(program: Program) -> Mapping[str, int]:
     return {call.callee: number for number, call in enumerate(calls) if not call.through and named[call.callee] == 1}
 
 
-def local_name(site: Site, wanted: str) -> str:
-    """A name for a value that the caller binds anew: one that stands nowhere in it."""
+def local_name(program: Program, site: CallSite, wanted: str) -> str:
+    """A name for a value that the caller binds anew: one that stands nowhere in it and is no component's."""
     root = site.call.parents[0]
     taken = {item.id for item in ast.walk(root) if isinstance(item, ast.Name)} | {
         item.arg for item in ast.walk(root) if isinstance(item, ast.arg)
     }
-    return unused(wanted, taken)
+    return unused(wanted, taken | set(program.names))
 
 
 def _given(call: Call, signature: Signature) -> dict[str, ast.expr] | None:

@@ -23,7 +23,7 @@ from .edit import Add, Edit, Replace, apply
 from .moves import Context, Moved, Place, changeable, has_room
 from .options import options_of
 from .program import Component, Program
-from .rewire import Site, bound_first, call_text, edited, local_name, lone_calls, site_of
+from .rewire import CallSite, bound_first, call_text, edited, local_name, lone_calls, site_of
 from .signature import signature_of
 from .splice import spliced, text_of
 
@@ -73,7 +73,7 @@ class SplitPrompt:
         second = _with_parameter(with_instruction(prompt, f"{instruction}\n\n{note_of_use(notes)}"), notes)
         edits: list[Edit] = [
             Replace(name=place.component, source=second),
-            Replace(name=site.call.caller, source=_with_notes(site, name, notes)),
+            Replace(name=site.call.caller, source=_with_notes(program, site, name, notes)),
             Add(source=first, after=prompt.name),
         ]
         return Moved(program=apply(program, edits), note=f"{name} prepares the answer of {prompt.name}")
@@ -87,7 +87,7 @@ def _may_split(program: Program, prompt: Component) -> bool:
     return simple and bool(signature.parameters) and len(instruction_of(prompt)) <= MAX_INSTRUCTION // 2
 
 
-def _site(program: Program, number: int) -> Site:
+def _site(program: Program, number: int) -> CallSite:
     site = site_of(program, calls_of(program)[number])
     assert site is not None  # noqa: S101 - it was found there
     return site
@@ -122,12 +122,12 @@ def _with_parameter(source: str, name: str) -> str:
     return spliced(source, last, f"{text_of(source, last)}{separator}{name}: str")
 
 
-def _with_notes(site: Site, name: str, notes: str) -> str:
+def _with_notes(program: Program, site: CallSite, name: str, notes: str) -> str:
     """The caller's text: notes are written first, and handed to the call as one more argument."""
-    texts, lines, _ = bound_first(site)
+    texts, lines, _ = bound_first(program, site)
     asked = call_source(name, list(texts.values()), indent=site.indent)
     if site.target or site.returned:
-        local = local_name(site, notes)
+        local = local_name(program, site, notes)
         lines.append(f"{local} = {asked}")
         asked = local
     whole = call_text(site, texts, more=f"{notes}={asked}" if site.call.keywords else asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -10,8 +11,11 @@ from graftwork.programs.check import check
 from graftwork.programs.moves import Context
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
+from graftwork.programs.runtime import using_session
 
-__all__ = ["PROGRAMS", "errors", "example_programs", "parameters_of"]
+from .sessions import Asked, RecordingSession, Script, loaded, text_of
+
+__all__ = ["PROGRAMS", "errors", "example_programs", "parameters_of", "run", "told"]
 
 CHAIN: Final = '''\
 """Answer questions."""
@@ -128,3 +132,16 @@ def errors(child: Program, parent: Program, context: Context) -> list[str]:
     found = check(child, entry=context.entry, parameters=parameters_of(parent), frozen=frozen)
     unused = [item for item in found if "is never reached" in item.message and item.component not in context.frozen]
     return [defect.message for defect in found if defect.severity == "error" or defect in unused]
+
+
+def told(asked: Asked) -> dict[str, str]:
+    """The labelled fields of a request, by name."""
+    return dict(re.findall(r"^(\w+): (.*)$", text_of(asked.body), flags=re.MULTILINE))
+
+
+def run(program: Program, script: Script, question: str = "What is 5 plus 7?") -> tuple[object, list[Asked]]:
+    """What a program answers with a scripted model, and what it asked."""
+    session = RecordingSession(script=script)
+    with loaded(program.source) as module, using_session(session):
+        output = module.solve(question)
+    return output, session.asked
