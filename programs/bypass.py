@@ -10,7 +10,7 @@ from .calls import Call, calls_of
 from .edit import Replace, apply
 from .moves import Context, Moved, Place, changeable
 from .program import Component, Program
-from .rewire import CallSite, edited, site_of, stands_alone, without_statement
+from .rewire import CallSite, edited, site_at, site_of, stands_alone, without_statement
 from .splice import text_of
 from .structure import syntax
 
@@ -43,9 +43,8 @@ class Bypass:
 
     def apply(self, program: Program, place: Place) -> Moved:
         """The program without the call."""
-        call = calls_of(program)[place.number]
-        site = site_of(program, call)
-        assert site is not None  # noqa: S101 - it was found there
+        site = site_at(program, place.number)
+        call = site.call
         value = site.given[place.choice]
         source = _without(site) if _is_idle(site, value) else edited(site.source, call.statement, changes=[(call.node, _text(site, value))])
         child = apply(program, [Replace(name=call.caller, source=source)])

@@ -12,7 +12,7 @@ from .compose import MAX_INSTRUCTION, call_source, decoding_of, fresh_name, impo
 from .edit import Add, Replace, apply
 from .moves import Context, Moved, Place, asks, changeable, has_room
 from .program import Component, Program
-from .rewire import CallSite, bound_first, call_text, edited, local_name, site_of
+from .rewire import CallSite, bound_first, call_text, edited, local_name, site_at, site_of
 from .signature import signature_of
 from .splice import text_of
 from .split import NOTES
@@ -41,7 +41,7 @@ class InsertVerify:
 
     def apply(self, program: Program, place: Place) -> Moved:
         """The program with the check after the call."""
-        site = _site(program, place)
+        site = site_at(program, place.number)
         review = _review(program, site, "verify_")
         texts, lines, changes = bound_first(program, site)
         call = call_text(site, texts) if changes else text_of(site.source, site.call.node)
@@ -77,7 +77,7 @@ class RefineInLoop:
 
     def apply(self, program: Program, place: Place) -> Moved:
         """The program with the loop after the call."""
-        site, rounds = _site(program, place), place.choice
+        site, rounds = site_at(program, place.number), place.choice
         review = _review(program, site, "refine_")
         texts, lines, changes = bound_first(program, site)
         result = site.target or local_name(program, site, review.result)
@@ -134,12 +134,6 @@ def _may_loop(program: Program, site: CallSite) -> bool:
         return False
     reads = {item.id for item in ast.walk(caller) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load)}
     return "_" not in reads and "range" not in local_names(caller) | frozenset(program.names)
-
-
-def _site(program: Program, place: Place) -> CallSite:
-    site = site_of(program, calls_of(program)[place.number])
-    assert site is not None  # noqa: S101 - it was found there
-    return site
 
 
 def _review(program: Program, site: CallSite, prefix: str) -> _Review:

@@ -11,6 +11,7 @@ from typing import Final
 from .calls import Call, calls_of
 from .compose import call_source, unused
 from .document import Document
+from .errors import ProgramError
 from .program import Program
 from .signature import Parameter, Signature, signature_of
 from .splice import spliced_all, text_of
@@ -24,6 +25,7 @@ __all__ = [
     "is_plain",
     "local_name",
     "lone_calls",
+    "site_at",
     "site_of",
     "stands_alone",
     "without_statement",
@@ -119,6 +121,19 @@ def site_of(program: Program, call: Call) -> CallSite | None:
         target=target,
         returned=whole and alone and isinstance(statement, ast.Return),
     )
+
+
+def site_at(program: Program, number: int) -> CallSite:
+    """The site of a program's call, counted as in `calls_of`.
+
+    Raises:
+        ProgramError: If the program has no such call, or none that can be changed.
+    """
+    calls = calls_of(program)
+    site = site_of(program, calls[number]) if number < len(calls) else None
+    if site is None:
+        raise ProgramError(f"call {number} is none that a move can change; take a place that was found in this program")
+    return site
 
 
 def is_plain(node: ast.expr) -> bool:

@@ -23,7 +23,7 @@ from .edit import Add, Edit, Replace, apply
 from .moves import Context, Moved, Place, changeable, has_room
 from .options import options_of
 from .program import Component, Program
-from .rewire import CallSite, bound_first, call_text, edited, local_name, lone_calls, site_of
+from .rewire import CallSite, bound_first, call_text, edited, local_name, lone_calls, site_at, site_of
 from .signature import signature_of
 from .splice import spliced, text_of
 
@@ -59,7 +59,7 @@ class SplitPrompt:
 
     def apply(self, program: Program, place: Place) -> Moved:
         """The program with both prompts, the first called for the second."""
-        prompt, site = program[place.component], _site(program, place.number)
+        prompt, site = program[place.component], site_at(program, place.number)
         name, notes = fresh_name(program, f"{prompt.name}{NOTES}"), unused("notes", site.signature.names)
         instruction = instruction_of(prompt)
         first = prompt_source(
@@ -87,12 +87,6 @@ def _may_split(program: Program, prompt: Component) -> bool:
     return simple and bool(signature.parameters) and len(instruction_of(prompt)) <= MAX_INSTRUCTION // 2
 
 
-def _site(program: Program, number: int) -> CallSite:
-    site = site_of(program, calls_of(program)[number])
-    assert site is not None  # noqa: S101 - it was found there
-    return site
-
-
 def notes_instruction(instruction: str) -> str:
     """The instruction of a prompt that prepares the answer to another instruction."""
     begin = "Prepare the answer to this instruction: note in a few short lines what matters and what to watch out for."
@@ -113,12 +107,9 @@ def _roomy(decoding: Mapping[str, str]) -> Mapping[str, str]:
 
 def _with_parameter(source: str, name: str) -> str:
     """A prompt's text with one more parameter, the last."""
-    node = ast.parse(source).body[0]
-    assert isinstance(node, ast.FunctionDef)  # noqa: S101 - prompts are functions
-    last = node.args.args[-1]
+    last = next(node.args.args[-1] for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
     own_line = source.encode().split(b"\n")[last.lineno - 1][: last.col_offset].decode()
     separator = ", " if own_line.strip() else f",\n{own_line}"
-    # Positions of arguments are those of expressions.
     return spliced(source, last, f"{text_of(source, last)}{separator}{name}: str")
 
 
