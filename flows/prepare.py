@@ -20,7 +20,7 @@ from graftwork.programs.errors import ConfigError, EndpointError, RunError
 from graftwork.programs.model import Model, Role
 from graftwork.search.crowning import split_digest
 from graftwork.search.disk import writing_to
-from graftwork.search.strategy import Strategy, strategies
+from graftwork.search.strategy import PROMPT_OPERATORS, Strategy, strategies
 
 from .exporting import shortest_inputs
 from .run import Run
@@ -122,9 +122,9 @@ def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool) -
         raise ConfigError("the strategy `model` needs a proposer: give one with --model NAME, or take --strategy no-model")
     strategy = known[name]
     if not task.seed.prompts:
-        return replace(strategy, operators={n: w for n, w in strategy.operators.items() if n != "bootstrap_demos"})
+        return strategy
     # Demonstrations are made of traces, and traces come from train examples.
-    return replace(strategy, operators={**strategy.operators, "bootstrap_demos": 1.5}, train_batch=max(strategy.train_batch, 3))
+    return replace(strategy, operators={**strategy.operators, **PROMPT_OPERATORS}, train_batch=max(strategy.train_batch, 3))
 
 
 def open_model(settings: ModelSettings, environ: Mapping[str, str]) -> OpenAIModel:

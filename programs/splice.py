@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 __all__ = ["spliced", "spliced_all", "text_of"]
 
-Located = ast.expr | ast.stmt
+Located = ast.expr | ast.stmt | ast.arg
 
 
 def spliced(source: str, node: Located, text: str) -> str:

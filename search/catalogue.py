@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from graftwork.programs.restructure import moves
+
 from .changes import change_statement, graft_expression, grow, perturb, swap_operator
-from .demonstrations import BootstrapDemos
+from .demonstrations import BootstrapDemos, ReorderDemos, ResampleDemos
 from .operator import Rewriter, Variation
+from .restructuring import Restructure
 from .rewriters import Blend, DiffEdit, RewriteComponent, RewriteProgram
 from .variations import Reshape, SwapComponent
 
@@ -23,6 +26,9 @@ def variations() -> Mapping[str, Variation]:
         Reshape(name="statement", change=change_statement),
         SwapComponent(),
         BootstrapDemos(),
+        ReorderDemos(),
+        ResampleDemos(),
+        *(Restructure(move=move) for move in moves()),
     )
     return {operator.name: operator for operator in operators}
 

@@ -21,7 +21,7 @@ from graftwork.programs.program import Component
 from .candidate import Brief
 from .operator import Draft, Facts
 
-__all__ = ["MAX_DEMOS", "BootstrapDemos", "Demo", "demos_of", "demos_seen", "with_demos"]
+__all__ = ["MAX_DEMOS", "BootstrapDemos", "Demo", "ReorderDemos", "ResampleDemos", "demos_of", "demos_seen", "with_demos"]
 
 MAX_DEMOS: Final = 4
 # A longer one costs more on every call than it is likely to teach.
@@ -55,18 +55,65 @@ class BootstrapDemos:
         return bool(self._options(brief, facts))
 
     def _options(self, brief: Brief, facts: Facts) -> list[tuple[Component, list[Demo], list[Demo]]]:
-        """Prompts that may change, each with the demonstrations that it has and those that it could get."""
-        parent = brief.parents[0]
-        program = parent.candidate.program
-        options: list[tuple[Component, list[Demo], list[Demo]]] = []
-        for component in program.prompts:
-            held = demos_of(component)
-            if component.name in facts.frozen or held is None:
-                continue
-            fresh = [demo for demo in demos_seen(parent.train, component.name) if demo not in held]
-            if held or fresh:
-                options.append((component, held, fresh))
-        return options
+        return [(prompt, held, fresh) for prompt, held, fresh in _open_prompts(brief, facts) if held or fresh]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReorderDemos:
+    """Shows the demonstrations of one prompt in another order: models lean on the last they read (Lu et al., arXiv 2104.08786)."""
+
+    name: str = "reorder_demos"
+    n_parents: int = 1
+
+    def applies(self, brief: Brief, facts: Facts) -> bool:
+        """Whether some prompt has two demonstrations that differ."""
+        return bool(self._options(brief, facts))
+
+    def write(self, brief: Brief, facts: Facts, *, attempt: int) -> Draft | None:
+        """A child with the same demonstrations in another order; None where no prompt has two that differ."""
+        rng = random.Random(f"{brief.seed}/{attempt}")
+        options = self._options(brief, facts)
+        if not options:
+            return None
+        component, held = rng.choice(options)
+        demos = list(held)
+        while demos == held:
+            rng.shuffle(demos)
+        edit = Replace(name=component.name, source=with_demos(component, demos))
+        return Draft(program=apply(brief.parents[0].candidate.program, [edit]), note=f"reordered the demonstrations of {component.name}")
+
+    def _options(self, brief: Brief, facts: Facts) -> list[tuple[Component, list[Demo]]]:
+        return [(prompt, held) for prompt, held, _ in _open_prompts(brief, facts) if any(demo != held[0] for demo in held)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResampleDemos:
+    """Shows another draw of demonstrations of one prompt, from those that it has and those that its traces give."""
+
+    name: str = "resample_demos"
+    n_parents: int = 1
+
+    def applies(self, brief: Brief, facts: Facts) -> bool:
+        """Whether some prompt has two demonstrations to draw from."""
+        return bool(self._options(brief, facts))
+
+    def write(self, brief: Brief, facts: Facts, *, attempt: int) -> Draft | None:
+        """A child with another draw of at most four; None where no prompt has two to draw from."""
+        rng = random.Random(f"{brief.seed}/{attempt}")
+        options = self._options(brief, facts)
+        if not options:
+            return None
+        component, held, pool = rng.choice(options)
+        demos = held
+        while demos == held:
+            demos = rng.sample(pool, rng.randint(1, min(MAX_DEMOS, len(pool))))
+        edit = Replace(name=component.name, source=with_demos(component, demos))
+        note = f"drew the demonstrations of {component.name} anew: {len(demos)} now"
+        return Draft(program=apply(brief.parents[0].candidate.program, [edit]), note=note)
+
+    def _options(self, brief: Brief, facts: Facts) -> list[tuple[Component, list[Demo], list[Demo]]]:
+        found = [(prompt, held, [*held, *fresh]) for prompt, held, fresh in _open_prompts(brief, facts)]
+        return [(prompt, held, pool) for prompt, held, pool in found if any(demo != pool[0] for demo in pool)]
 
 
 def demos_seen(train: Evaluation, prompt: str) -> list[Demo]:
@@ -106,6 +153,17 @@ def with_demos(prompt: Component, demos: Sequence[Demo]) -> str:
     if demos:
         options["demos"] = "\n".join(["[", *(f"        {demo!r}," for demo in demos), "    ]"])
     return with_options(prompt, options)
+
+
+def _open_prompts(brief: Brief, facts: Facts) -> list[tuple[Component, list[Demo], list[Demo]]]:
+    """The prompts that may change and whose demonstrations can be read, with those that they have and those that traces give besides."""
+    parent = brief.parents[0]
+    found = []
+    for component in parent.candidate.program.prompts:
+        held = demos_of(component)
+        if component.name not in facts.frozen and held is not None:
+            found.append((component, held, [demo for demo in demos_seen(parent.train, component.name) if demo not in held]))
+    return found
 
 
 def _demo(inputs: str, output: str) -> Demo | None:

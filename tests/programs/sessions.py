@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from graftwork.programs.trace import Span
 
-__all__ = ["Asked", "RecordingSession", "loaded", "text_of"]
+__all__ = ["Asked", "RecordingSession", "Script", "loaded", "text_of"]
 
 Script: TypeAlias = Callable[["Asked"], str | Mapping[str, Any]]
 

@@ -12,7 +12,7 @@ from graftwork.evaluators.evaluation import Judgement, Outcome
 from graftwork.evaluators.task import Score
 from graftwork.programs.parse import parse
 from graftwork.programs.trace import Span
-from graftwork.search.demonstrations import MAX_DEMOS, BootstrapDemos, demos_of, demos_seen, with_demos
+from graftwork.search.demonstrations import MAX_DEMOS, BootstrapDemos, Demo, ReorderDemos, ResampleDemos, demos_of, demos_seen, with_demos
 
 from .operator_cases import CHAIN, PACKING, brief, chain_facts, chain_member, defects, member_of, packing_facts, prompt_span
 
@@ -100,3 +100,34 @@ def test_any_json_value_survives_the_way_into_the_text(inputs: dict[str, object]
         with_demos(component, [])
         == '@prompt(tools=[calculate], temperature=0.0)\ndef work(question: str, steps: str) -> float:\n    """Follow the steps."""'
     )
+
+
+SHOWN: list[Demo] = [{"inputs": {"question": str(k)}, "output": f"step {k}"} for k in range(3)]
+
+
+def test_reordering_shows_the_same_demonstrations_in_another_order() -> None:
+    source = CHAIN.replace(parse(CHAIN)["plan"].source, with_demos(parse(CHAIN)["plan"], SHOWN))
+    asked = [brief(member_of(source), seed=seed) for seed in range(12)]
+    assert all(ReorderDemos().applies(item, chain_facts()) for item in asked)
+    drafts = [ReorderDemos().write(item, chain_facts(), attempt=0) for item in asked]
+    orders = [demos_of(draft.program["plan"]) for draft in drafts if draft is not None]
+    assert len(orders) == 12
+    assert all(order != SHOWN and order is not None and all(demo in order for demo in SHOWN) for order in orders)
+    assert len({json.dumps(order) for order in orders}) > 2
+
+
+def test_resampling_draws_from_what_a_prompt_shows_and_what_it_did() -> None:
+    source = CHAIN.replace(parse(CHAIN)["plan"].source, with_demos(parse(CHAIN)["plan"], SHOWN[:2]))
+    seen = chain_member(source)
+    drafts = [ResampleDemos().write(brief(seen, seed=seed), chain_facts(), attempt=0) for seed in range(30)]
+    draws = [demos_of(draft.program["plan"]) or [] for draft in drafts if draft is not None]
+    assert len(draws) == 30
+    assert all(draw != SHOWN[:2] and 1 <= len(draw) <= MAX_DEMOS for draw in draws)
+    assert {json.dumps(demo) for draw in draws for demo in draw} == {json.dumps(demo) for demo in [*SHOWN[:2], RIGHT]}
+
+
+def test_one_demonstration_has_no_order_and_no_other_draw() -> None:
+    source = CHAIN.replace(parse(CHAIN)["plan"].source, with_demos(parse(CHAIN)["plan"], SHOWN[:1]))
+    for operator in (ReorderDemos(), ResampleDemos()):
+        assert not operator.applies(brief(member_of(source)), chain_facts())
+        assert operator.write(brief(member_of(source)), chain_facts(), attempt=0) is None
