@@ -16,6 +16,7 @@ import signal
 import uuid
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Final
 
 from graftwork.programs.errors import GraftworkError, InfrastructureError, TaskError, WireError
@@ -185,8 +186,10 @@ class CaseRun:
     def _case_frame(self) -> bytes:
         work, case = self._work, self._case
         seed = hashlib.blake2b(f"{work.digest}/{case.example_id}/{case.repeat}".encode(), digest_size=8).digest()
-        program = {"source": work.source, "digest": work.digest, "entry": work.entry}
+        program: dict[str, object] = {"source": work.source, "digest": work.digest, "entry": work.entry}
         limits = {"output_bytes": work.limits.output_bytes, "stdout_bytes": work.limits.stdout_bytes}
+        if work.hook is not None:
+            program |= {"hook": asdict(work.hook), "purpose": work.purpose, "repeat": case.repeat}
         example = {"example_id": case.example_id, "inputs": to_json(case.inputs), "seed": int.from_bytes(seed), "limits": limits}
         try:
             return encode_frame({"kind": "case", "id": 0, **program, **example})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from graftwork.programs.export import Hook
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
 from graftwork.programs.trace import Span
@@ -42,6 +43,7 @@ class Work:
         packages: Importable beyond the standard library.
         limits: For each case.
         purpose: Prefix of every draw: `search`, `confirm`, `test`, …: later purposes never reuse the search's replies.
+        hook: Of a file that runs alone, the names by which it asks models; None for a program, which runs in a session.
     """
 
     candidate: int
@@ -52,6 +54,7 @@ class Work:
     packages: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     purpose: str = "search"
+    hook: Hook | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

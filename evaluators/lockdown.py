@@ -18,6 +18,7 @@ from typing import Final
 from .seccomp import bpf_program, is_supported_machine
 
 __all__ = [
+    "ABI_OF_NETWORK",
     "address_space_mb",
     "die_with_parent",
     "drop_privileges",
@@ -31,6 +32,9 @@ __all__ = [
     "set_limits",
     "use_memory_reserve",
 ]
+
+ABI_OF_NETWORK: Final = 4
+"""The Landlock ABI from which on TCP is restricted, and a port can be left open."""
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_SECCOMP: Final = 22
@@ -49,6 +53,7 @@ _SYS_LANDLOCK_ADD_RULE: Final = 445
 _SYS_LANDLOCK_RESTRICT_SELF: Final = 446
 _LANDLOCK_CREATE_RULESET_VERSION: Final = 1
 _LANDLOCK_RULE_PATH_BENEATH: Final = 1
+_LANDLOCK_RULE_NET_PORT: Final = 2
 
 _EXECUTE: Final = 1 << 0
 _WRITE_FILE: Final = 1 << 1
@@ -63,7 +68,7 @@ _IOCTL_DEV: Final = 1 << 15
 _ALL_OF_ABI_1: Final = (1 << 13) - 1
 _RIGHTS_SINCE: Final = ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV))  # by the ABI that brought them
 _NETWORK: Final = 0b11  # bind and connect of TCP
-_ABI_OF_NETWORK: Final = 4
+_CONNECT: Final = 0b10
 _SCOPES: Final = 0b11  # abstract unix sockets and signals
 _ABI_OF_SCOPES: Final = 6
 
@@ -173,23 +178,26 @@ def has_seccomp() -> bool:
     return is_supported_machine() and "\nSeccomp:" in Path("/proc/self/status").read_text(encoding="utf-8")
 
 
-def restrict_files(*, readable: Iterable[int], writable: str) -> None:
+def restrict_files(*, readable: Iterable[int], writable: str, port: int = 0) -> None:
     """Allow reading beneath some paths and writing beneath one, and nothing else; no TCP, no signals to the outside.
 
     Args:
         readable: From `open_readable`.
         writable: A directory; nothing in it can be executed, or be a device or a socket.
+        port: The one TCP port that may be connected to, at any address; 0 for none.
 
     Raises:
-        OSError: If the kernel has no Landlock, or refuses.
+        OSError: If the kernel has no Landlock, has none for TCP where a port is open, or refuses.
     """
     abi = landlock_abi()
     if abi < 1:
         raise OSError("this kernel has no Landlock (it needs 5.13 or later, with `landlock` among its security modules)")
+    if port and abi < ABI_OF_NETWORK:
+        raise OSError(f"this kernel's Landlock cannot leave one port open (it needs ABI {ABI_OF_NETWORK}, Linux 6.7; this is ABI {abi})")
     handled = _ALL_OF_ABI_1
     for since, right in _RIGHTS_SINCE:
         handled |= right if abi >= since else 0
-    words = [handled, _NETWORK, _SCOPES][: 1 + (abi >= _ABI_OF_NETWORK) + (abi >= _ABI_OF_SCOPES)]
+    words = [handled, _NETWORK, _SCOPES][: 1 + (abi >= ABI_OF_NETWORK) + (abi >= _ABI_OF_SCOPES)]
     attributes = struct.pack(f"={len(words)}Q", *words)
     size = ctypes.c_size_t(len(attributes))
     ruleset = _system_call(_SYS_LANDLOCK_CREATE_RULESET, ctypes.create_string_buffer(attributes), size, 0)
@@ -197,21 +205,27 @@ def restrict_files(*, readable: Iterable[int], writable: str) -> None:
         _allow(ruleset, descriptor, _READ_FILE | _READ_DIR)
     (scratch,) = open_readable((writable,))
     _allow(ruleset, scratch, handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _MAKE_SOCK | _IOCTL_DEV))
+    if port:
+        rule = ctypes.create_string_buffer(struct.pack("=QQ", _CONNECT, port))
+        _system_call(_SYS_LANDLOCK_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_LANDLOCK_RULE_NET_PORT), rule, 0)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _system_call(_SYS_LANDLOCK_RESTRICT_SELF, ctypes.c_int(ruleset), 0)
     os.close(scratch)
     os.close(ruleset)
 
 
-def restrict_system_calls() -> None:
+def restrict_system_calls(*, tcp: bool = False) -> None:
     """Install the filter of `seccomp.py`: no processes, no sockets, no signals to others.
+
+    Args:
+        tcp: Whether TCP connections may be made; where to, `restrict_files` says.
 
     Raises:
         OSError: If the machine is not x86_64, or the kernel refuses.
     """
     if not is_supported_machine():
         raise OSError(f"the sandbox knows the system calls of x86_64 only, this machine is {os.uname().machine}")
-    program = bpf_program(os.getpid())
+    program = bpf_program(os.getpid(), tcp=tcp)
     instructions = ctypes.create_string_buffer(program, len(program))
     header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(instructions)))
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)

@@ -38,6 +38,17 @@ DENIED: Final[dict[str, tuple[int, ...]]] = {
 # Calls from number 424 on that Python and its libraries use; every other one says ENOSYS.
 _ALLOWED_NEW_CALLS: Final = (436, 437, 439, 441, 449, 454, 455, 456)  # close_range, openat2, faccessat2, epoll_pwait2, futexes
 
+# What making a TCP connection and talking over it takes; binding, listening and accepting are not among it, nor is sendmsg.
+_TCP_CALLS: Final = frozenset((41, 42, 44, 45, 48, 51, 52, 54, 55))
+_SOCKET: Final = 41
+_AF_INET: Final = 2
+_STREAMS: Final = (1, 0o4001, 0o2000001, 0o2004001)  # SOCK_STREAM, also with SOCK_NONBLOCK and SOCK_CLOEXEC
+_TCP: Final = (0, 6)  # by number, for MPTCP and SCTP are streams too, and Landlock does not see where they connect to
+_SENDTO: Final = 44
+_MSG_FASTOPEN: Final = 0x20000000  # it connects while it sends, and Landlock does not see that either
+_SETSOCKOPT: Final = 54
+_ALLOWED_OPTIONS: Final = (1, 4, 5, 6, 9, 18)  # TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, SO_KEEPALIVE, TCP_USER_TIMEOUT
+
 _CLONE: Final = 56
 _CLONE_THREAD: Final = 0x00010000
 _KILL: Final = (62, 234)  # kill, tgkill: first argument is a process
@@ -71,11 +82,12 @@ def is_supported_machine() -> bool:
     return platform.machine() == "x86_64"
 
 
-def bpf_program(pid: int) -> bytes:
+def bpf_program(pid: int, *, tcp: bool = False) -> bytes:
     """The filter for a process that may signal nobody but itself.
 
     Args:
         pid: Process that the filter is for.
+        tcp: Whether it may make TCP connections; no other sockets.
 
     Returns:
         Instructions of 8 bytes each (code, jump if true, jump if false, operand), ready for `PR_SET_SECCOMP`.
@@ -89,8 +101,13 @@ def bpf_program(pid: int) -> bytes:
         (_RETURN, 0, 0, _KILL_PROCESS),
     ]
     refuse = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
-    for number in sorted(number for numbers in DENIED.values() for number in numbers):
+    denied = {number for numbers in DENIED.values() for number in numbers} - (_TCP_CALLS if tcp else frozenset())
+    for number in sorted(denied):
         program += [(_JUMP_EQUAL, 0, 1, number), refuse]
+    if tcp:
+        program += _only(_SOCKET, (_AF_INET,), _STREAMS, _TCP)
+        program += _when(_SENDTO, 3, (_JUMP_ANY_BIT, (_MSG_FASTOPEN,)), matching=refuse[3], else_=_ALLOW)
+        program += _when(_SETSOCKOPT, 2, (_JUMP_EQUAL, _ALLOWED_OPTIONS), matching=_ALLOW, else_=refuse[3])
     # clone makes threads only; glibc falls back to it when clone3, whose flags a filter cannot see, says ENOSYS.
     program += _when(_CLONE, 0, (_JUMP_ANY_BIT, (_CLONE_THREAD,)), matching=_ALLOW, else_=refuse[3])
     for number in _KILL:
@@ -110,4 +127,14 @@ def _when(number: int, argument: int, test: tuple[int, tuple[int, ...]], *, matc
     code, operands = test
     tests = [(code, len(operands) - index, 0, operand) for index, operand in enumerate(operands)]
     body = [(_LOAD, 0, 0, 16 + 8 * argument), *tests, (_RETURN, 0, 0, else_), (_RETURN, 0, 0, matching)]
+    return [(_JUMP_EQUAL, 0, len(body), number), *body]
+
+
+def _only(number: int, *allowed: tuple[int, ...]) -> list[_Instruction]:
+    """Refuse one system call unless each of its first arguments has one of the values allowed for it."""
+    body: list[_Instruction] = []
+    for argument, values in enumerate(allowed):
+        tests = [(_JUMP_EQUAL, len(values) - index, 0, value) for index, value in enumerate(values)]
+        body += [(_LOAD, 0, 0, 16 + 8 * argument), *tests, (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
+    body.append((_RETURN, 0, 0, _ALLOW))
     return [(_JUMP_EQUAL, 0, len(body), number), *body]

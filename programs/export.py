@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,17 +13,19 @@ from .errors import ProgramError
 from .parse import PUBLIC_NAMES
 from .program import Program
 
-__all__ = ["HOOK", "ExportHeader", "export", "strip_export"]
+__all__ = ["HOOK", "ExportHeader", "Hook", "export", "hook_of", "strip_export"]
 
 HOOK: Final = "complete_request"
 """The global of an exported file that completes a request: from a body to `text`, `tool_calls` and `refusal`. Replace it to verify.
 
-Where the file uses `parallel` or `vote` its `BRANCH.get()` tells the hook which branch asks: joined by dots, the path of the draw."""
+Where the file uses `parallel` or `vote` its `BRANCH.get()` tells the hook which branch asks: joined by dots, the path of the draw. A file
+whose program uses these names for itself has others: see `hook_of`."""
 
 BEGIN: Final = "# graftwork: begin"
 END: Final = "# graftwork: end"
 STANDS_FOR: Final = "# stands for: "
 PACKAGES: Final = ("graftwork", "graftwork.programs")
+_HOOKS: Final = re.compile(rf"(?:def )?({HOOK}|BRANCH|plain)(_*)[(:]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,21 @@ class ExportHeader:
     examples: tuple[Mapping[str, object], ...] = ()
     model: str = ""
     max_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """What some of the runtime's definitions are called in one exported file; empty for one that it does not carry.
+
+    Attributes:
+        complete: The function that completes a request.
+        branch: The context variable that holds the branch path.
+        plain: The function that makes JSON of what `json` does not know.
+    """
+
+    complete: str = ""
+    branch: str = ""
+    plain: str = ""
 
 
 def export(program: Program, *, header: ExportHeader) -> str:
@@ -86,6 +104,15 @@ def strip_export(text: str) -> str:
         elif line.startswith(STANDS_FOR):
             lines.append(line.removeprefix(STANDS_FOR))
     return "\n".join(lines).strip() + "\n"
+
+
+def hook_of(text: str) -> Hook:
+    """The names by which an exported file asks models, and makes JSON."""
+    lines = text.split("\n")
+    runtime = lines[lines.index(f"{BEGIN} runtime") : lines.index(f"{END} runtime")]
+    # A name that the program has is given underscores in the runtime; so each stem stands there once.
+    found = {match[1]: match[1] + match[2] for line in runtime if (match := _HOOKS.match(line))}
+    return Hook(complete=found.get(HOOK, ""), branch=found.get("BRANCH", ""), plain=found.get("plain", ""))
 
 
 def _bindings(statement: str) -> Iterator[tuple[str, str]]:
