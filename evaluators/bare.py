@@ -79,9 +79,13 @@ async def _run(template: TemplateClient, work: Work, *, asking: bool) -> tuple[O
             child = template.spawn(memory_mb=limits.memory_mb, cpu_s=cpu_limit_s(limits))
             return await CaseRun(work, case, child=child, relay=_NoRelay()).outcome()
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(run(case)) for case in work.cases]
-    return tuple(task.result() for task in tasks)
+    tasks = [asyncio.create_task(run(case)) for case in work.cases]
+    try:
+        return tuple(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _NoRelay:

@@ -70,6 +70,7 @@ class RunSettings(BaseModel):
         sandbox: `standard`, or `weak` where the kernel cannot do better and it is accepted.
         proposer: The model that writes programs.
         task_model: The model that runs inside programs.
+        imported: File of a program, or of an export, that takes the place of the task's seed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,6 +89,7 @@ class RunSettings(BaseModel):
     sandbox: Literal["standard", "weak"] = "standard"
     proposer: ModelSettings | None = None
     task_model: ModelSettings | None = None
+    imported: str | None = None
 
 
 def make_settings(
@@ -146,13 +148,16 @@ def _price(text: str | None) -> tuple[float, float]:
     return price_in, price_out
 
 
-def write_run_toml(path: Path, settings: RunSettings, *, task: Mapping[str, object], strategy: Mapping[str, object]) -> None:
-    """Write the complete configuration of a run, with the versions that it runs on."""
+def write_run_toml(
+    path: Path, settings: RunSettings, *, task: Mapping[str, object], strategy: Mapping[str, object], models: Mapping[str, str]
+) -> None:
+    """Write the complete configuration of a run, with the versions that it runs on; `models` are aliases by role."""
     document = {
         "schema": 1,
         "task": dict(task),
         "settings": settings.model_dump(exclude_none=True),
         "strategy": dict(strategy),
+        "models": dict(models),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _RECORDED_VERSIONS}},
     }
     path.write_text(tomli_w.dumps(document), encoding="utf-8")
