@@ -58,9 +58,7 @@ def prepare(
     with writing_to(directory):
         aliases = {role: model.alias for role, model in run.models.items()}
         write_inputs(directory, run.task)
-        write_run_toml(
-            directory / "run.toml", run.settings, task=_facts(run.task, source), strategy=asdict(run.strategy), models=aliases
-        )
+        write_run_toml(directory / "run.toml", run.settings, task=_facts(run.task, source), strategy=asdict(run.strategy), models=aliases)
     return replace(run, run_dir=directory)
 
 

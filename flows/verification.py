@@ -1,4 +1,4 @@
-"""Verification: whether an exported file does what the run recorded of its program: run bare, answered from the record, output by output."""
+"""Verification: whether an exported file does what the run recorded: run bare, answered from the record, held to it output by output."""
 
 from __future__ import annotations
 

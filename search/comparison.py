@@ -59,6 +59,4 @@ def difference_of(
     rng = np.random.default_rng(seed)
     means = differences[rng.integers(0, len(pairs), size=(n_resamples, len(pairs)))].mean(axis=1)
     lo, hi = np.quantile(means, [0.025, 0.975])
-    return PairedDifference(
-        mean=float(differences.mean()), lo=float(lo), hi=float(hi), n=len(pairs), dropped=len(first) - len(pairs)
-    )
+    return PairedDifference(mean=float(differences.mean()), lo=float(lo), hi=float(hi), n=len(pairs), dropped=len(first) - len(pairs))

@@ -121,7 +121,6 @@ class Record:
         named = tables["candidates"].filter(pc.field("number") == decided[-1])
         return _row(named, 0) if named.num_rows else None
 
-
     def case_rows(self, candidate: int, split: str) -> list[dict[str, Any]]:
         """The rows of `scores` for a candidate on a split, in the order of writing; a resumed run may tell of a case twice.
 
