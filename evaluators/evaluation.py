@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,7 +13,12 @@ from graftwork.programs.trace import Span
 
 from .task import Limits, Score
 
-__all__ = ["Case", "Evaluation", "Judgement", "Outcome", "Work"]
+__all__ = ["Case", "Evaluation", "Judgement", "Outcome", "Work", "case_seed"]
+
+
+def case_seed(digest: str, example_id: str, repeat: int) -> int:
+    """Seed of a program's random numbers on one case, of 64 bits."""
+    return int.from_bytes(hashlib.blake2b(f"{digest}/{example_id}/{repeat}".encode(), digest_size=8).digest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
