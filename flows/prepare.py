@@ -56,7 +56,7 @@ def prepare(
     directory = _make_run_dir(run_dir, run.task.name)
     source = "in memory" if isinstance(task, Task) else str(task)
     with writing_to(directory):
-        aliases = {role: model.alias for role, model in run.models.items()}
+        aliases = {str(role): model.alias for role, model in run.models.items()}
         write_inputs(directory, run.task)
         write_run_toml(directory / "run.toml", run.settings, task=_facts(run.task, source), strategy=asdict(run.strategy), models=aliases)
     return replace(run, run_dir=directory)

@@ -22,7 +22,7 @@ from graftwork.flows.prepare import prepare
 from graftwork.flows.settings import RunSettings
 from graftwork.programs.errors import RunError
 from graftwork.programs.export import strip_export
-from graftwork.programs.failure import Failure
+from graftwork.programs.failure import Failure, FailureKind
 from graftwork.programs.parse import parse
 from graftwork.search.candidate import Candidate, Result
 from graftwork.search.lineage import Lineage
@@ -171,7 +171,7 @@ def test_a_file_that_does_something_else_is_refused_with_what_both_did(wrong: in
 
 
 def test_what_depends_on_time_or_memory_or_the_runs_caps_is_left_out(tmp_path: Path) -> None:
-    kinds = ("timeout", "memory", "budget", "model")
+    kinds: tuple[FailureKind, ...] = ("timeout", "memory", "budget", "model")
     passing = {n: Outcome(example_id="", failure=Failure(kind=kind, message="then")) for n, kind in enumerate(kinds)}
     said = export_champion(recorded_run(tmp_path / "run", lambda x: passing.get(x) or rightly(x)), tmp_path / "best.py")
     assert said.endswith("on 4 of 8 val examples: 3 outputs and 1 failures")
