@@ -41,8 +41,8 @@ def converse(function: Callable[..., Any], arguments: Mapping[str, Any], options
     trouble = ""
     for _ in range(2):
         reply = complete(body)
-        if TOOLS and options.get("tools"):
-            reply = use_tools(body, reply, {tool.__name__: tool for tool in options["tools"]}, complete)
+        if TOOLS and (tools := options.get("tools")):
+            reply = use_tools(body, reply, {tool.__name__: tool for tool in tools}, complete)
         text = str(reply.get("text") or "")
         try:
             return read_reply(text, returns, refusal=reply.get("refusal") or "")

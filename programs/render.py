@@ -68,8 +68,8 @@ def render(function: Callable[..., Any], arguments: Mapping[str, Any], options: 
     messages.append({"role": "user", "content": user_text(instruction, places, arguments)})
     body: dict[str, Any] = {"messages": messages}
     body |= {name: value for name, value in options.items() if name not in ("tools", "demos") and value is not None}
-    if TOOLS and options.get("tools"):
-        body["tools"] = [tool_schema(tool) for tool in options["tools"]]
+    if TOOLS and (tools := options.get("tools")):
+        body["tools"] = [tool_schema(tool) for tool in tools]
     if STRUCTURES and is_structured(returns):
         body["response_format"] = response_format(returns)
     return body
