@@ -8,7 +8,6 @@ result stands; it ends the child, and nothing after it is read.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import math
 import os
@@ -16,6 +15,7 @@ import signal
 import uuid
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Final
 
 from graftwork.programs.errors import GraftworkError, InfrastructureError, TaskError, WireError
@@ -28,7 +28,7 @@ from .channel import MAX_CALL_BYTES, MAX_SPANS
 from .child import CONFINED
 from .claims import bounded, call_path, claimed_failure, claimed_span, small_count, trouble_with
 from .clock import Clock
-from .evaluation import Case, Outcome, Work
+from .evaluation import Case, Outcome, Work, case_seed
 from .pool import ProgramCall, Relay, Relayed
 from .relay import Trouble
 from .scratch import MAX_BYTES, MAX_FILES, MAX_WRITTEN, is_overfull
@@ -184,10 +184,12 @@ class CaseRun:
 
     def _case_frame(self) -> bytes:
         work, case = self._work, self._case
-        seed = hashlib.blake2b(f"{work.digest}/{case.example_id}/{case.repeat}".encode(), digest_size=8).digest()
-        program = {"source": work.source, "digest": work.digest, "entry": work.entry}
+        seed = case_seed(work.digest, case.example_id, case.repeat)
+        program: dict[str, object] = {"source": work.source, "digest": work.digest, "entry": work.entry}
         limits = {"output_bytes": work.limits.output_bytes, "stdout_bytes": work.limits.stdout_bytes}
-        example = {"example_id": case.example_id, "inputs": to_json(case.inputs), "seed": int.from_bytes(seed), "limits": limits}
+        if work.hook is not None:
+            program |= {"hook": asdict(work.hook), "purpose": work.purpose, "repeat": case.repeat}
+        example = {"example_id": case.example_id, "inputs": to_json(case.inputs), "seed": seed, "limits": limits}
         try:
             return encode_frame({"kind": "case", "id": 0, **program, **example})
         except WireError as error:

@@ -14,7 +14,7 @@ import signal
 import sys
 import traceback
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -25,6 +25,7 @@ from graftwork.programs.wire import encode_frame, to_json
 
 from .bounded_text import BoundedText
 from .channel import Channel
+from .draws import tell_draws
 from .lockdown import (
     address_space_mb,
     die_with_parent,
@@ -55,11 +56,15 @@ class Confinement:
         locked: Whether Landlock and seccomp are used; without them only limits hold.
         readable: Descriptors of what may be read.
         processes: Processes and threads that the user had before; None sets no limit on them.
+        bare: Whether it runs a file that needs nothing of ours, without a session.
+        port: Of TCP, the one that may be connected to; 0 for none.
     """
 
     locked: bool
     readable: tuple[int, ...]
     processes: int | None
+    bare: bool = False
+    port: int = 0
 
 
 def serve(socket: int, confinement: Confinement, *, scratch: str, limits: Mapping[str, int], template: int) -> NoReturn:
@@ -79,19 +84,24 @@ def serve(socket: int, confinement: Confinement, *, scratch: str, limits: Mappin
         inherited = _settle(scratch, template)
         memory_mb = address_space_mb() + limits["memory_mb"]
         if confinement.locked:
-            restrict_files(readable=confinement.readable, writable=scratch)
+            restrict_files(readable=confinement.readable, writable=scratch, port=confinement.port)
         for descriptor in inherited - {socket}:
             with suppress(OSError):  # the one that listed them is closed already
                 os.close(descriptor)
         set_limits(memory_mb=memory_mb, cpu_s=limits["cpu_s"], processes=confinement.processes)
         if confinement.locked:
-            restrict_system_calls()
+            restrict_system_calls("client" if confinement.port else "program")
     except OSError as error:
         os.write(socket, UNCONFINED + str(error).encode())
         os._exit(1)
     os.write(socket, CONFINED)
     channel = Channel(socket)
-    channel.send(_result(channel.receive(), channel))
+    case = channel.receive()
+    if confinement.bare:
+        _forget("graftwork")
+        channel.send(_result(case, lambda: _run_alone(case)))
+    else:
+        channel.send(_result(case, lambda: _run(case, channel)))
     os._exit(0)
 
 
@@ -110,17 +120,22 @@ def _settle(scratch: str, template: int) -> set[int]:
     os.chdir(scratch)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
     sys.path[:] = [path for path in sys.path if not path.endswith(("site-packages", "dist-packages"))]
-    for name in [name for name in sys.modules if name.startswith("graftwork.evaluators")]:
-        del sys.modules[name]
+    _forget("graftwork.evaluators")
     return {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}  # noqa: PTH208 (likewise)
 
 
-def _result(case: Mapping[str, Any], channel: Channel) -> bytes:
-    """Run the program on the case; its result, encoded."""
+def _forget(package: str) -> None:
+    """Leave no module of a package to be imported."""
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[name]
+
+
+def _result(case: Mapping[str, Any], run: Callable[[], object]) -> bytes:
+    """What a run of the program on the case gives, encoded."""
     printed = BoundedText(case["limits"]["stdout_bytes"])
     sys.stdout = sys.stderr = io.TextIOWrapper(io.BufferedWriter(printed), encoding="utf-8", errors="backslashreplace")
     try:
-        outcome = _encodable(_run(case, channel), case["limits"]["output_bytes"])
+        outcome = _encodable(run(), case["limits"]["output_bytes"])
     except MemoryError as error:
         # No detail: a traceback holds the program's frames, and these hold the memory.
         outcome = {"failure": _failure("memory", "it asked for more memory than it may have", component=_component(error))}
@@ -132,6 +147,22 @@ def _result(case: Mapping[str, Any], channel: Channel) -> bytes:
 
 
 def _run(case: Mapping[str, Any], channel: Channel) -> object:
+    with using_session(channel):
+        module = _load(case)
+        trace_functions(module.__dict__)
+        return getattr(module, case["entry"])(**case["inputs"])
+
+
+def _run_alone(case: Mapping[str, Any]) -> object:
+    """Run a file that asks models by itself, with each request telling its draw; without a session, as nothing of ours is there."""
+    module, hook = _load(case), case["hook"]
+    if hook["complete"]:
+        tell_draws(module.__dict__, hook, prefix=f"{case['purpose']}/{case['repeat']}/", example_id=case["example_id"])
+    return getattr(module, case["entry"])(**case["inputs"])
+
+
+def _load(case: Mapping[str, Any]) -> types.ModuleType:
+    """The program's text as a module, executed with all random numbers seeded."""
     random.seed(case["seed"])
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(case["seed"] % 2**32)
@@ -140,10 +171,8 @@ def _run(case: Mapping[str, Any], channel: Channel) -> object:
     module.__file__ = _FILE
     sys.modules[_MODULE] = module
     linecache.cache[_FILE] = (len(source), None, source.splitlines(keepends=True), _FILE)
-    with using_session(channel):
-        exec(compile(source, _FILE, "exec", dont_inherit=True), module.__dict__)
-        trace_functions(module.__dict__)
-        return getattr(module, case["entry"])(**case["inputs"])
+    exec(compile(source, _FILE, "exec", dont_inherit=True), module.__dict__)
+    return module
 
 
 def _encodable(output: object, max_bytes: int) -> dict[str, object]:

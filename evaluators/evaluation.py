@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from graftwork.programs.export import Hook
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
 from graftwork.programs.trace import Span
 
 from .task import Foreign, Limits, Score
 
-__all__ = ["Case", "Evaluation", "Judgement", "Outcome", "Work"]
+__all__ = ["Case", "Evaluation", "Judgement", "Outcome", "Work", "case_seed"]
+
+
+def case_seed(digest: str, example_id: str, repeat: int) -> int:
+    """Seed of a program's random numbers on one case, of 64 bits."""
+    return int.from_bytes(hashlib.blake2b(f"{digest}/{example_id}/{repeat}".encode(), digest_size=8).digest())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,7 @@ class Work:
         limits: For each case.
         purpose: Prefix of every draw: `search`, `confirm`, `test`, …: later purposes never reuse the search's replies.
         foreign: The evaluator that runs the program, in place of entry and packages; None where the entry is called.
+        hook: Of a file that runs alone, the names by which it asks models; None for a program, which runs in a session.
     """
 
     candidate: int
@@ -54,6 +62,7 @@ class Work:
     limits: Limits = field(default_factory=Limits)
     purpose: str = "search"
     foreign: Foreign | None = None
+    hook: Hook | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,19 +8,20 @@ import inspect
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final, TypedDict, Unpack
 
 from graftwork.programs.check import check
 from graftwork.programs.errors import ProgramError, TaskError
+from graftwork.programs.export import strip_export
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 
 from .examples import ExampleRow, make_examples, split_examples
 from .task import SPLITS, Audit, Example, Limits, Scorer, Task
 
-__all__ = ["TASK_FOLDER", "TaskOptions", "make_task"]
+__all__ = ["TASK_FOLDER", "TaskOptions", "make_task", "with_seed"]
 
 TASK_FOLDER: Final = ContextVar[Path | None]("graftwork_task_folder", default=None)
 """The folder that paths in a task are relative to: the task file's while it is loaded; else, as None, the working directory."""
@@ -110,11 +111,29 @@ def make_task(
     return task
 
 
+def with_seed(task: Task, program: str | Path) -> Task:
+    """The task with another program as its seed: a file, relative to the working directory, which may be an export.
+
+    Raises:
+        TaskError: If it cannot be read, does not fit the task's examples, changes a frozen component or does not pass its check.
+    """
+    seed, stem = _read_seed(program)
+    parameters = _parameters(seed, task.entry)
+    for name, group in (*task.splits.items(), *task.transfer.items()):
+        _check_fit(group, parameters, entry=task.entry, split=name)
+    changed = sorted(name for name in task.frozen if name in seed and seed[name].digest != task.seed[name].digest)
+    if changed:
+        raise TaskError(f"the task freezes {changed[0]!r}, and {stem} has another: import a program that leaves it as it is")
+    task = replace(task, seed=seed)
+    _check_seed(task)
+    return task
+
+
 def _read_seed(program: object) -> tuple[Program, str]:
-    """The seed, and a name for it."""
+    """The seed, and a name for it; of an exported file the program in it."""
     source, stem = _read(program)
     try:
-        return parse(source), stem
+        return parse(strip_export(source)), stem
     except ProgramError as error:
         raise TaskError(f"the program {stem!r} cannot be read: {error}") from None
 

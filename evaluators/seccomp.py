@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 __all__ = ["DENIED", "Profile", "bpf_program", "is_supported_machine"]
 
-Profile = Literal["program", "tree"]
+Profile = Literal["program", "client", "tree"]
 
 _AUDIT_ARCH_X86_64: Final = 0xC000003E
 _X32_BIT: Final = 0x40000000
@@ -46,13 +46,24 @@ _PRETENDED: Final = frozenset((90, 91, 92, 93, 94, 132, 235, 260, 261, 268, 280)
 # Calls from number 424 on that Python and its libraries use; every other one says ENOSYS.
 _ALLOWED_NEW_CALLS: Final = (436, 437, 439, 441, 449, 454, 455, 456)  # close_range, openat2, faccessat2, epoll_pwait2, futexes
 
+# What making a TCP connection and talking over it takes; binding, listening and accepting are not among it, nor is sendmsg.
+_TCP_CALLS: Final = frozenset((41, 42, 44, 45, 48, 51, 52, 54, 55))
+_SOCKET: Final = 41
+_AF_INET: Final = 2
+# SOCK_STREAM, also with SOCK_NONBLOCK and SOCK_CLOEXEC. A datagram socket could send to any other that has a name.
+_STREAMS: Final = (1, 0o4001, 0o2000001, 0o2004001)
+_TCP: Final = (0, 6)  # by number, for MPTCP and SCTP are streams too, and Landlock does not see where they connect to
+_SENDTO: Final = 44
+_MSG_FASTOPEN: Final = 0x20000000  # it connects while it sends, and Landlock does not see that either
+_MORE_ALLOWED: Final = {"program": frozenset[int](), "client": _TCP_CALLS, "tree": _FOR_TREES | _PRETENDED}
+_SETSOCKOPT: Final = 54
+_ALLOWED_OPTIONS: Final = (1, 4, 5, 6, 9, 18)  # TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, SO_KEEPALIVE, TCP_USER_TIMEOUT
+
 _CLONE: Final = 56
 _CLONE_THREAD: Final = 0x00010000
 _CLONE_NEW_OR_BESIDE: Final = (0x7E028000,)  # every CLONE_NEW…, and CLONE_PARENT
 _SOCKETPAIR: Final = 53
 _AF_UNIX: Final = 1
-# SOCK_STREAM, with SOCK_CLOEXEC and SOCK_NONBLOCK or not. A datagram socket could send to any other that has a name.
-_STREAMS: Final = (1, 1 | 0x80000, 1 | 0x800, 1 | 0x80800)
 _KILL: Final = (62, 234)  # kill, tgkill: first argument is a process
 _PRLIMIT64: Final = 302
 # fcntl: what locks files that others see (F_GETLK, F_SETLK, F_SETLKW, F_OFD_*, F_SETLEASE, F_NOTIFY), has the kernel signal another
@@ -89,7 +100,8 @@ def bpf_program(pid: int, profile: Profile = "program") -> bytes:
 
     Args:
         pid: Process that the filter is for.
-        profile: `program` may signal nobody but itself; for `tree` Landlock or a namespace must hold signals in.
+        profile: `program` may signal nobody but itself; so may `client`, which may make TCP connections besides, and no other sockets;
+            for `tree` Landlock or a namespace must hold signals in.
 
     Returns:
         Instructions of 8 bytes each (code, jump if true, jump if false, operand), ready for `PR_SET_SECCOMP`.
@@ -105,8 +117,10 @@ def bpf_program(pid: int, profile: Profile = "program") -> bytes:
     refuse = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
     program += _processes_of_tree() if profile == "tree" else _one_process(pid)
     denied = {number for numbers in DENIED.values() for number in numbers}
-    for number in sorted(denied - _FOR_TREES - _PRETENDED if profile == "tree" else denied):
+    for number in sorted(denied - _MORE_ALLOWED[profile]):
         program += [(_JUMP_EQUAL, 0, 1, number), refuse]
+    if profile == "client":
+        program += _connections()
     program += _when(_PRLIMIT64, 0, (_JUMP_EQUAL, (0, pid)), matching=_ALLOW, else_=refuse[3])
     program += _when(_FCNTL, 1, (_JUMP_EQUAL, _DENIED_FCNTL), matching=refuse[3], else_=_ALLOW)
     program += _when(_IOCTL, 1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=refuse[3])
@@ -129,14 +143,17 @@ def _one_process(pid: int) -> list[_Instruction]:
 def _processes_of_tree() -> list[_Instruction]:
     refuse = _ERRNO | errno.EPERM
     decided = _when(_CLONE, 0, (_JUMP_ANY_BIT, _CLONE_NEW_OR_BESIDE), matching=refuse, else_=_ALLOW)
-    # The family is looked at first: what goes on to the second test is a pair of unix sockets.
-    family = [(_LOAD, 0, 0, 16), (_JUMP_EQUAL, 1, 0, _AF_UNIX), (_RETURN, 0, 0, refuse)]
-    kind = [(_LOAD, 0, 0, 24), *[(_JUMP_EQUAL, len(_STREAMS) - place, 0, one) for place, one in enumerate(_STREAMS)]]
-    body = [*family, *kind, (_RETURN, 0, 0, refuse), (_RETURN, 0, 0, _ALLOW)]
-    decided += [(_JUMP_EQUAL, 0, len(body), _SOCKETPAIR), *body]
+    decided += _only(_SOCKETPAIR, (_AF_UNIX,), _STREAMS)
     for number in sorted(_PRETENDED):
         decided += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO)]
     return decided
+
+
+def _connections() -> list[_Instruction]:
+    refuse = _ERRNO | errno.EPERM
+    decided = _only(_SOCKET, (_AF_INET,), _STREAMS, _TCP)
+    decided += _when(_SENDTO, 3, (_JUMP_ANY_BIT, (_MSG_FASTOPEN,)), matching=refuse, else_=_ALLOW)
+    return decided + _when(_SETSOCKOPT, 2, (_JUMP_EQUAL, _ALLOWED_OPTIONS), matching=_ALLOW, else_=refuse)
 
 
 def _when(number: int, argument: int, test: tuple[int, tuple[int, ...]], *, matching: int, else_: int) -> list[_Instruction]:
@@ -144,4 +161,14 @@ def _when(number: int, argument: int, test: tuple[int, tuple[int, ...]], *, matc
     code, operands = test
     tests = [(code, len(operands) - index, 0, operand) for index, operand in enumerate(operands)]
     body = [(_LOAD, 0, 0, 16 + 8 * argument), *tests, (_RETURN, 0, 0, else_), (_RETURN, 0, 0, matching)]
+    return [(_JUMP_EQUAL, 0, len(body), number), *body]
+
+
+def _only(number: int, *allowed: tuple[int, ...]) -> list[_Instruction]:
+    """Refuse one system call unless each of its first arguments has one of the values allowed for it."""
+    body: list[_Instruction] = []
+    for argument, values in enumerate(allowed):
+        tests = [(_JUMP_EQUAL, len(values) - index, 0, value) for index, value in enumerate(values)]
+        body += [(_LOAD, 0, 0, 16 + 8 * argument), *tests, (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
+    body.append((_RETURN, 0, 0, _ALLOW))
     return [(_JUMP_EQUAL, 0, len(body), number), *body]

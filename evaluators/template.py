@@ -38,6 +38,7 @@ MAX_MESSAGE_BYTES: Final = 64 * 1024
 _OURS: Final = "graftwork"
 _ROUNDS: Final = 1_000
 _LOOK_S: Final = 0.25
+_DEVICES: Final = ("/dev/null", "/dev/urandom")
 # What programs import late: a child can no longer read the shared libraries that these need.
 _PRELOADED: Final = (
     *("abc", "array", "ast", "base64", "bisect", "bz2", "calendar", "cmath", "collections.abc", "colorsys", "concurrent.futures"),
@@ -58,10 +59,14 @@ def main(arguments: Sequence[str]) -> NoReturn:
     """Run the template until its control socket closes.
 
     Args:
-        arguments: Control socket's file descriptor, `locked` or `weak`, directory for scratch, then the packages to import.
+        arguments: Control socket's file descriptor, and JSON: `locked`, the directory for `scratch`, the `packages` to import, and for
+            children that run files alone, the `path` of packages and the `port` that they may connect to.
     """
     control = socket.socket(fileno=int(arguments[0]))
-    locked, directory, packages = arguments[1] == "locked", arguments[2], arguments[3:]
+    settings = json.loads(arguments[1])
+    locked, directory, packages, path = settings["locked"], settings["scratch"], settings["packages"], settings.get("path")
+    if path is not None:
+        sys.path.append(path)
     os.umask(0o077)
     drop_privileges()
     reap_orphans()
@@ -72,7 +77,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
     sweep(directory)
     scratch, _ = make_root(directory)  # the lock is held until we end
     processes = None if locked else tasks_of_user()
-    confinement = Confinement(locked=locked, readable=open_readable(_readable(packages)), processes=processes)
+    readable = open_readable(_readable(packages) if path is None else _bare_readable(path))
+    confinement = Confinement(locked=locked, readable=readable, processes=processes, bare=path is not None, port=settings.get("port", 0))
     gc.collect()
     gc.freeze()
     template = _Template(control, confinement, scratch)
@@ -223,13 +229,10 @@ def _import_all(packages: Sequence[str]) -> str:
 
 def _readable(packages: Sequence[str]) -> set[str]:
     """Files and directories that children may read: the standard library, and what importing the packages loaded, with its libraries."""
-    paths = {"/dev/null", "/dev/urandom"}
-    for library in {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}:
-        if Path(__file__).is_relative_to(library):
-            # Packages are installed beneath the standard library, ours among them: each entry by itself costs a child milliseconds.
-            paths |= {entry.path for entry in os.scandir(library) if entry.name not in {"site-packages", "dist-packages"}}
-        else:
-            paths.add(library)
+    paths = {*_DEVICES}
+    for library in _libraries():
+        # Where packages are installed beneath the standard library, ours are among them.
+        paths |= _without_packages(library) if Path(__file__).is_relative_to(library) else {library}
     loaded = {name.partition(".")[0] for name in (*sys.modules, *packages)} - sys.stdlib_module_names - {_OURS, "__main__"}
     for name in loaded:
         module = sys.modules.get(name)
@@ -237,6 +240,20 @@ def _readable(packages: Sequence[str]) -> set[str]:
             if place and Path(place).name != "__init__.py":
                 paths |= {place, f"{place}.libs"}
     return paths
+
+
+def _bare_readable(path: str) -> set[str]:
+    """Files and directories that children may read: the standard library without what is installed beneath it, and what `path` holds."""
+    return {*_DEVICES, path, *(entry.path for entry in os.scandir(path))}.union(*map(_without_packages, _libraries()))
+
+
+def _libraries() -> set[str]:
+    return {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+
+
+def _without_packages(library: str) -> set[str]:
+    """Each entry by itself, which costs a child milliseconds."""
+    return {entry.path for entry in os.scandir(library) if entry.name not in {"site-packages", "dist-packages"}}
 
 
 def _send(control: socket.socket, **message: object) -> None:

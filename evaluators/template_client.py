@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -19,7 +19,7 @@ from graftwork.programs.errors import ConfigError, InfrastructureError
 from .scratch import remove_tree
 from .template import MAX_MESSAGE_BYTES
 
-__all__ = ["ENVIRONMENT", "NOBODY", "Child", "Exit", "TemplateClient"]
+__all__ = ["ENVIRONMENT", "NOBODY", "Bareness", "Child", "Exit", "TemplateClient"]
 
 NOBODY: Final = 65534
 _NOWHERE: Final = Path(os.devnull)
@@ -42,6 +42,21 @@ from graftwork.evaluators.template import main
 sys.path.remove(sys.argv[1])
 main(sys.argv[2:])
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bareness:
+    """What a template is given whose children run files that need nothing of ours.
+
+    Attributes:
+        path: Directory of what can be imported besides the standard library; site-packages is not.
+        port: Of TCP, the one that children may connect to; 0 for none.
+        variables: Added to the environment.
+    """
+
+    path: str
+    port: int = 0
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +123,7 @@ class TemplateClient:
         return not self._children
 
     @classmethod
-    async def start(cls, packages: Sequence[str], *, locked: bool) -> TemplateClient:
+    async def start(cls, packages: Sequence[str], *, locked: bool, bare: Bareness | None = None) -> TemplateClient:
         """Start a template and wait until it is warm.
 
         Under root it becomes an ordinary user where that user may read the interpreter; else it stays root without capabilities.
@@ -116,17 +131,20 @@ class TemplateClient:
         Args:
             packages: Imported once, for all children.
             locked: Whether children use Landlock and seccomp.
+            bare: For files that run alone; None for programs, which run in a session.
 
         Raises:
             ConfigError: If a package cannot be imported.
             InfrastructureError: If the process cannot be started.
         """
-        arguments = ["locked" if locked else "weak", tempfile.gettempdir(), *packages]
+        settings = {"locked": locked, "scratch": tempfile.gettempdir(), "packages": list(packages)}
+        if bare is not None:
+            settings |= {"path": bare.path, "port": bare.port}
         message: Mapping[str, Any] = {}
         for user in (NOBODY, None) if os.geteuid() == 0 else (None,):
             with tempfile.TemporaryFile() as said:
                 try:
-                    client = await asyncio.to_thread(cls._execute, arguments, user, said)
+                    client = await asyncio.to_thread(cls._execute, json.dumps(settings), bare, user=user, said=said)
                 except OSError as error:
                     message = {"op": "unstarted", "message": str(error)}
                     continue
@@ -141,15 +159,16 @@ class TemplateClient:
         raise InfrastructureError(f"the template process did not start: {message['message']}")
 
     @classmethod
-    def _execute(cls, arguments: Sequence[str], user: int | None, said: IO[bytes]) -> TemplateClient:
+    def _execute(cls, settings: str, bare: Bareness | None, *, user: int | None, said: IO[bytes]) -> TemplateClient:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         root = str(Path(__file__).absolute().parents[2])
-        command = [sys.executable, "-I", "-c", _BOOT, root, str(theirs.fileno()), *arguments]
+        # Not -I: with it Python would not read PYTHONHASHSEED. Nothing else of its kind is in the environment.
+        command = [sys.executable, "-s", "-P", *(["-S"] if bare else []), "-c", _BOOT, root, str(theirs.fileno()), settings]
         with theirs:
             try:
                 process = subprocess.Popen(
                     command,
-                    env=dict(ENVIRONMENT),
+                    env=dict(ENVIRONMENT) | dict(bare.variables if bare else {}),
                     cwd="/",
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,

@@ -91,8 +91,7 @@ class _Engine:
             spent=self._gateway.spent,
             seconds=time.monotonic() - self._started,
         )
-        champion = next(member for member in (*state.finalists, seed) if member.candidate.number == crown.champion.number)
-        self._lineage.event("export", await write_champion(report, self._run, champion=champion, pool=self._pool))
+        self._lineage.event("export", await write_champion(self._run.run_dir))
         self._progress("done", state)
         return report
 

@@ -1,117 +1,173 @@
-"""Exporting: the champion as one plain file beside its run, checked in the sandbox before anyone relies on it."""
+"""Exporting: a run's champion as one plain file, made of what the run recorded and held to it before anyone relies on it."""
 
 from __future__ import annotations
 
-import json
-import shutil
+import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from graftwork.evaluators.evaluation import Case, Work
-from graftwork.evaluators.pool import Pool
-from graftwork.evaluators.task import Example, Task
-from graftwork.programs.errors import RunError
+from graftwork.programs.errors import InfrastructureError, ProgramError, RunError, UserError
 from graftwork.programs.export import ExportHeader, export
 from graftwork.programs.parse import parse
-from graftwork.search.candidate import Candidate, Member
+from graftwork.search.candidate import Candidate
+from graftwork.search.comparison import difference_of
+from graftwork.search.crowning import Measured
 from graftwork.search.disk import writing_to
-from graftwork.search.record import open_run
+from graftwork.search.record import Record, open_run
 
-from .run import Report, Run
-from .summary import headline
+from .summary import labelled_headline, recorded_crown
+from .verification import Verification, verify
 
-__all__ = ["copy_champion", "module_with_header", "shortest_inputs", "write_champion"]
+__all__ = ["Exported", "checked", "export_champion", "exported", "told", "write_champion"]
 
-_VERIFIED_ON: Final = 5
+_RUN_AGAIN: Final = Verification(holds=True, said="run once more by the folder's own evaluator, whose scores are forgeable")
+_UNASKED: Final = Verification(holds=True, said="NOT verified: --unverified was asked for")
 
 
-async def write_champion(report: Report, run: Run, *, champion: Member, pool: Pool) -> str:
-    """Write `champion.py` and `programs/<number>.py` into the run's directory.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A candidate as a file.
 
-    A program without prompts is verified: the exported text runs in the sandbox on val examples and is held to the outputs that the
-    champion gave; the file says how that went. One with prompts is not: it asks an endpoint, and the sandbox has no way to one.
+    Attributes:
+        text: The file.
+        candidate: Whose it is.
+        is_final: Whether the run is finished and stands for it; else it is the best so far.
+        verification: How that went.
+    """
+
+    text: str
+    candidate: Candidate
+    is_final: bool
+    verification: Verification
+
+
+async def write_champion(run_dir: Path) -> str:
+    """Write `champion.py` and `programs/<number>.py` into a run's directory at its end, whatever its verification says.
 
     Returns:
-        How it was verified, in a few words.
+        How it was verified, in one line.
 
     Raises:
         RunError: If it cannot be written.
     """
-    program = champion.candidate.program
-    if run.task.forgeable:
-        return _write_module(report, champion.candidate)
-    provenance = {
-        "run": report.run_dir.name,
-        "candidate": f"{champion.candidate.number}, by {champion.candidate.operator}",
-        "score": headline(report),
-        "models": ", ".join(f"{role} {model.alias}" for role, model in run.models.items()) or "none",
-        "made": date.today().isoformat(),  # noqa: DTZ011 - the reader's own date
-    }
-    task_model = run.settings.task_model
-    header = ExportHeader(
-        entry=run.task.entry,
-        provenance=provenance,
-        examples=(shortest_inputs(run.task),),
-        model=task_model.model if task_model is not None else "",
-        max_tokens=run.task.limits.max_tokens,
-    )
-    draft = export(program, header=header)
-    verified = "not verified: it asks a model" if program.prompts else await _verify(draft, champion, run.task, pool)
-    text = export(program, header=replace(header, provenance={**provenance, "verified": verified}))
-    with writing_to(report.run_dir):
-        (report.run_dir / "programs").mkdir(exist_ok=True)
-        (report.run_dir / "programs" / f"{champion.candidate.number}.py").write_text(program.source, encoding="utf-8")
-        (report.run_dir / "champion.py").write_text(text, encoding="utf-8")
-    return verified
+    candidate, _ = await asyncio.to_thread(_chosen, open_run(run_dir))
+    await asyncio.to_thread(_write, run_dir / "programs" / f"{candidate.number}.py", candidate.program.source)
+    try:
+        made = await exported(run_dir)
+    except ProgramError as error:
+        return f"NOT exported: {error}"
+    await asyncio.to_thread(_write, run_dir / "champion.py", made.text)
+    return made.verification.said
 
 
-def copy_champion(run_dir: Path, output: Path) -> str:
-    """Write a run's champion to a file, or the best so far of a run that is not finished.
+def export_champion(run_dir: Path, output: Path, *, verified: bool = True) -> str:
+    """Write a run's champion to a file, or the best so far of a run that is not finished, if it does what the run recorded.
+
+    Args:
+        run_dir: The run.
+        output: The file.
+        verified: Whether to hold it to the record first, and refuse it where it does something else.
 
     Returns:
         What it is and how it was verified, in a few words.
 
     Raises:
-        RunError: If there is no run, nothing was evaluated yet, or the file cannot be written.
+        RunError: If there is no run, nothing was evaluated yet, the file does not do what the run recorded, or cannot be written.
+        ConfigError: If this machine cannot verify it.
+    """
+    made = checked(run_dir, verified=verified)
+    _write(output, made.text)
+    return told(made)
+
+
+def checked(run_dir: Path, *, verified: bool) -> Exported:
+    """A run's champion as a file that does what the run recorded.
+
+    Raises:
+        RunError: If it does not.
+    """
+    made = asyncio.run(exported(run_dir, verification=None if verified else _UNASKED))
+    if not made.verification.holds:
+        raise RunError(f"candidate {made.candidate.number} is not exported: {made.verification.said} (--unverified writes it all the same)")
+    return made
+
+
+def told(made: Exported) -> str:
+    """What a file is, and how it was verified."""
+    what = "the champion" if made.is_final else "the best so far on val, not confirmed: the run is not finished"
+    return f"{what}; {made.verification.said}"
+
+
+async def exported(run_dir: Path, *, verification: Verification | None = None) -> Exported:
+    """A run's champion, or the best so far, as a file that says how its verification went.
+
+    Args:
+        run_dir: The run.
+        verification: In place of one; None verifies the file.
+
+    Raises:
+        RunError: If there is no run, it is damaged, or nothing was evaluated yet.
+        ProgramError: If the program cannot be exported.
     """
     record = open_run(run_dir)
-    finished = run_dir / "champion.py"
+    candidate, is_final = await asyncio.to_thread(_chosen, record)
+    header = _header(record, candidate)
+    if record.config["task"].get("forgeable"):
+        said = {**header.provenance, "program": candidate.program.digest, "verified": _RUN_AGAIN.said}
+        return Exported(text=_module(candidate.program.source, said), candidate=candidate, is_final=is_final, verification=_RUN_AGAIN)
+    if verification is None:
+        verification = await _verification(export(candidate.program, header=header), candidate, record)
+    header = replace(header, provenance={**header.provenance, "verified": verification.said})
+    text = export(candidate.program, header=header)
+    return Exported(text=text, candidate=candidate, is_final=is_final, verification=verification)
+
+
+def _write(file: Path, text: str) -> None:
+    with writing_to(file.parent):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+
+async def _verification(draft: str, candidate: Candidate, record: Record) -> Verification:
     try:
-        if finished.is_file():
-            if not (output.exists() and output.samefile(finished)):
-                shutil.copyfile(finished, output)
-            exported = [event["message"] for event in record.events.to_pylist() if event["kind"] == "export"]
-            return f"the champion; {exported[-1]}" if exported else "the champion"
-        best = record.best
-        if best is None:
-            raise RunError(f"{run_dir} has no evaluated candidate yet: let it run")
-        if record.config["task"].get("forgeable"):
-            said = {"candidate": f"{best['number']}, by {best['operator']}", "verified": "no: the run is not finished"}
-            output.write_text(module_with_header(best["source"], {"run": run_dir.name, **said}), encoding="utf-8")
-            return "the best so far on val, not confirmed: the run is not finished"
-        provenance = {
-            "run": run_dir.name,
-            "candidate": f"{best['number']}, by {best['operator']}",
-            "verified": "no: the run is not finished",
-        }
-        facts = record.config["task"]
-        header = ExportHeader(
-            entry=facts["entry"],
-            provenance=provenance,
-            examples=(facts["example"],),
-            model=record.config["settings"].get("task_model", {}).get("model", ""),
-            max_tokens=facts["limits"]["max_tokens"],
-        )
-        output.write_text(export(parse(best["source"]), header=header), encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"cannot write {output}: {error.strerror or error}") from None
-    return "the best so far on val, not confirmed: the run is not finished"
+        found = await verify(draft, candidate, record)
+    except (UserError, InfrastructureError) as error:
+        found = Verification(holds=False, said=str(error))
+    return found if found.holds else replace(found, said=f"NOT verified: {found.said}")
 
 
-def module_with_header(source: str, provenance: Mapping[str, str]) -> str:
+def _chosen(record: Record) -> tuple[Candidate, bool]:
+    """The champion and True, or the best so far and False."""
+    measured, _ = recorded_crown(record)
+    row = (record.champion if measured else None) or record.best
+    if row is None:
+        raise RunError(f"{record.path} has no evaluated candidate yet: let it run")
+    program = parse(row["source"], statements=bool(record.config["task"].get("forgeable")))
+    return Candidate(number=row["number"], program=program, operator=row["operator"]), bool(measured)
+
+
+def _header(record: Record, candidate: Candidate) -> ExportHeader:
+    config = record.config
+    facts: Mapping[str, Any] = config["task"]
+    return ExportHeader(
+        entry=facts["entry"],
+        provenance={
+            "run": record.path.resolve().name,
+            "candidate": f"{candidate.number}, by {candidate.operator}",
+            "score": _score(record, candidate),
+            "models": ", ".join(f"{role} {alias}" for role, alias in config["models"].items()) or "none",
+            "made": date.today().isoformat(),  # noqa: DTZ011 - the reader's own date
+        },
+        examples=(facts["example"],),
+        model=config["settings"].get("task_model", {}).get("model", ""),
+        max_tokens=facts["limits"]["max_tokens"],
+    )
+
+
+def _module(source: str, provenance: Mapping[str, str]) -> str:
     """A program that has no entry to serve, as it is, with comment lines above that say where it comes from."""
     lines = [f"# {label}: {' '.join(said.split())}" for label, said in provenance.items()]
     # The first lines of a file may be for the system that runs it.
@@ -119,48 +175,25 @@ def module_with_header(source: str, provenance: Mapping[str, str]) -> str:
     return "\n".join([*([first] if first else []), "# Evolved by Graftwork, to be used in place of the initial program.", *lines, "", rest])
 
 
-def _write_module(report: Report, champion: Candidate) -> str:
-    """Write the champion of a foreign task, marks and all. Its evaluator has run it once more; nothing else could verify it."""
-    verified = "run once more by the folder's own evaluator, whose scores are forgeable"
-    provenance = {
-        "run": report.run_dir.name,
-        "candidate": f"{champion.number}, by {champion.operator}",
-        "score": headline(report),
-        "made": date.today().isoformat(),  # noqa: DTZ011 - the reader's own date
-        "program": champion.program.digest,
-        "verified": verified,
-    }
-    with writing_to(report.run_dir):
-        (report.run_dir / "programs").mkdir(exist_ok=True)
-        (report.run_dir / "programs" / f"{champion.number}.py").write_text(champion.program.source, encoding="utf-8")
-        (report.run_dir / "champion.py").write_text(module_with_header(champion.program.source, provenance), encoding="utf-8")
-    return verified
+def _score(record: Record, candidate: Candidate) -> str:
+    """The champion's measured score; of a best so far its score on val, which chose it."""
+    measured, _ = recorded_crown(record)
+    unit = record.config["task"]["unit"]
+    if measured:
+        return labelled_headline(measured, unit)
+    own, seed = (_counted(record, number) for number in (candidate.number, 0))
+    both = [name for name in own if name in seed]
+    difference = difference_of([own[name] for name in both], [seed[name] for name in both], seed=record.config["settings"]["seed"])
+    means = [_mean([values[name] for name in both]) for values in (own, seed)]
+    on_val = Measured(champion=means[0], seed=means[1], difference=difference, n=len(both))
+    return f"{labelled_headline({'val': on_val}, unit)}; val chose it, which flatters it"
 
 
-async def _verify(text: str, champion: Member, task: Task, pool: Pool) -> str:
-    by_id: dict[str, Example] = {example.id: example for example in task.splits["val"]}
-    recorded = {j.outcome.example_id: j.outcome for j in champion.val.judgements if j.outcome.failure is None}
-    ids = sorted(recorded)[:_VERIFIED_ON]
-    work = Work(
-        candidate=champion.candidate.number,
-        source=text,
-        # The digest seeds the child's random numbers, so the export draws those that the champion drew.
-        digest=champion.candidate.program.digest,
-        entry=task.entry,
-        cases=tuple(Case(example_id=one, inputs=by_id[one].inputs) for one in ids),
-        packages=task.packages,
-        limits=task.limits,
-        purpose="search",
-    )
-    for outcome in await pool.run(work):
-        expected = recorded[outcome.example_id].output
-        if outcome.failure is not None or outcome.output != expected:
-            came = outcome.failure.message if outcome.failure is not None else f"{outcome.output!r:.200}"
-            return f"NOT verified: on val example {outcome.example_id} the file gave {came}, the run {expected!r:.200}"
-    return f"same outputs as in the run on {len(ids)} val examples"
+def _counted(record: Record, number: int) -> dict[str, float | None]:
+    """What a candidate's val examples count in comparisons, by example."""
+    return {row["example_id"]: row["counted"] for row in record.case_rows(number, "val")}
 
 
-def shortest_inputs(task: Task) -> Mapping[str, object]:
-    """Inputs of the shortest train example, to show how the program is called."""
-    examples = task.splits.get("train") or task.splits["val"]
-    return min((example.inputs for example in examples), key=lambda inputs: len(json.dumps(inputs)))
+def _mean(values: list[float | None]) -> float | None:
+    counted = [value for value in values if value is not None]
+    return sum(counted) / len(counted) if counted else None

@@ -39,7 +39,7 @@ class Optimized:
     run_dir: Path
 
     def __str__(self) -> str:
-        return f"{headline(self.report)}\n{self.best}"
+        return f"{headline(self.report.crown.measured, self.report.unit)}\n{self.best}"
 
 
 def optimize(

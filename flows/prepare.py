@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graftwork.evaluators.load import load_task
+from graftwork.evaluators.make_task import with_seed
 from graftwork.evaluators.sandbox import require
 from graftwork.evaluators.task import Task
 from graftwork.programs.check_prompt import model_defects
@@ -22,7 +23,7 @@ from graftwork.search.crowning import split_digest
 from graftwork.search.disk import writing_to
 from graftwork.search.strategy import PROMPT_OPERATORS, Strategy, strategies
 
-from .exporting import shortest_inputs
+from .recorded import shortest_inputs, write_inputs
 from .run import Run
 from .settings import ModelSettings, RunSettings, write_run_toml
 
@@ -56,7 +57,9 @@ def prepare(
     directory = _make_run_dir(run_dir, run.task.name)
     source = "in memory" if isinstance(task, Task) else str(task)
     with writing_to(directory):
-        write_run_toml(directory / "run.toml", run.settings, task=_facts(run.task, source), strategy=asdict(run.strategy))
+        aliases = {str(role): model.alias for role, model in run.models.items()}
+        write_inputs(directory, run.task)
+        write_run_toml(directory / "run.toml", run.settings, task=_facts(run.task, source), strategy=asdict(run.strategy), models=aliases)
     return replace(run, run_dir=directory)
 
 
@@ -67,6 +70,7 @@ def _facts(task: Task, source: str) -> dict[str, object]:
         "name": task.name,
         "source": source,
         "entry": task.entry,
+        "seed_digest": task.seed.digest,
         "unit": task.unit,
         "forgeable": task.forgeable,
         "score_range": list(task.score_range),
@@ -92,6 +96,8 @@ def check_run(
         UserError: One line that says what is wrong.
     """
     loaded = task if isinstance(task, Task) else load_task(Path(task))
+    if settings.imported is not None:
+        loaded = with_seed(loaded, settings.imported)
     settings = _with_slots(settings, loaded)
     strategy = resolve_strategy(settings, loaded, has_proposer=settings.proposer is not None or "proposer" in (models or {}))
     if loaded.seed.prompts and settings.task_model is None and "task" not in (models or {}):

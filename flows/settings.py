@@ -71,6 +71,7 @@ class RunSettings(BaseModel):
         proposer: The model that writes programs.
         task_model: The model that runs inside programs.
         also_models: Others that a prompt may name, at the same endpoint.
+        imported: File of a program, or of an export, that takes the place of the task's seed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,6 +91,7 @@ class RunSettings(BaseModel):
     proposer: ModelSettings | None = None
     task_model: ModelSettings | None = None
     also_models: tuple[ModelSettings, ...] = ()
+    imported: str | None = None
 
     @property
     def named_models(self) -> Mapping[str, Price]:
@@ -172,13 +174,16 @@ def _price(text: str | None) -> dict[str, float]:
     return {"usd_per_million_input_tokens": price_in, "usd_per_million_output_tokens": price_out}
 
 
-def write_run_toml(path: Path, settings: RunSettings, *, task: Mapping[str, object], strategy: Mapping[str, object]) -> None:
-    """Write the complete configuration of a run, with the versions that it runs on."""
+def write_run_toml(
+    path: Path, settings: RunSettings, *, task: Mapping[str, object], strategy: Mapping[str, object], models: Mapping[str, str]
+) -> None:
+    """Write the complete configuration of a run, with the versions that it runs on; `models` are aliases by role."""
     document = {
         "schema": 1,
         "task": dict(task),
         "settings": settings.model_dump(exclude_none=True),
         "strategy": dict(strategy),
+        "models": dict(models),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _RECORDED_VERSIONS}},
     }
     path.write_text(tomli_w.dumps(document), encoding="utf-8")

@@ -14,7 +14,7 @@ from graftwork.search.record import Record
 
 from .run import Report
 
-__all__ = ["FORGEABLE", "crown_detail", "headline", "recorded_crown", "report_markdown", "report_rows", "spend_line"]
+__all__ = ["FORGEABLE", "crown_detail", "headline", "labelled_headline", "recorded_crown", "report_markdown", "report_rows", "spend_line"]
 
 
 FORGEABLE: Final = (
@@ -51,11 +51,17 @@ def recorded_crown(record: Record) -> tuple[Mapping[str, Measured], tuple[str, .
     return measured, (chosen, *forgeable, *(f"not measured: {line}" for line in detail["missing"]), *lost)
 
 
-def headline(report: Report) -> str:
+def headline(measured: Mapping[str, Measured], unit: str) -> str:
     """One line: the champion against the seed on the strictest split that was measured."""
-    measured = report.crown.measured
     name = next(split for split in ("test", "confirm", "val") if split in measured)
-    return f"{name}: {_number(measured[name].champion)} {report.unit}, seed {_number(measured[name].seed)}{_interval(measured[name])}"
+    return f"{name}: {_number(measured[name].champion)} {unit}, seed {_number(measured[name].seed)}{_interval(measured[name])}"
+
+
+def labelled_headline(measured: Mapping[str, Measured], unit: str) -> str:
+    """The headline with what its interval is; for a file that travels alone."""
+    name = next(split for split in ("test", "confirm", "val") if split in measured)
+    difference = measured[name].difference
+    return headline(measured, unit) + (f" (paired bootstrap, 95 %, n = {difference.n})" if difference is not None else "")
 
 
 def report_rows(measured: Mapping[str, Measured]) -> list[dict[str, object]]:

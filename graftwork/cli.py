@@ -64,12 +64,18 @@ def show(
 def export(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("champion.py"),
+    package: Annotated[Path | None, typer.Option(metavar="DIR", help="Write an installable folder with a test instead.")] = None,
+    unverified: Annotated[bool, typer.Option("--unverified", help="Do not hold it to what the run recorded.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Write a run's champion as one plain Python file that runs alone."""
-    from graftwork.flows.exporting import copy_champion
+    """Write a run's champion as one plain Python file that runs alone, if it does there what the run recorded."""
+    if package is not None:
+        from graftwork.flows.packaging import export_package
 
-    note = copy_champion(run_dir, output)
-    typer.echo(f"wrote {output}: {note}")
+        typer.echo(f"wrote {package}: {export_package(run_dir, package, verified=not unverified)}")
+        return
+    from graftwork.flows.exporting import export_champion
+
+    typer.echo(f"wrote {output}: {export_champion(run_dir, output, verified=not unverified)}")
 
 
 def main() -> None:

@@ -50,6 +50,9 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     ray_address: Annotated[str | None, typer.Option(help="host:port or auto of a running Ray cluster.")] = None,
     sandbox: Annotated[Literal["standard", "weak"], typer.Option(help="weak only where the kernel cannot do better.")] = "standard",
     prefect: Annotated[bool, typer.Option("--prefect", help="Run as a Prefect flow under a local server.")] = False,  # noqa: FBT002 - a flag
+    imported: Annotated[
+        str | None, typer.Option("--import", metavar="FILE", help="A program, or an exported champion, to start from.")
+    ] = None,
     run_dir: Annotated[Path | None, typer.Option("--run", help="Folder for the run; else runs/<task>-<n>.")] = None,
 ) -> None:
     """Search for a better program."""
@@ -74,6 +77,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
             "slots": slots,
             "ray_address": ray_address,
             "sandbox": sandbox,
+            "imported": imported,
         },
     )
     console = Console()

@@ -63,7 +63,7 @@ def show_candidate(run_dir: Path, console: Console, *, number: int | None = None
     task = record.config.get("task", {})
     if not {"entry", "packages", "limits"} <= task.keys():
         raise RunError(f"{run_dir / 'run.toml'} does not say the task's entry, packages and limits")
-    program = parse(row["source"])
+    program = parse(row["source"], statements=bool(task.get("forgeable")))
     _show(program, console, entry=task["entry"], mermaid=mermaid)
     _show_defects(program, console, entry=task["entry"], packages=task["packages"], max_calls=task["limits"]["calls"])
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, get_type_hints
 
 from .decode import Unreadable, as_text, read_reply, wording
-from .render import PromptOptions, render
+from .render import TOOLS, PromptOptions, render
 
 __all__ = ["MAX_READS", "MAX_TURNS", "Unanswered", "converse"]
 
@@ -39,10 +39,11 @@ def converse(function: Callable[..., Any], arguments: Mapping[str, Any], options
         Unanswered: If two replies in a row are empty, refuse, or cannot be read as the annotated type.
     """
     body, returns = render(function, arguments, options), get_type_hints(function).get("return", str)
-    tools = {tool.__name__: tool for tool in options.get("tools", ())}
     trouble = ""
     for _ in range(MAX_READS):
-        reply = use_tools(body, tools, complete)
+        reply = complete(body)
+        if TOOLS and (tools := options.get("tools")):
+            reply = use_tools(body, reply, {tool.__name__: tool for tool in tools}, complete)
         text = str(reply.get("text") or "")
         try:
             return read_reply(text, returns, refusal=reply.get("refusal") or "")
@@ -54,19 +55,17 @@ def converse(function: Callable[..., Any], arguments: Mapping[str, Any], options
     raise Unanswered(f"{function.__name__}: {trouble}")
 
 
-def use_tools(body: dict[str, Any], tools: Mapping[str, Callable[..., Any]], complete: Complete) -> Mapping[str, Any]:
-    """The first reply that asks for no tool; the last turn allows none."""
-    reply: Mapping[str, Any] = {}
-    for turn in range(MAX_TURNS if tools else 1):
-        last = turn == MAX_TURNS - 1
-        reply = complete(body | {"tool_choice": "none"} if last else body)
+def use_tools(body: dict[str, Any], reply: Mapping[str, Any], tools: Mapping[str, Any], complete: Complete) -> Mapping[str, Any]:
+    """The first reply that asks for no tool, this one or a later; the last turn allows none."""
+    for turn in range(MAX_TURNS - 1):
         calls = reply.get("tool_calls") or spoken_calls(reply.get("text") or "", tools, name=f"call_{turn}")
-        if not (tools and calls) or last:
+        if not calls:
             break
         asked = [{"id": call["id"], "type": "function", "function": {k: call[k] for k in ("name", "arguments")}} for call in calls]
         told = [{"role": "tool", "tool_call_id": call["id"], "content": tool_text(call, tools)} for call in calls]
         answer = {"role": "assistant", "content": reply.get("text") or "", "tool_calls": asked}
         body = body | {"messages": [*body["messages"], answer, *told]}
+        reply = complete(body | {"tool_choice": "none"} if turn == MAX_TURNS - 2 else body)
     return reply
 
 

@@ -11,8 +11,10 @@ from collections import abc
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Final, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-__all__ = ["Unreadable", "as_text", "is_structured", "read_reply", "response_format", "schema_of", "wording", "written"]
+__all__ = ["STRUCTURES", "Unreadable", "as_text", "is_structured", "read_reply", "response_format", "schema_of", "wording", "written"]
 
+# An export leaves out what is behind it, `if STRUCTURES and …`, where no prompt of its program gives a structure.
+STRUCTURES: Final[bool] = True
 JSON_NAMES: Final = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 LISTS: Final = (list, tuple, set, frozenset, abc.Sequence, abc.Iterable, abc.Collection)
 MAPPINGS: Final = (dict, abc.Mapping, abc.MutableMapping)
@@ -113,7 +115,7 @@ def response_format(kind: Any) -> dict[str, Any]:
 
 def wording(kind: Any) -> str:
     """The words that ask for an output of this type; empty for text."""
-    if is_structured(kind):
+    if STRUCTURES and is_structured(kind):
         return f"Reply with JSON only, matching this schema: {json.dumps(reply_schema(kind), ensure_ascii=False)}"
     kind, may_be_none = without_none(kind)
     words = {int: "one whole number", float: "one number", bool: "yes or no"}.get(kind, "")
@@ -129,7 +131,9 @@ def written(value: Any, kind: Any) -> str:
         return "yes" if value else "no"
     if value is None and not is_structured(kind):
         return "none"
-    return as_text({"value": value} if is_structured(kind) and not is_object(kind) else value)
+    if STRUCTURES and is_structured(kind) and not is_object(kind):
+        value = {"value": value}
+    return as_text(value)
 
 
 def read_reply(text: str, kind: Any, *, refusal: str = "") -> Any:
@@ -145,7 +149,7 @@ def read_reply(text: str, kind: Any, *, refusal: str = "") -> Any:
     text = re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL).strip()
     if not text:
         raise Unreadable("the reply is empty")
-    if is_structured(kind):
+    if STRUCTURES and is_structured(kind):
         return read_json(text, kind)
     kind, may_be_none = without_none(kind)
     if may_be_none and text.strip(" .*`'\"").lower() in ("none", "null"):

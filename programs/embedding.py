@@ -10,7 +10,7 @@ import builtins
 import inspect
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -19,9 +19,11 @@ from . import combinators, converse, decode, direct, render, standalone
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["Embedding", "embed"]
+__all__ = ["SWITCHES", "Embedding", "embed"]
 
 COMMENT_FOR_TOOLS: Final = re.compile(r"  # (noqa|type:).*")
+SWITCHES: Final = frozenset(("STRUCTURES", "TOOLS"))
+SWITCH: Final = re.compile(rf"(\s*)if ({'|'.join(sorted(SWITCHES))}) and ")
 SOURCES: Final[tuple[ModuleType, ...]] = (decode, render, converse, direct, combinators, standalone)
 
 
@@ -54,17 +56,18 @@ class Embedding:
     names: Mapping[str, str]
 
 
-def embed(roots: Iterable[str], *, taken: Mapping[str, str], settings: Mapping[str, object]) -> Embedding:
+def embed(roots: Iterable[str], *, taken: Mapping[str, str], settings: Mapping[str, object], unused: Collection[str] = ()) -> Embedding:
     """The definitions that some names need.
 
     Args:
         roots: Names of definitions.
         taken: Names that the surrounding text binds, each with the import statement that does, or an empty string.
         settings: Values in place of the runtime's constants, by name.
+        unused: Of `SWITCHES`, what the text has no use for: what is behind them is left out.
     """
     # A program that calls a function `min` must not change what `min` means here.
     shadowed = {name: _import(f"from builtins import {name}", name) for name in taken if hasattr(builtins, name)}
-    definitions = {**shadowed, **_definitions()}
+    definitions = {**shadowed, **{name: _switched(item, unused) for name, item in _definitions().items()}}
     needed, open_names = set[str](), list(roots)
     while open_names:
         if (name := open_names.pop()) in definitions and name not in needed:
@@ -93,7 +96,7 @@ def _definitions() -> Mapping[str, Definition]:
 
 
 def _defined(node: ast.stmt, text: str) -> Iterator[Definition]:
-    refs = frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name)) - _locals(node)
+    refs = _refs(node)
     match node:
         case ast.Import(names=names):
             for item in names:
@@ -120,6 +123,28 @@ def _brief(node: ast.stmt, text: str) -> str:
     while start and lines[start - 1].startswith("#"):
         start -= 1
     return "\n".join(COMMENT_FOR_TOOLS.sub("", line) for line in lines[start : node.end_lineno] if line.strip())
+
+
+def _switched(definition: Definition, unused: Collection[str]) -> Definition:
+    """A definition without its switches, and without the branches whose switch is among the unused."""
+    if not definition.refs & SWITCHES:
+        return definition
+    lines: list[str] = []
+    left_out = -1  # indentation of the branch that is being left out
+    for line in definition.source.split("\n"):
+        indentation = len(line) - len(line.lstrip())
+        if left_out >= 0 and indentation > left_out:
+            continue
+        switch = SWITCH.match(line)
+        left_out = indentation if switch and switch[2] in unused else -1
+        if left_out < 0:
+            lines.append(line if switch is None else f"{switch[1]}if {line[switch.end() :]}")
+    source = "\n".join(lines)
+    return replace(definition, source=source, refs=_refs(ast.parse(source).body[0]))
+
+
+def _refs(node: ast.stmt) -> frozenset[str]:
+    return frozenset(part.id for part in ast.walk(node) if isinstance(part, ast.Name)) - _locals(node)
 
 
 def _locals(node: ast.AST) -> frozenset[str]:

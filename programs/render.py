@@ -7,11 +7,15 @@ An export carries this file; standard library only.
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict, get_type_hints
+from typing import Any, Final, TypedDict, get_type_hints
 
-from .decode import as_text, is_structured, response_format, schema_of, wording, written
+from .decode import STRUCTURES, as_text, is_structured, response_format, schema_of, wording, written
 
-__all__ = ["Demonstration", "PromptOptions", "arguments_of", "render", "tool_schema"]
+__all__ = ["TOOLS", "Demonstration", "PromptOptions", "arguments_of", "render", "tool_schema"]
+
+
+# An export leaves out what is behind it, `if TOOLS and …`, where no prompt of its program has tools.
+TOOLS: Final[bool] = True
 
 
 class Demonstration(TypedDict):
@@ -64,9 +68,11 @@ def render(function: Callable[..., Any], arguments: Mapping[str, Any], options: 
     messages.append({"role": "user", "content": user_text(instruction, places, arguments)})
     body: dict[str, Any] = {"messages": messages}
     body |= {name: value for name, value in options.items() if name not in ("tools", "demos") and value is not None}
-    if tools := [tool_schema(tool) for tool in options.get("tools", ())]:
-        body["tools"] = tools
-    return body | ({"response_format": response_format(returns)} if is_structured(returns) else {})
+    if TOOLS and (tools := options.get("tools")):
+        body["tools"] = [tool_schema(tool) for tool in tools]
+    if STRUCTURES and is_structured(returns):
+        body["response_format"] = response_format(returns)
+    return body
 
 
 def user_text(instruction: str, places: set[str], arguments: Mapping[str, Any]) -> str:

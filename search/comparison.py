@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from graftwork.evaluators.evaluation import Evaluation
 
-__all__ = ["PairedDifference", "paired_difference"]
+__all__ = ["PairedDifference", "difference_of", "paired_difference"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +45,18 @@ def paired_difference(first: Evaluation, second: Evaluation, *, seed: int, n_res
     Returns:
         None when no pair counts.
     """
-    pairs = [(a, b) for a, b in zip(first.values, second.values, strict=True) if a is not None and b is not None]
+    return difference_of(first.values, second.values, seed=seed, n_resamples=n_resamples)
+
+
+def difference_of(
+    first: Sequence[float | None], second: Sequence[float | None], *, seed: int, n_resamples: int = 10_000
+) -> PairedDifference | None:
+    """The paired difference of values that stand in the same order; see `paired_difference`."""
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     if not pairs:
         return None
     differences = np.array([a - b for a, b in pairs])
     rng = np.random.default_rng(seed)
     means = differences[rng.integers(0, len(pairs), size=(n_resamples, len(pairs)))].mean(axis=1)
     lo, hi = np.quantile(means, [0.025, 0.975])
-    return PairedDifference(
-        mean=float(differences.mean()), lo=float(lo), hi=float(hi), n=len(pairs), dropped=len(first.values) - len(pairs)
-    )
+    return PairedDifference(mean=float(differences.mean()), lo=float(lo), hi=float(hi), n=len(pairs), dropped=len(first) - len(pairs))

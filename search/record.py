@@ -12,7 +12,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from graftwork.evaluators.call_store import RecordedCall
 from graftwork.programs.errors import RunError
+from graftwork.programs.model import Role
 
 from .rows import recorded_call
 from .schema import TABLES, TableName, lasting_columns
@@ -118,6 +120,28 @@ class Record:
             return None
         named = tables["candidates"].filter(pc.field("number") == decided[-1])
         return _row(named, 0) if named.num_rows else None
+
+    def case_rows(self, candidate: int, split: str) -> list[dict[str, Any]]:
+        """The rows of `scores` for a candidate on a split, in the order of writing; a resumed run may tell of a case twice.
+
+        Raises:
+            RunError: If a file is damaged or cannot be read.
+        """
+        rows: list[dict[str, Any]] = self.scores.filter((pc.field("candidate") == candidate) & (pc.field("split") == split)).to_pylist()
+        return rows
+
+    def lasting_calls(self, role: Role) -> Mapping[tuple[str, str], RecordedCall]:
+        """The recorded calls of a role by key and draw: for each the first that lasts.
+
+        Raises:
+            RunError: If a file is damaged or cannot be read.
+        """
+        calls: dict[tuple[str, str], RecordedCall] = {}
+        for batch in self.calls.filter((pc.field("event") == "settled") & (pc.field("role") == role)).to_batches():
+            for row in batch.to_pylist():
+                if (call := recorded_call(row)).lasts:
+                    calls.setdefault((row["key"], row["draw"]), call)
+        return calls
 
 
 def open_run(path: str | Path) -> Record:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from typing import Any, Final
 
 from graftwork.evaluators.call_store import RecordedCall, Reservation, Settlement
@@ -21,6 +22,7 @@ __all__ = [
     "brief_row",
     "candidate_row",
     "json_text",
+    "output_columns",
     "recorded_call",
     "reservation_of",
     "reserved_row",
@@ -86,7 +88,7 @@ def score_rows(candidate: int, split: str, evaluation: Evaluation) -> Iterator[R
             "value": score.value,
             "counted": judgement.counts(evaluation.lo),
             "feedback": _text(score.feedback),
-            "output": _output(judgement),
+            **output_columns(outcome.output),
             **_failure(outcome.failure),
             "stdout": _text(outcome.stdout),
             **_usage(outcome.usage),
@@ -202,11 +204,14 @@ def _case(candidate: int, split: str, judgement: Judgement) -> Row:
     return {"candidate": candidate, "split": split, "example_id": outcome.example_id, "repeat": outcome.repeat}
 
 
-def _output(judgement: Judgement) -> str | None:
-    if judgement.outcome.output is None:
-        return None
-    text = json_text(judgement.outcome.output)
-    return text if len(text) <= _MAX_OUTPUT_CHARS else None
+def output_columns(output: object) -> Row:
+    """What is kept of an output: its text, or where that is long, its digest. Two outputs are equal if these are."""
+    if output is None:
+        return {}
+    text = json_text(output)
+    if len(text) <= _MAX_OUTPUT_CHARS:
+        return {"output": text}
+    return {"output_digest": blake2b(text.encode(), digest_size=16).hexdigest()}
 
 
 def _span(span: Span) -> Row:

@@ -18,7 +18,7 @@ from graftwork.programs.errors import RunError
 
 TableName = Literal["candidates", "scores", "spans", "calls", "decisions", "events"]
 TABLES: Final[tuple[TableName, ...]] = get_args(TableName)
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _TEXT: Final = pa.string()
 _FLAG: Final = pa.bool_()
@@ -78,6 +78,7 @@ _SCORES: Final = _schema(
     ("counted", _REAL),  # in comparisons: the lowest score for a failure of the program, null where it does not count
     ("feedback", _TEXT),
     ("output", _TEXT),  # JSON; null where there is none, or where its text is longer than 4,000 characters
+    ("output_digest", _TEXT),  # of that longer text
     ("failure_kind", _TEXT),
     ("failure_message", _TEXT),
     ("failure_component", _TEXT),

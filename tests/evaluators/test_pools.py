@@ -136,6 +136,10 @@ class PoolConformance(ABC):
         assert [one.output for one in first] == [one.output for one in second]
         assert first[0].output != first[1].output
 
+    def test_sets_of_text_have_one_order_whichever_process_runs_the_program(self) -> None:
+        work = make_work("def solve():\n    return [hash(str(n)) for n in range(3)]\n")
+        assert self.run(work)[0].output == self.run(work)[0].output
+
     def test_model_calls_are_relayed_with_canonical_draws(self, relay: EchoRelay) -> None:
         (outcome,) = self.run(make_work(ASKS, {"text": "abc"}, purpose="confirm"), relay)
         assert outcome.output == ["REPEAT: ABC", "REPEAT: ABC"]

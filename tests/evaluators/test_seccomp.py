@@ -9,7 +9,7 @@ import termios
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graftwork.evaluators.seccomp import DENIED, bpf_program
+from graftwork.evaluators.seccomp import DENIED, Profile, bpf_program
 
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
 X86_64, I386 = 0xC000003E, 0x40000003
@@ -18,11 +18,11 @@ NUMBERS = sorted(number for numbers in DENIED.values() for number in numbers)
 CHECKED = {56, 62, 234, 302, 72, 16, 157}
 
 
-def verdict(number: int, *arguments: int, machine: int = X86_64) -> int:
+def verdict(number: int, *arguments: int, machine: int = X86_64, profile: Profile = "program") -> int:
     """What the filter says to one system call."""
     words = (*arguments, 0, 0, 0, 0, 0, 0)[:6]
     data = struct.pack("<IIQ6Q", number, machine, 0, *words)
-    program = list(struct.iter_unpack("=HBBI", bpf_program(PID)))
+    program = list(struct.iter_unpack("=HBBI", bpf_program(PID, profile)))
     accumulator = place = 0
     while True:
         code, yes, no, operand = program[place]
@@ -92,3 +92,19 @@ def test_locks_that_others_see_and_memory_and_space_beyond_the_limits_are_refuse
     commands = (fcntl.F_GETLK, fcntl.F_SETLK, fcntl.F_SETLKW, fcntl.F_OFD_GETLK, fcntl.F_OFD_SETLK, fcntl.F_OFD_SETLKW)
     assert {verdict(72, 3, command) for command in (*commands, fcntl.F_SETLEASE, fcntl.F_NOTIFY, fcntl.F_SETPIPE_SZ)} == {EPERM}
     assert {verdict(number) for number in (73, 278, 285)} == {EPERM}
+
+
+@given(st.integers(0, 50), st.integers(0, 2**32 - 1) | st.sampled_from([1, 2, 3, 0o4001, 0o2000001]), st.sampled_from([0, 6, 17, 132, 262]))
+def test_with_tcp_open_a_socket_is_one_of_tcp_and_of_nothing_else_that_streams(domain: int, kind: int, protocol: int) -> None:
+    wanted = domain == 2 and kind in {1, 0o4001, 0o2000001, 0o2004001} and protocol in {0, 6}
+    assert verdict(41, domain, kind, protocol, profile="client") == (ALLOW if wanted else EPERM)
+    assert verdict(41, 2, 1, 0, profile="client") == ALLOW
+    assert verdict(41, domain, kind, protocol) == EPERM
+
+
+def test_with_tcp_open_nobody_binds_listens_accepts_or_sends_by_a_call_that_connects() -> None:
+    assert {verdict(number, profile="client") for number in (43, 46, 47, 49, 50, 53, 288, 299, 307)} == {EPERM}
+    assert (verdict(44, 3, 0, 5, 0x20000000, profile="client"), verdict(44, 3, 0, 5, 0x4000, profile="client")) == (EPERM, ALLOW)
+    assert (verdict(54, 3, 6, 31, profile="client"), verdict(54, 3, 6, 1, profile="client")) == (EPERM, ALLOW)
+    others = set(NUMBERS) - {41, 42, 44, 45, 48, 51, 52, 54, 55}
+    assert {verdict(number, profile="client") for number in others} == {EPERM}

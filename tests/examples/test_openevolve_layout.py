@@ -9,7 +9,7 @@ import pytest
 from graftwork.evaluators.load import load_task
 from graftwork.evaluators.sandbox import probe
 from graftwork.flows.engine import run_search
-from graftwork.flows.exporting import copy_champion
+from graftwork.flows.exporting import export_champion
 from graftwork.flows.prepare import prepare
 from graftwork.flows.progress import Progress
 from graftwork.flows.run import Report
@@ -54,7 +54,7 @@ def test_a_folder_evolves_unchanged_and_its_scores_say_that_they_are_forgeable(t
 
 def test_the_champion_can_stand_in_place_of_the_initial_program(tmp_path: Path) -> None:
     report, _ = evolved("knapsack", tmp_path / "run", candidates=6)
-    copy_champion(report.run_dir, tmp_path / "champion.py")
+    export_champion(report.run_dir, tmp_path / "champion.py")
     text = (tmp_path / "champion.py").read_text(encoding="utf-8")
     assert text.startswith("# Evolved by Graftwork")
     assert "forgeable" in text.partition("import os")[0]

@@ -53,7 +53,7 @@ def test_a_ceiling_in_dollars_needs_a_price() -> None:
 
 def test_run_toml_holds_every_setting_and_version_and_no_key(tmp_path: Path) -> None:
     settings = make_settings(model="m", values={"seed": 5}, environ={"OPENAI_API_KEY": "sk-secret"})
-    write_run_toml(tmp_path / "run.toml", settings, task={"name": "t"}, strategy={"name": "model"})
+    write_run_toml(tmp_path / "run.toml", settings, task={"name": "t"}, strategy={"name": "model"}, models={"task": "m"})
     text = (tmp_path / "run.toml").read_text()
     document = tomllib.loads(text)
     assert RunSettings.model_validate(document["settings"]) == settings

@@ -1,0 +1,186 @@
+"""ReplayEndpoint: an OpenAI-compatible endpoint on 127.0.0.1 that answers from recorded calls, by request and draw, and asks nobody.
+
+Whoever asks is an untrusted file: requests are capped, hold a key, and can bring back nothing but what was recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Final, Self
+
+from graftwork.programs.errors import CallFailed
+from graftwork.programs.model import Reply
+
+from .call_store import RecordedCall, call_key
+from .channel import MAX_CALL_BYTES
+from .chat_request import sanitise_request
+from .draws import HEADER
+
+__all__ = ["Answered", "ReplayEndpoint", "Replayed"]
+
+UNNAMED: Final = "graftwork-unnamed"
+"""The model that a file names where its program names none: the file is told so, and it is taken out again."""
+_PATH: Final = "/v1/chat/completions"
+_SILENCE_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """The run whose calls are answered again.
+
+    Attributes:
+        find: The recorded call of a key and a draw, or None.
+        alias: The task model's, part of the keys.
+        max_tokens: The run's cap of one call.
+        models: What a request may name.
+    """
+
+    find: Callable[[str, str], RecordedCall | None]
+    alias: str
+    max_tokens: int
+    models: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """One request that a recorded reply answered.
+
+    Attributes:
+        example_id: On which example it was made.
+        draw: Which draw it was.
+        request: Digest of the body as the program made it.
+        reply: The answer.
+    """
+
+    example_id: str
+    draw: str
+    request: str
+    reply: Reply
+
+
+class ReplayEndpoint:
+    """The endpoint, with threads of its own. A context manager; use its port and variables inside.
+
+    Attributes:
+        answered: Requests with a recorded reply, in order of arrival.
+        unrecorded: What is to be said of each request that the run did not record.
+    """
+
+    def __init__(self, run: Replayed) -> None:
+        self._run = run
+        self._key = secrets.token_hex(16)
+        self.answered: list[Answered] = []
+        self.unrecorded: list[str] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="replay-endpoint")
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.server_address[1])
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Environment variables that lead a file here."""
+        return {
+            "OPENAI_BASE_URL": f"http://127.0.0.1:{self.port}/v1",
+            "OPENAI_API_KEY": self._key,
+            "GRAFTWORK_MODEL": UNNAMED,
+            "NO_PROXY": "*",
+        }
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def answer(self, key: str | None, told: str | None, body: bytes) -> tuple[int, Mapping[str, object]]:
+        """Status and JSON for one request.
+
+        Args:
+            key: The Authorization header.
+            told: The header that tells the draw.
+            body: As it came.
+        """
+        if key != f"Bearer {self._key}":
+            return 401, _error("this endpoint answers one file, with its key")
+        try:
+            request: dict[str, Any] = dict(json.loads(body))
+            place = {name: str(value) for name, value in dict(json.loads(told or "")).items()}
+            example_id, draw, digest = place["example"], place["draw"], place["request"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return self._unknown("a request without its draw: it was made while the file was imported, or not by a prompt")
+        if request.get("model") == UNNAMED:
+            del request["model"]
+        try:
+            sane = sanitise_request(request, max_tokens=self._run.max_tokens, models=self._run.models)
+        except CallFailed as error:
+            return 400, _error(error.failure.message)  # the run refused it, too
+        recorded = self._run.find(call_key("task", alias=self._run.alias, body=sane.body), draw)
+        if recorded is None:
+            asked = str(request["messages"][-1].get("content"))
+            return self._unknown(f"on example {example_id}, draw {draw}, a request that ends with {asked[-120:]!r}")
+        if recorded.reply is None:
+            return 400, _error("the run recorded that this request was refused")
+        self.answered.append(Answered(example_id=example_id, draw=draw, request=digest, reply=recorded.reply))
+        return 200, _completion(recorded.reply)
+
+    def _unknown(self, what: str) -> tuple[int, Mapping[str, object]]:
+        self.unrecorded.append(what)
+        return 404, _error(f"the run has no reply to {what}")
+
+
+def _error(message: str) -> Mapping[str, object]:
+    return {"error": {"message": message, "type": "invalid_request_error"}}
+
+
+def _completion(reply: Reply) -> Mapping[str, object]:
+    calls = [{"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in reply.tool_calls]
+    message = {"role": "assistant", "content": reply.text, "refusal": reply.refusal, "tool_calls": calls or None}
+    return {
+        "id": "replayed",
+        "object": "chat.completion",
+        "created": 0,
+        "model": reply.model,
+        "choices": [{"index": 0, "finish_reason": reply.finish_reason, "message": message}],
+        "usage": {
+            "prompt_tokens": reply.usage.input_tokens,
+            "completion_tokens": reply.usage.output_tokens,
+            "total_tokens": reply.usage.tokens,
+        },
+    }
+
+
+def _handler(endpoint: ReplayEndpoint) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = _SILENCE_S
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Say nothing."""
+
+        def do_POST(self) -> None:
+            """Answer one chat completion."""
+            length = self.headers.get("content-length", "")
+            if self.path != _PATH or not length.isdecimal() or int(length) > 2 * MAX_CALL_BYTES:
+                self.send_error(404)
+                return
+            status, said = endpoint.answer(self.headers.get("authorization"), self.headers.get(HEADER), self.rfile.read(int(length)))
+            payload = json.dumps(said).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(payload)))
+            self.end_headers()
+            self.wfile.write(payload)
+
+    return Handler

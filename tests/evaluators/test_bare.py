@@ -1,0 +1,161 @@
+"""Exported files in the bare interpreter: what they reach, what they ask, and what a hostile one tries."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from graftwork.evaluators.bare import run_bare
+from graftwork.evaluators.lockdown import ABI_OF_NETWORK, landlock_abi
+from graftwork.evaluators.sandbox import probe
+
+from .bare_files import exported_work, run_asking
+
+pytestmark = pytest.mark.skipif(
+    bool(probe().missing) or landlock_abi() < ABI_OF_NETWORK, reason="this machine has not the walls behind which a file may ask a model"
+)
+
+ASKING = '''
+from graftwork.programs import prompt, vote
+
+@prompt
+def number(text: str) -> int:
+    """Give a number."""
+
+def solve(text: str):
+    return vote(3, number, text), number(text), number(text)
+'''
+# One of them asks, so that the client is there to be misused.
+HOSTILE = '''
+import os, socket
+from graftwork.programs import prompt
+
+@prompt
+def number(text: str) -> int:
+    """Give a number."""
+
+def allowed():
+    return int(os.environ["OPENAI_BASE_URL"].rpartition(":")[2].partition("/")[0])
+
+def solve(there: dict):
+    assert number("x") == 4
+    {body}
+'''
+
+
+def test_a_file_asks_through_its_own_client_each_request_on_the_draw_that_the_run_gave_it() -> None:
+    draws = {"search/0/0#0": "1", "search/0/1#0": "2", "search/0/2#0": "2", "search/0/#0": "3", "search/0/#1": "4"}
+    (outcome,), endpoint = run_asking(exported_work(ASKING, {"text": "a"}), draws.get)
+    assert (outcome.output, outcome.failure) == ([2, 3, 4], None)
+    assert sorted(answered.draw for answered in endpoint.answered) == sorted(draws)
+    assert {answered.example_id for answered in endpoint.answered} == {"e0"}
+    assert endpoint.unrecorded == []
+
+
+def test_a_request_that_the_run_did_not_record_is_an_error_and_is_named() -> None:
+    (outcome,), endpoint = run_asking(exported_work(ASKING, {"text": "this"}), lambda draw: None)
+    assert outcome.failure is not None
+    assert "NotFoundError" in outcome.failure.message
+    assert "on example e0, draw search/0/0#0, a request that ends with" in str(sorted(endpoint.unrecorded))
+    assert "this" in endpoint.unrecorded[0]
+
+
+def test_a_request_made_while_the_file_is_imported_has_no_draw_and_gets_no_reply() -> None:
+    source = ASKING.replace("def solve", "FIRST = number('early')\n\ndef solve")
+    (outcome,), endpoint = run_asking(exported_work(source, {"text": "a"}), lambda draw: "4")
+    assert outcome.failure is not None
+    assert "without its draw" in endpoint.unrecorded[0]
+
+
+@pytest.mark.parametrize("module", ["graftwork", "graftwork.programs", "numpy", "pyarrow", "pytest", "rich"])
+def test_nothing_can_be_imported_but_the_client_and_what_it_needs(module: str) -> None:
+    source = HOSTILE.replace("{body}", f"import importlib\n    return importlib.import_module({module!r}).__name__")
+    (outcome,), _ = run_asking(exported_work(source, {"there": {}}), lambda draw: "4")
+    assert outcome.failure is not None
+    assert "ModuleNotFoundError" in outcome.failure.message
+
+
+def test_a_file_that_asks_nobody_has_the_tasks_packages_and_no_client() -> None:
+    source = """import importlib.util
+import numpy
+
+def solve(x):
+    return importlib.util.find_spec("openai") is None, float(numpy.sqrt(x))
+"""
+    (outcome,) = asyncio.run(run_bare(exported_work(source, {"x": 9}, packages=("numpy",)), endpoint=None, sandbox="standard"))
+    assert (outcome.output, outcome.failure) == ([True, 3.0], None)
+
+
+ATTACKS = {
+    "another port": "socket.create_connection(('127.0.0.1', there['port']))",
+    "another address, on another port": "socket.create_connection(('127.0.0.2', there['port']))",
+    "UDP": "socket.socket(type=socket.SOCK_DGRAM)",
+    "IPv6": "socket.socket(socket.AF_INET6)",
+    "a unix socket": "socket.socket(socket.AF_UNIX)",
+    "MPTCP, which Landlock does not see": "socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)",
+    "a connection while sending, which Landlock does not see": (
+        "socket.socket().sendto(b'x', socket.MSG_FASTOPEN, ('127.0.0.1', there['port']))"
+    ),
+    "to listen": "socket.socket().bind(('127.0.0.1', 0))",
+    "a message with descriptors": "socket.socket().sendmsg([b'x'])",
+    "a secret file": "open(there['secret']).read()",
+    "our source": "open(there['source']).read()",
+    "the parent's environment": "open(f'/proc/{os.getppid()}/environ').read()",
+    "the driver's environment": "open(f'/proc/{there[\"driver\"]}/environ').read()",
+    "the machine's certificates": "os.listdir('/etc/ssl')",
+    "to fork": "os.fork()",
+    "a shell": "os.execv('/bin/sh', ['sh', '-c', 'true'])",
+    "to kill the driver": "os.kill(there['driver'], 9)",
+    "to write beside the packages": "open(os.path.join(os.environ['SSL_CERT_DIR'], 'x'), 'w')",
+}
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object]]:
+    """What is attacked: open to all, so that only the confinement keeps a file away."""
+    folder = tmp_path_factory.mktemp("there")
+    folder.chmod(0o755)
+    (folder / "secret").write_text("secret")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield {
+            "port": other.getsockname()[1],
+            "secret": str(folder / "secret"),
+            "source": str(Path(run_bare.__code__.co_filename)),
+            "driver": os.getpid(),
+        }
+
+
+def test_a_hostile_file_reaches_nothing_but_the_endpoint(there: dict[str, object]) -> None:
+    attempts = "\n".join(f"        {name!r}: lambda: {attack}," for name, attack in ATTACKS.items())
+    body = f"""attacks = {{
+{attempts}
+        "its own endpoint": lambda: socket.create_connection(('127.0.0.1', allowed())).close(),
+    }}
+    done = []
+    for name, attack in attacks.items():
+        try:
+            attack()
+        except PermissionError:
+            continue
+        done.append(name)
+    return done"""
+    (outcome,), _ = run_asking(exported_work(HOSTILE.replace("{body}", body), {"there": there}), lambda draw: "4")
+    assert outcome.failure is None, outcome.failure
+    assert outcome.output == ["its own endpoint"]
+
+
+def test_whoever_has_not_the_files_key_gets_no_reply() -> None:
+    body = """import urllib.error, urllib.request
+    url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, data=b"{}", headers={"authorization": "Bearer guessed"}))
+    except urllib.error.HTTPError as error:
+        return error.code"""
+    (outcome,), endpoint = run_asking(exported_work(HOSTILE.replace("{body}", body), {"there": {}}), lambda draw: "4")
+    assert (outcome.output, outcome.failure) == (401, None)
+    assert len(endpoint.answered) == 1
