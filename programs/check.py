@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, Required, TypedDict, Unpack
 
 from .blocks import outside
 from .check_prompt import model_defects, prompt_defects
@@ -21,7 +21,7 @@ from .program import Component, Program
 from .structure import misplaced, reachable, syntax
 from .worst_case import worst_case_calls
 
-__all__ = ["FORBIDDEN_MODULES", "MAX_CHECKED_BYTES", "Defect", "check", "check_source"]
+__all__ = ["FORBIDDEN_MODULES", "MAX_CHECKED_BYTES", "Defect", "Rules", "check", "check_source"]
 
 MAX_CHECKED_BYTES: Final = 64 * 1024
 FORBIDDEN_MODULES: Final = frozenset(
@@ -36,55 +36,51 @@ _LAZY: Final = "from __future__ import annotations"
 _STARRED: Final = re.compile(r"\*(?<=[= ]\*)(?<![,(\[{] \*)[\w(\[]")
 
 
-def check(
-    program: Program,
-    *,
-    entry: str,
-    parameters: Collection[str],
-    frozen: Mapping[str, str] | None = None,
-    packages: Collection[str] = (),
-    models: Collection[str] | None = None,
-    fixed: Sequence[str] = (),
-    max_calls: int | None = None,
-) -> tuple[Defect, ...]:
+class Rules(TypedDict, total=False):
+    """What a program is held to. `entry` and `parameters` are always given; what is left out is not asked for.
+
+    `entry` is the function that the task calls, empty where the module is used as a whole. `parameters` are the names of the inputs,
+    which the entry gets as keywords. `frozen` has digests of components that must be as they are, by name. `packages` are those that may
+    be imported beyond the standard library. `models` is what a prompt may name as its model; None where that is not known yet. `fixed`
+    are the lines that must stand outside the marked blocks, as `blocks.outside` gives them; empty where nothing is marked. `max_calls`
+    are the model calls that one run may make: a program that can make more is warned of.
+    """
+
+    entry: Required[str]
+    parameters: Required[Collection[str]]
+    frozen: Mapping[str, str]
+    packages: Collection[str]
+    models: Collection[str] | None
+    fixed: Sequence[str]
+    max_calls: int | None
+
+
+def check(program: Program, **rules: Unpack[Rules]) -> tuple[Defect, ...]:
     """Every defect of a program, errors first, then by line. Raises nothing, whatever the program.
 
     Args:
         program: What is checked.
-        entry: The function that the task calls; empty where the module is used as a whole.
-        parameters: Names of the inputs, which the entry gets as keywords.
-        frozen: Digests of components that must be as they are, by name.
-        packages: Top-level packages that may be imported beyond the standard library.
-        models: What a prompt may name as its model; None where that is not known yet.
-        fixed: Lines that must stand outside the marked blocks, as `blocks.outside` gives them; empty where nothing is marked.
-        max_calls: Model calls that one run may make; a program that can make more is warned of, where this is given.
+        rules: See `Rules`.
     """
+    entry = rules["entry"]
     try:
-        defects = [*_outside_defects(program, fixed), *_defects(program, entry, parameters, frozen or {}, packages)]
-        if models is not None:
+        defects = [*_outside_defects(program, rules.get("fixed", ())), *_defects(program, rules)]
+        if (models := rules.get("models")) is not None:
             defects += model_defects(program, models)
-        if max_calls is not None and entry in program:
+        if (max_calls := rules.get("max_calls")) is not None and entry in program:
             defects += _cost_defects(program, entry, max_calls)
     except ProgramError as error:  # only for a program that `parse` did not make
         defects = [_unreadable(error)]
     return tuple(sorted(defects, key=lambda item: (item.severity, item.line, item.component or "", item.message)))
 
 
-def check_source(
-    source: str,
-    *,
-    entry: str,
-    parameters: Collection[str],
-    frozen: Mapping[str, str] | None = None,
-    packages: Collection[str] = (),
-    models: Collection[str] | None = None,
-) -> tuple[Defect, ...]:
-    """Every defect of a program's text; a text that is no program has one. The arguments are those of `check`."""
+def check_source(source: str, **rules: Unpack[Rules]) -> tuple[Defect, ...]:
+    """Every defect of a program's text; a text that is no program has one."""
     try:
         program = parse(source)
     except ProgramError as error:
         return (_unreadable(error),)
-    return check(program, entry=entry, parameters=parameters, frozen=frozen, packages=packages, models=models)
+    return check(program, **rules)
 
 
 def _unreadable(error: ProgramError) -> Defect:
@@ -92,13 +88,12 @@ def _unreadable(error: ProgramError) -> Defect:
     return Defect(severity="error", component=None, line=error.line, message=message)
 
 
-def _defects(
-    program: Program, entry: str, parameters: Collection[str], frozen: Mapping[str, str], packages: Collection[str]
-) -> Iterator[Defect]:
+def _defects(program: Program, rules: Rules) -> Iterator[Defect]:
+    entry, parameters, packages = rules["entry"], rules["parameters"], rules.get("packages", ())
     if (n_bytes := len(program.source.encode("utf-8", "surrogatepass"))) > MAX_CHECKED_BYTES:
         yield _defect(f"the program has {n_bytes} bytes, at most {MAX_CHECKED_BYTES} are run; make it shorter")
     yield from _subtle_defects(program)
-    yield from _frozen_defects(program, frozen)
+    yield from _frozen_defects(program, rules.get("frozen", {}))
     yield from _import_defects(program, packages)
     if not entry:
         pass  # whoever imports the module may use any of it

@@ -54,4 +54,4 @@ class Restructure:
 
 
 def _context(facts: Facts) -> Context:
-    return Context(entry=facts.entry, frozen=facts.frozen)
+    return Context(entry=facts.entry, frozen=facts.frozen, models=facts.models)

@@ -42,7 +42,7 @@ def test_a_folder_evolves_unchanged_and_its_scores_say_that_they_are_forgeable(t
     assert test.champion is not None
     assert test.seed is not None
     assert test.champion >= test.seed
-    assert "forgeable" in headline(report)
+    assert "forgeable" in headline(report.crown.measured, report.unit)
     assert "forgeable: the scores are the folder's own evaluator's" in report_markdown(report)
     assert "forgeable score" in seen[-1].line
     record = open_run(report.run_dir)

@@ -75,7 +75,7 @@ def test_one_price_does_not_stand_for_two_models() -> None:
 def test_other_models_come_with_their_own_prices_and_into_run_toml(tmp_path: Path) -> None:
     settings = make_settings(model="small", price="1/2", values={"also_models": ["large=10/30", "free"]}, environ={})
     assert {name: price.output_usd_per_mtok for name, price in settings.named_models.items()} == {"small": 2.0, "large": 30.0, "free": 0.0}
-    write_run_toml(tmp_path / "run.toml", settings, task={}, strategy={})
+    write_run_toml(tmp_path / "run.toml", settings, task={}, strategy={}, models={})
     assert RunSettings.model_validate(tomllib.loads((tmp_path / "run.toml").read_text())["settings"]) == settings
 
 
