@@ -159,6 +159,7 @@ class _Work:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.document = Document(program.source)
+        self.main_names = self.document.main_names
         self.refs = {component.name: component.refs for component in program.components}
         self.kept_imports: set[str] = set()
 
@@ -201,8 +202,8 @@ class _Work:
     def finish(self) -> Program:
         """The outcome, settled: unused imports dropped, and components in an order in which they can be loaded."""
         outcome = parse(self.document.text)
-        used = self.document.main_names.union(*(component.refs for component in outcome.components))
-        before = Document(self.program.source).main_names.union(*(component.refs for component in self.program.components))
+        used = self.main_names.union(*(component.refs for component in outcome.components))
+        before = self.main_names.union(*(component.refs for component in self.program.components))
         for statement, name in self.document.imports.items():
             if name in before - used and statement not in self.kept_imports:
                 self.document.remove_import(statement)
