@@ -17,13 +17,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from .check import check
 from .edit import Add, AddImport, Edit, Remove, RemoveImport, Replace, apply
 from .errors import ProgramError
 from .joining import joined
 from .program import Component, Import, Program
 from .rename import fresh_name, renamed_program, words_of
-from .signature import signature_of
+from .sound import new_errors
 from .structure import reachable
 
 __all__ = ["Conflict", "Merge", "Side", "merge"]
@@ -102,7 +101,6 @@ class _Merging:
         self.parents = (ours, theirs, base)
         self.ours, self.theirs, self.base = ours, theirs, base
         self.entry, self.labels = entry, labels
-        self.taken = set(words_of(self.parents))
         self.renames: list[Conflict] = []
         self.conflicts: list[Conflict] = []
         self.joins = True
@@ -199,7 +197,8 @@ class _Merging:
                 waiting.append(choices[name])
         if self.entry not in choices:
             return choices
-        front = [self.entry, *(name for name in choices if not self._only_lost(name))]
+        used = {program.digest: reachable(program, self.entry) for program in (self.ours, self.theirs) if self.entry in program}
+        front = [self.entry, *(name for name in choices if not self._only_lost(name, used))]
         alive = set(front)
         while front:
             found = (choices[front.pop()].component.refs & choices.keys()) - alive
@@ -207,12 +206,12 @@ class _Merging:
             front += found
         return {name: choice for name, choice in choices.items() if name in alive}
 
-    def _only_lost(self, name: str) -> bool:
+    def _only_lost(self, name: str, used: Mapping[str, frozenset[str]]) -> bool:
         """Whether each parent that has it needed it, and one has it otherwise than the base: what all three share is not ours to drop."""
         homes = [program for program in (self.ours, self.theirs) if name in program]
         if len({program[name].digest for program in (*homes, self.base) if name in program}) == 1 and len(homes) == 2:
             return False
-        return all(self.entry in program and name in reachable(program, self.entry) for program in homes)
+        return all(name in used.get(program.digest, ()) for program in homes)
 
     def _edits(self, choices: Mapping[str, _Choice]) -> list[Edit]:
         """What turns `ours` into the outcome."""
@@ -276,16 +275,17 @@ class _Merging:
             self.base = renamed_program(self.base, {name: new})
         self._renamed(name, new, "it would hide the builtin that the other side uses", side=label)
 
-    def _errors(self, outcome: Program) -> list[str]:
-        """Errors of the outcome that neither parent has."""
-        found = _errors_of(outcome, self.entry, self.parents)
-        known = {error for parent in self.parents[:2] for error in _errors_of(parent, self.entry, self.parents)} if found else set()
-        return [error for error in found if error not in known]
+    def _errors(self, outcome: Program) -> tuple[str, ...]:
+        """Errors of the outcome that neither parent has; what all three agree on may not change."""
+        ours, theirs, base = self.parents
+        for component in base.components:
+            agreed = all(component.name in one and one[component.name].digest == component.digest for one in (ours, theirs))
+            if agreed and not (component.name in outcome and outcome[component.name].digest == component.digest):
+                return (f"{component.name!r} is the same in all three and would change",)
+        return new_errors(outcome, (ours, theirs), entry=self.entry)
 
     def _fresh(self, name: str) -> str:
-        found = fresh_name(name, self.taken)
-        self.taken.add(found)
-        return found
+        return fresh_name(name, words_of((*self.parents, self.ours, self.theirs)) | {item.resolution.split()[-2] for item in self.renames})
 
     def _note(self, name: str, problem: str, resolution: str) -> None:
         self.conflicts.append(Conflict(name=name, problem=problem, resolution=resolution))
@@ -306,21 +306,6 @@ def _definition(program: Program, name: str) -> _Definition:
 
 
 def _key(definition: _Definition) -> object:
-    """Equal for definitions that mean the same."""
-    return definition.digest if isinstance(definition, Component) else definition
+    """Equal for definitions that mean the same: a text means something else where a builtin's name in it becomes the program's."""
+    return (definition.digest, definition.refs) if isinstance(definition, Component) else definition
 
-
-def _errors_of(program: Program, entry: str, family: tuple[Program, ...]) -> list[str]:
-    """What check finds, without lines; what all of the family agree on counts as frozen, and what they import as allowed."""
-    ours, theirs, base = family
-    agreed = {
-        item.name: item.digest
-        for item in base.components
-        if all(item.name in one and one[item.name].digest == item.digest for one in (ours, theirs))
-    }
-    signature = signature_of(program[entry]) if entry in program else None
-    parameters = [item.name for item in signature.parameters if item.kind in ("any", "keyword")] if signature is not None else []
-    packages = {item.module for one in family for item in one.imports}
-    found = check(program, entry=entry, parameters=parameters, frozen=agreed, packages=packages)
-    errors = [replace(defect, line=0) for defect in found if defect.severity == "error"]
-    return [str(defect) for defect in errors if entry in program or not defect.message.startswith("no entry")]
