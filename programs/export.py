@@ -12,7 +12,7 @@ from .errors import ProgramError
 from .parse import PUBLIC_NAMES
 from .program import Program
 
-__all__ = ["HOOK", "ExportHeader", "export", "strip_export"]
+__all__ = ["BEGIN", "HOOK", "ExportHeader", "export", "strip_export"]
 
 HOOK: Final = "complete_request"
 """The global of an exported file that completes a request: from a body to `text`, `tool_calls` and `refusal`. Replace it to verify.

@@ -308,4 +308,3 @@ def _definition(program: Program, name: str) -> _Definition:
 def _key(definition: _Definition) -> object:
     """Equal for definitions that mean the same: a text means something else where a builtin's name in it becomes the program's."""
     return (definition.digest, definition.refs) if isinstance(definition, Component) else definition
-

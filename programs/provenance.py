@@ -10,7 +10,7 @@ from typing import Final
 
 from .program import Component, Program
 
-__all__ = ["Change", "Origin", "Parent", "Provenance", "provenance"]
+__all__ = ["Descent", "Origin", "Parent", "Provenance", "provenance", "self_made"]
 
 _ALIKE: Final = 0.4
 """Least share of equal words at which a new component counts as another one changed, not as added."""
@@ -33,7 +33,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Descent:
     """One component of a child that none of its parents has under that name.
 
     Attributes:
@@ -70,7 +70,7 @@ class Provenance:
     """
 
     origins: tuple[Origin, ...] = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Descent, ...] = ()
 
 
 def provenance(child: Program, number: int, parents: Sequence[Parent]) -> Provenance:
@@ -86,7 +86,7 @@ def provenance(child: Program, number: int, parents: Sequence[Parent]) -> Proven
         parents: In the order of the brief; none for a seed.
     """
     origins: list[Origin] = []
-    changes: list[Change] = []
+    changes: list[Descent] = []
     for component in child.components:
         own = Origin(candidate=number, name=component.name, digest=component.digest)
         same = [parent.origins[component.name] for parent in parents if _has(parent.program, component)]
@@ -101,16 +101,22 @@ def provenance(child: Program, number: int, parents: Sequence[Parent]) -> Proven
     return Provenance(origins=tuple(origins), changes=tuple(changes))
 
 
-def _change(component: Component, child: Program, parents: Sequence[Parent]) -> Change:
+def self_made(program: Program, number: int) -> Parent:
+    """A parent of which nothing older is known: all it has is from itself."""
+    origins = {item.name: Origin(candidate=number, name=item.name, digest=item.digest) for item in program.components}
+    return Parent(program=program, origins=origins)
+
+
+def _change(component: Component, child: Program, parents: Sequence[Parent]) -> Descent:
     namesakes = [(parent.program[component.name], parent) for parent in parents if component.name in parent.program]
     others = namesakes or [(item, parent) for parent in parents for item in _left(parent.program, child, component)]
     if not namesakes and (twin := next((pair for pair in others if _unnamed(pair[0]) == _unnamed(component)), None)) is not None:
-        return Change(name=component.name, predecessor=twin[1].origins[twin[0].name], is_renamed=True)
+        return Descent(name=component.name, predecessor=twin[1].origins[twin[0].name], is_renamed=True)
     ranked = sorted(others, key=lambda pair: -_similarity(pair[0], component))
     if not ranked or (not namesakes and _similarity(ranked[0][0], component) < _ALIKE):
-        return Change(name=component.name, predecessor=None)
+        return Descent(name=component.name, predecessor=None)
     nearest, parent = ranked[0]
-    return Change(name=component.name, predecessor=parent.origins[nearest.name])
+    return Descent(name=component.name, predecessor=parent.origins[nearest.name])
 
 
 def _has(program: Program, component: Component) -> bool:

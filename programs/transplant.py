@@ -22,7 +22,7 @@ from .splice import spliced, text_of
 from .structure import call_graph, reachable
 from .unify import Types, pairing
 
-__all__ = ["Graft", "Transplant", "arguments_of", "grafts", "transplant"]
+__all__ = ["Graft", "Transplant", "given_by", "grafts", "transplant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ def grafts(recipient: Program, donor: Program, *, entry: str, frozen: Collection
             continue
         for number, call in enumerate(calls_in(recipient, caller)):
             site = signature_of(recipient[call.callee])
-            given = arguments_of(call, site) if site is not None else None
+            given = given_by(call, site) if site is not None else None
             if site is None or given is None:
                 continue
             for name, signature in offered.items():
@@ -90,7 +90,7 @@ def grafts(recipient: Program, donor: Program, *, entry: str, frozen: Collection
     return tuple(found)
 
 
-def arguments_of(call: Call, signature: Signature) -> Mapping[str, ast.expr] | None:
+def given_by(call: Call, signature: Signature) -> Mapping[str, ast.expr] | None:
     """The expression that a call gives for each parameter; None where it spreads one or does not fit the signature."""
     positional = [item.name for item in signature.parameters if item.kind in ("positional", "any")]
     named = {item.name for item in signature.parameters if item.kind in ("any", "keyword")}
@@ -209,7 +209,7 @@ class _Transplanting:
         """The caller's text with the call made to another component."""
         source, call = self.recipient[self.graft.caller].source, self.call
         site, taking = signature_of(self.recipient[call.callee]), signature_of(self.donor[self.graft.donor])
-        given = arguments_of(call, site) if site is not None else None
+        given = given_by(call, site) if site is not None else None
         if given is None or taking is None:
             raise ProgramError(f"the call of {call.callee!r} in {call.caller!r} does not fit; choose one of `grafts`")
         values = {parameter: text_of(source, given[argument]) for argument, parameter in self.graft.pairs}

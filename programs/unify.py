@@ -87,12 +87,10 @@ class Types:
         if depth > _MAX_DEPTH:  # a type that contains itself
             return _ANY
         match node:
-            case ast.Constant(value=None):
-                return _NONE
             case ast.Constant(value=str(text)):
                 return self._text(text, depth + 1)
-            case ast.Constant(value=builtins.Ellipsis):
-                return _Type(head="...")
+            case ast.Constant(value=None | builtins.Ellipsis as value):
+                return _NONE if value is None else _Type(head="...")
             case ast.BinOp(op=ast.BitOr(), left=left, right=right):
                 return _union([self._type(left, depth + 1), self._type(right, depth + 1)])
             case ast.List(elts=items):

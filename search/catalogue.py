@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .changes import change_statement, graft_expression, grow, perturb, swap_operator
+from .crossover import MergeParents, TransplantComponent
 from .demonstrations import BootstrapDemos
 from .operator import Rewriter, Variation
 from .rewriters import Blend, DiffEdit, RewriteComponent, RewriteProgram
@@ -22,6 +23,8 @@ def variations() -> Mapping[str, Variation]:
         Reshape(name="grow", change=grow),
         Reshape(name="statement", change=change_statement),
         SwapComponent(),
+        MergeParents(),
+        TransplantComponent(),
         BootstrapDemos(),
     )
     return {operator.name: operator for operator in operators}

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from graftwork.programs.errors import RunError
 
+from .ancestry import Ancestry, Step
 from .rows import recorded_call
 from .schema import TABLES, TableName, lasting_columns
 from .segments import read_tables
@@ -118,6 +119,24 @@ class Record:
             return None
         named = tables["candidates"].filter(pc.field("number") == decided[-1])
         return _row(named, 0) if named.num_rows else None
+
+    def blame(self, number: int, component: str) -> tuple[Step, ...]:
+        """The history of one component of a candidate, latest first: which candidates made it what it is, and what each gained.
+
+        Raises:
+            RunError: If there is no such candidate with a program, or the run is damaged.
+            ProgramError: If it has no such component.
+        """
+        return self.ancestry().steps(number, component)
+
+    def ancestry(self) -> Ancestry:
+        """Who descends from whom, as of now; keep it to ask more than once.
+
+        Raises:
+            RunError: If a file is damaged or cannot be read.
+        """
+        columns = ["number", "operator", "parents", "source", "note", "changes", "score", "status"]
+        return Ancestry(self.candidates.select(columns).to_pylist())
 
 
 def open_run(path: str | Path) -> Record:

@@ -9,7 +9,7 @@ from graftwork.programs.edit import Add, Replace, apply
 from graftwork.programs.merge import merge
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
-from graftwork.programs.provenance import Change, Origin, Parent, provenance
+from graftwork.programs.provenance import Descent, Origin, Parent, provenance
 from graftwork.programs.rename import renamed_program
 
 from .changed import CHAIN, EXAMPLES, changed_programs
@@ -36,7 +36,7 @@ def test_only_what_changed_has_a_new_origin_and_a_predecessor() -> None:
     child = replaced("plan", "List", "Name")
     found = provenance(child, 5, [as_parent(SEED, 0)])
     assert [item.candidate for item in found.origins] == [0, 0, 5, 0, 0]
-    assert found.changes == (Change(name="plan", predecessor=origin(SEED, 0, "plan")),)
+    assert found.changes == (Descent(name="plan", predecessor=origin(SEED, 0, "plan")),)
 
 
 def test_a_merge_has_its_components_from_both_lines() -> None:
@@ -51,22 +51,22 @@ def test_a_renamed_component_keeps_its_origin() -> None:
     child = renamed_program(SEED, {"plan": "outline"})
     found = provenance(child, 2, [as_parent(SEED, 0)])
     assert dict(zip(child.names, found.origins, strict=True))["outline"] == origin(SEED, 0, "plan")
-    assert Change(name="outline", predecessor=origin(SEED, 0, "plan"), is_renamed=True) in found.changes
+    assert Descent(name="outline", predecessor=origin(SEED, 0, "plan"), is_renamed=True) in found.changes
 
 
 def test_what_is_much_like_another_was_made_from_it_and_what_is_like_none_was_added() -> None:
     child = renamed_program(replaced("calculate", "len(expression)", "len(expression.strip())"), {"calculate": "evaluate"})
     child = apply(child, [Add(source="def twist(x):\n    while x:\n        x -= 1\n    return {x: [x]}")])
     found = {change.name: change for change in provenance(child, 2, [as_parent(SEED, 0)]).changes}
-    assert found["evaluate"] == Change(name="evaluate", predecessor=origin(SEED, 0, "calculate"))
-    assert found["twist"] == Change(name="twist", predecessor=None)
+    assert found["evaluate"] == Descent(name="evaluate", predecessor=origin(SEED, 0, "calculate"))
+    assert found["twist"] == Descent(name="twist", predecessor=None)
 
 
 def test_of_two_namesakes_the_nearer_one_is_the_predecessor() -> None:
     far = apply(SEED, [Replace(name="solve", source="def solve(question: str) -> float:\n    return work(question, '')")])
     child = replaced("solve", "return answer", "return answer + 1")
     found = provenance(child, 7, [as_parent(far, 3, as_parent(SEED, 0)), as_parent(SEED, 0)])
-    assert found.changes == (Change(name="solve", predecessor=origin(SEED, 0, "solve")),)
+    assert found.changes == (Descent(name="solve", predecessor=origin(SEED, 0, "solve")),)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -17,7 +17,7 @@ from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 from graftwork.programs.runtime import trace_functions, using_session
 from graftwork.programs.signature import signature_of
-from graftwork.programs.transplant import Graft, Transplant, arguments_of, grafts, transplant
+from graftwork.programs.transplant import Graft, Transplant, given_by, grafts, transplant
 
 from .changed import CHAIN, EXAMPLES, changed_programs, long_program
 from .sessions import Asked, RecordingSession, loaded
@@ -122,7 +122,9 @@ def test_what_both_have_alike_is_shared_and_what_nothing_needs_is_dropped() -> N
 
 def test_arguments_go_where_their_names_or_types_say() -> None:
     recipient = parse("def f(a: str, n: int) -> str:\n    return a\n\n\ndef solve(x: str) -> str:\n    return f(n=(3), a=x + '!')\n")
-    donor = parse("def g(k: int, text: str, *, loud: bool = False) -> str:\n    return text * k\n\n\ndef solve(x: str) -> str:\n    return g(1, x)\n")
+    donor = parse(
+        "def g(k: int, text: str, *, loud: bool = False) -> str:\n    return text * k\n\n\ndef solve(x: str) -> str:\n    return g(1, x)\n"
+    )
     (graft,) = grafts(recipient, donor, entry="solve")
     child = transplant(recipient, donor, graft, entry="solve").program
     assert "return g(3, x + '!')" in child["solve"].source
@@ -148,7 +150,9 @@ def test_one_of_two_calls_is_changed_and_the_callee_stays() -> None:
 
 
 def test_a_copy_of_the_caller_that_comes_along_stays_as_it_was() -> None:
-    recipient = parse("def g(x: int) -> int:\n    return x\n\n\ndef f(x: int) -> int:\n    return g(x)\n\n\ndef solve(x: int) -> int:\n    return f(x)\n")
+    recipient = parse(
+        "def g(x: int) -> int:\n    return x\n\n\ndef f(x: int) -> int:\n    return g(x)\n\n\ndef solve(x: int) -> int:\n    return f(x)\n"
+    )
     donor = parse(recipient.source.replace("def solve", "def twice(x: int) -> int:\n    return f(f(x))\n\n\ndef solve"))
     graft = next(item for item in grafts(recipient, donor, entry="solve") if (item.caller, item.donor) == ("f", "twice"))
     child = transplant(recipient, donor, graft, entry="solve")
@@ -182,7 +186,7 @@ def test_a_child_passes_check_and_each_of_its_calls_fits_what_it_calls(data: st.
         assert call.callee == child.names[graft.donor]
         for call in calls_of(child.program):
             signature = signature_of(child.program[call.callee])
-            assert signature is None or arguments_of(call, signature) is not None or call.caller not in (graft.caller, *child.names.values())
+            assert signature is None or given_by(call, signature) is not None or call.caller not in (graft.caller, *child.names.values())
         names = [new for old, new in child.names.items() if old != new]
         assert not set(names) & set(recipient.names)
         assert transplant(recipient, donor, graft, entry="solve").program.source == child.program.source

@@ -8,7 +8,8 @@ from graftwork.programs.parse import parse
 from graftwork.programs.signature import Signature, signature_of
 from graftwork.programs.unify import Types, pairing, unify
 
-HEAD = "import typing as t\nfrom dataclasses import dataclass\nfrom typing import Any, Dict, List, Literal, Optional, TypedDict, Union\nimport numpy as np\n\n"
+HEAD = "import typing as t\nimport numpy as np\nfrom dataclasses import dataclass\n"
+HEAD += "from typing import Any, Dict, List, Literal, Optional, TypedDict, Union\n\n"
 ONE = parse(
     HEAD
     + "Answer = Literal['yes', 'no']\nNode = dict[str, 'Node']\n\n\n@dataclass\nclass Step:\n    text: str\n    n: int\n\n\n"
@@ -16,7 +17,8 @@ ONE = parse(
 )
 OTHER = parse(
     "import numpy\nimport pydantic\nimport typing\nfrom collections.abc import Sequence\nfrom dataclasses import dataclass\n\n"
-    "Verdict = typing.Literal['yes', 'no', 'maybe']\nNode = dict[str, 'Node']\n\n\n@dataclass(frozen=True)\nclass Move:\n    text: str\n    n: float\n\n\n"
+    "Verdict = typing.Literal['yes', 'no', 'maybe']\nNode = dict[str, 'Node']\n\n\n@dataclass(frozen=True)\nclass Move:\n"
+    "    text: str\n    n: float\n\n\n"
     "class Said(pydantic.BaseModel):\n    text: int\n\n\nclass Plain:\n    x = 1\n\n\nclass Other:\n    x = 2\n"
 )
 
