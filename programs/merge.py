@@ -115,7 +115,7 @@ class _Merging:
             if captured := self._captured(outcome, choices):
                 self._rename_captured(captured, choices)
             elif not (errors := self._errors(outcome)):
-                sides = {name: choices[name].side for name in outcome.names}
+                sides: dict[str, Side] = {name: choices[name].side for name in outcome.names}
                 told = [item if item.name in outcome else replace(item, resolution=_DROPPED) for item in self.conflicts]
                 return Merge(program=outcome, sides=sides, conflicts=(*self.renames, *told))
             elif self.joins:

@@ -133,5 +133,5 @@ def _unnamed(component: Component) -> str:
 
 
 def _similarity(one: Component, other: Component) -> float:
-    words = (_WORD.findall(_unnamed(item)) for item in (one, other))
-    return difflib.SequenceMatcher(None, *words, autojunk=False).ratio()
+    words: list[list[str]] = [_WORD.findall(_unnamed(item)) for item in (one, other)]
+    return difflib.SequenceMatcher(None, words[0], words[1], autojunk=False).ratio()

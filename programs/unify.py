@@ -129,8 +129,8 @@ class Types:
                 return _Type(head=component.name, digest=component.digest, fields=fields)
             case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
                 return self._type(value, depth + 1)
-            case node if isinstance(value := getattr(node, "value", None), ast.expr):  # `type X = …`, from Python 3.12 on
-                return self._type(value, depth + 1)
+            case other if isinstance(meant := getattr(other, "value", None), ast.expr):  # `type X = …`, from Python 3.12 on
+                return self._type(meant, depth + 1)
         return _Type(head=component.name, digest=component.digest)
 
     def _is_record(self, node: ast.ClassDef) -> bool:

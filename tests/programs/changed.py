@@ -9,7 +9,7 @@ from typing import Final
 
 from hypothesis import strategies as st
 
-from graftwork.programs.edit import Add, Remove, Replace, apply
+from graftwork.programs.edit import Add, Edit, Remove, Replace, apply
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Component, Program
@@ -84,7 +84,7 @@ def _call_new(program: Program, component: Component, number: int) -> Program:
     call = f"    print({helper}({number}))\n"
     source = component.source[: found.start()] + call + component.source[found.start() :]
     text = f"import statistics\n\n\ndef {helper}(x):\n    return statistics.mean([x, {number}])\n"
-    edits = [Replace(name=component.name, source=source), *([] if helper in program else [Add(source=text)])]
+    edits: list[Edit] = [Replace(name=component.name, source=source), *([] if helper in program else [Add(source=text)])]
     return apply(program, edits)
 
 
