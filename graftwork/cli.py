@@ -1,4 +1,4 @@
-"""The command line: init, run, show, export."""
+"""The command line: init, run, show, export, merge, blame."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from graftwork.programs.errors import ConfigError, GraftworkError, UserError
 
+from .cli_lines import blame_run, merge_programs
 from .cli_run import run
 
 __all__ = ["app", "main"]
@@ -24,6 +25,8 @@ app = typer.Typer(
     help="Makes an LLM program better by evolving it: whole program structures, in parallel, within a budget.",
 )
 app.command()(run)
+app.command("merge")(merge_programs)
+app.command("blame")(blame_run)
 
 
 @app.command()

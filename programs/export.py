@@ -14,7 +14,7 @@ from .layout import split
 from .parse import PUBLIC_NAMES
 from .program import Program
 
-__all__ = ["HOOK", "ExportHeader", "Hook", "export", "hook_of", "strip_export"]
+__all__ = ["BEGIN", "HOOK", "ExportHeader", "Hook", "export", "hook_of", "strip_export"]
 
 HOOK: Final = "complete_request"
 """The global of an exported file that completes a request: from a body to `text`, `tool_calls` and `refusal`. Replace it to verify.

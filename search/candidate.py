@@ -8,10 +8,24 @@ from typing import Literal
 from graftwork.evaluators.evaluation import Evaluation
 from graftwork.programs.model import Usage
 from graftwork.programs.program import Program
+from graftwork.programs.provenance import Provenance
 
-__all__ = ["Brief", "Candidate", "Member", "Result", "Status"]
+__all__ = ["Ancestor", "Brief", "Candidate", "Member", "Result", "Status"]
 
 Status = Literal["evaluated", "duplicate", "rejected", "unwritten", "abandoned"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ancestor:
+    """What a candidate keeps of one that it descends from: enough to merge against.
+
+    Attributes:
+        number: The ancestor's number.
+        program: Its program, shared with everyone who keeps it.
+    """
+
+    number: int
+    program: Program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +40,8 @@ class Candidate:
         island: Where it belongs.
         note: What the operator says it did, one line.
         model: Alias of the proposer; empty where no model wrote.
+        provenance: Where each of its components is from.
+        ancestors: The latest of those that it descends from, and the seed, by number.
     """
 
     number: int
@@ -35,6 +51,8 @@ class Candidate:
     island: int = 0
     note: str = ""
     model: str = ""
+    provenance: Provenance = field(default_factory=Provenance)
+    ancestors: tuple[Ancestor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

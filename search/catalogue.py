@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from graftwork.programs.restructure import moves
 
 from .changes import change_statement, graft_expression, grow, perturb, swap_operator
+from .crossover import MergeParents, TransplantComponent
 from .demonstrations import BootstrapDemos, ReorderDemos, ResampleDemos
 from .operator import Rewriter, Variation
 from .restructuring import Restructure
@@ -25,6 +26,8 @@ def variations() -> Mapping[str, Variation]:
         Reshape(name="grow", change=grow),
         Reshape(name="statement", change=change_statement),
         SwapComponent(),
+        MergeParents(),
+        TransplantComponent(),
         BootstrapDemos(),
         ReorderDemos(),
         ResampleDemos(),

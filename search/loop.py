@@ -23,6 +23,7 @@ from graftwork.programs.program import Program
 
 from .archive import AddStatus
 from .candidate import Brief, Candidate, Result
+from .descent import descended
 from .operator import Rewriter, Variation
 from .state import Budget, State, Told, ask, settle, tell
 from .writing import Writer, Written
@@ -102,7 +103,7 @@ class Search:
 
     async def run_seed(self) -> Result:
         """Evaluate the seed and tell it as result 0. The search proper needs it."""
-        candidate = Candidate(number=0, program=self.task.seed)
+        candidate = descended(Candidate(number=0, program=self.task.seed), ())
         blank = Result(number=0, operator="seed", island=0, parents=(), status="evaluated", candidate=candidate)
         result = await self._evaluated(candidate, blank)
         self._tell(result)
@@ -204,7 +205,7 @@ class Search:
 def _candidate(brief: Brief, parents: tuple[int, ...], written: Written) -> Candidate | None:
     if written.draft is None:
         return None
-    return Candidate(
+    candidate = Candidate(
         number=brief.number,
         program=written.draft.program,
         parents=parents,
@@ -213,3 +214,4 @@ def _candidate(brief: Brief, parents: tuple[int, ...], written: Written) -> Cand
         note=written.draft.note,
         model=written.model,
     )
+    return descended(candidate, [member.candidate for member in brief.parents])

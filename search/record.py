@@ -16,6 +16,7 @@ from graftwork.evaluators.call_store import RecordedCall
 from graftwork.programs.errors import RunError
 from graftwork.programs.model import Role
 
+from .ancestry import Ancestry, Step
 from .rows import recorded_call
 from .schema import TABLES, TableName, lasting_columns
 from .segments import read_tables
@@ -142,6 +143,24 @@ class Record:
                 if (call := recorded_call(row)).lasts:
                     calls.setdefault((row["key"], row["draw"]), call)
         return calls
+
+    def blame(self, number: int, component: str) -> tuple[Step, ...]:
+        """The history of one component of a candidate, latest first: which candidates made it what it is, and what each gained.
+
+        Raises:
+            RunError: If there is no such candidate with a program, or the run is damaged.
+            ProgramError: If it has no such component.
+        """
+        return self.ancestry().steps(number, component)
+
+    def ancestry(self) -> Ancestry:
+        """Who descends from whom, as of now; keep it to ask more than once.
+
+        Raises:
+            RunError: If a file is damaged or cannot be read.
+        """
+        columns = ["number", "operator", "parents", "source", "note", "changes", "score", "status"]
+        return Ancestry(self.candidates.select(columns).to_pylist())
 
 
 def open_run(path: str | Path) -> Record:

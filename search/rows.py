@@ -65,6 +65,12 @@ def candidate_row(result: Result) -> Row:
             "source": _text(program.source),
             "note": _text(candidate.note),
             "model": candidate.model,
+            "changes": json_text(
+                {
+                    c.name: None if c.predecessor is None else (c.predecessor.candidate, c.predecessor.name)
+                    for c in candidate.provenance.changes
+                }
+            ),
             "n_components": len(program.components),
             "n_prompts": kinds["prompt"],
             "n_tools": kinds["tool"],

@@ -12,13 +12,16 @@ from typing import Final, Literal, get_args
 
 import pyarrow as pa
 
-__all__ = ["SCHEMAS", "SCHEMA_VERSION", "TABLES", "TableName", "check_version", "lasting_columns"]
+__all__ = ["SCHEMAS", "SCHEMA_VERSION", "TABLES", "TableName", "as_current", "lasting_columns"]
 
 from graftwork.programs.errors import RunError
 
 TableName = Literal["candidates", "scores", "spans", "calls", "decisions", "events"]
 TABLES: Final[tuple[TableName, ...]] = get_args(TableName)
 SCHEMA_VERSION: Final = 2
+_ADDED: Final = MappingProxyType(
+    {"1": frozenset(("changes", "output_digest"))}
+)  # by version: columns that it had not yet, null when it is read
 
 _TEXT: Final = pa.string()
 _FLAG: Final = pa.bool_()
@@ -50,6 +53,7 @@ _CANDIDATES: Final = _schema(
     ("source", _TEXT),
     ("note", _TEXT),
     ("model", _TEXT),
+    ("changes", _TEXT),  # JSON: the component that is no parent's, by name: [candidate, name] that its predecessor is from, or null
     ("reason", _TEXT),
     ("score", _REAL),  # mean on val of the cases that count
     ("n_val", _INT),  # cases of val that count
@@ -162,14 +166,23 @@ def lasting_columns(table: TableName) -> tuple[str, ...]:
     return tuple(field.name for field in SCHEMAS[table] if not (field.metadata or {}).get(b"timing"))
 
 
-def check_version(schema: pa.Schema, *, file: str) -> None:
-    """Make sure that a file's columns are those of this version.
+def as_current(table: pa.Table, schema: pa.Schema, *, file: str) -> pa.Table:
+    """A table that was read, with this version's columns; those that its version had not yet are null.
+
+    Args:
+        table: As it stands in the file.
+        schema: This version's.
+        file: Where it is from.
 
     Raises:
-        RunError: If they are another version's, naming the file and both versions.
+        RunError: If it is of a version that is not known here, naming the file and both versions.
     """
-    found = (schema.metadata or {}).get(b"schema_version", b"none").decode("ascii", "replace")
-    if found != str(SCHEMA_VERSION):
+    found = (table.schema.metadata or {}).get(b"schema_version", b"none").decode("ascii", "replace")
+    if found != str(SCHEMA_VERSION) and found not in _ADDED:
         raise RunError(
             f"{file} has lineage schema version {found}, this Graftwork reads version {SCHEMA_VERSION}: use the one that wrote it"
         )
+    for field in schema:
+        if field.name in _ADDED.get(found, ()) and field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table.select(schema.names).cast(schema)

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from graftwork.programs.errors import RunError
 
 from .disk import publish_file
-from .schema import SCHEMAS, TABLES, TableName, check_version
+from .schema import SCHEMAS, TABLES, TableName, as_current
 from .tails import FullTail, TailContents, read_tail, tail_files
 
 __all__ = ["Manifest", "Recovery", "Sealed", "Segment", "load_manifest", "publish", "read_tables", "recover", "seal"]
@@ -271,5 +271,4 @@ def _read_segment(path: Path, segment: Segment, schema: pa.Schema) -> pa.Table:
     if zlib.crc32(data) != segment.crc32:
         raise RunError(f"{path} is damaged: its checksum differs; restore the file from a copy")
     table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    check_version(table.schema, file=str(path))
-    return table.cast(schema)
+    return as_current(table, schema, file=str(path))

@@ -44,6 +44,9 @@ _VARIATIONS = {
     "grow": 3.0,
     "statement": 1.0,
     "swap_component": 0.5,
+    # Rarely: two parents of such a search often differ in one component only, where these find nothing to do.
+    "merge": 0.25,
+    "transplant": 0.25,
 }
 # First replies of a 1.5B model that gave a new valid program: component 5 of 5, edit 0 of 6, whole program 1 of 7, blend 0 of 1.
 _REWRITERS = {"rewrite_component": 4.0, "diff_edit": 1.5, "rewrite_program": 0.75, "blend": 0.75}
@@ -85,7 +88,7 @@ def strategies() -> Mapping[str, Strategy]:
     no_model = Strategy(name="no-model", operators=_VARIATIONS)
     model = Strategy(
         name="model",
-        operators={**_REWRITERS, "swap_component": 1.0, "perturb": 0.5},
+        operators={**_REWRITERS, "swap_component": 1.0, "merge": 0.5, "transplant": 0.25, "perturb": 0.5},
         islands=2,
         archive_size=8,
         migrate_every=20,

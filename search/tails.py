@@ -24,7 +24,7 @@ import pyarrow as pa
 from graftwork.programs.errors import RunError
 
 from .disk import sync_directory, write_all
-from .schema import SCHEMAS, TableName, check_version
+from .schema import SCHEMAS, TableName, as_current
 
 __all__ = ["FullTail", "TableWriter", "Tail", "TailContents", "read_tail", "tail_files"]
 
@@ -208,9 +208,8 @@ def read_tail(path: Path, schema: pa.Schema) -> TailContents:
     if not n_messages:
         return TailContents(table=schema.empty_table(), torn_bytes=torn_bytes)
     with pa.ipc.open_stream(pa.py_buffer(data[:end])) as reader:
-        check_version(reader.schema, file=str(path))
-        table = reader.read_all()
-    return TailContents(table=table.cast(schema), torn_bytes=torn_bytes)
+        table = as_current(reader.read_all(), schema, file=str(path))
+    return TailContents(table=table, torn_bytes=torn_bytes)
 
 
 def _metadata_bytes(data: bytes, at: int) -> int:

@@ -87,8 +87,9 @@ class Reshape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwapComponent:
-    """A crossover: one component of the other parent, with the components and imports that it needs, in place of its namesake.
+    """A crossover: one component of the other parent in place of its namesake, and of what it needs what is missing, or more.
 
+    So it means what its names mean here; `transplant` brings it as it was there.
     Where that would only give one of the parents again, as in programs of one component, an expression is grafted instead.
     """
 

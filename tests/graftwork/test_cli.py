@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from graftwork.search.record import open_run
+from tests.flows.test_merging import ONE, OTHER, write_run
 
 STARTED = """
 import graftwork as gw
@@ -111,6 +112,35 @@ def test_an_export_is_refused_with_exit_code_2_unless_it_does_what_the_run_recor
     again = graftwork("run", "new", "--candidates", "1", "--import", "other.py", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert open_run(tmp_path / "runs" / "parcels-2").config["settings"]["imported"] == "other.py"
+
+
+def test_two_runs_of_one_seed_are_merged_and_their_components_traced(tmp_path: Path) -> None:
+    write_run(tmp_path / "one", ONE)
+    write_run(tmp_path / "other", OTHER)
+    merged = graftwork("merge", "one", "other", "-o", "both.py", cwd=tmp_path)
+    assert merged.returncode == 0, merged.stderr
+    assert merged.stdout.splitlines() == [
+        "a: one (candidate 1, the champion)",
+        "b: other (candidate 1, the champion)",
+        "base: the seed of both runs",
+        "  far    from a",
+        "  near   from b",
+        "  solve  as in the base",
+        "wrote both.py: it passes check",
+    ]
+    assert "x + 2" in (tmp_path / "both.py").read_text()
+    listed = graftwork("blame", "one", "1", cwd=tmp_path)
+    assert listed.stdout.splitlines()[0] == "far    function      1  grow                step 1"
+    history = graftwork("blame", "one", "1", "far", cwd=tmp_path)
+    assert history.stdout.splitlines()[:4] == [
+        "far in candidate 1 by grow, val +0.25: step 1",
+        "   def far(x: float) -> float:",
+        "  -    return x + 1",
+        "  +    return x + 2",
+    ]
+    unknown = graftwork("merge", "one", "both.py", cwd=tmp_path)
+    assert unknown.returncode == 2
+    assert "--base FILE" in unknown.stderr
 
 
 @pytest.mark.parametrize("command", ["show", "export"])

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from graftwork.programs.errors import RunError
-from graftwork.search.schema import SCHEMA_VERSION, SCHEMAS, TABLES, TableName, check_version, lasting_columns
+from graftwork.search.schema import SCHEMA_VERSION, SCHEMAS, TABLES, TableName, as_current, lasting_columns
 
 
 def test_every_table_has_a_schema_with_its_version() -> None:
@@ -32,6 +32,15 @@ def test_what_depends_on_time_or_arrival_does_not_last() -> None:
 
 
 def test_another_schema_version_is_refused_by_name() -> None:
-    check_version(SCHEMAS["calls"], file="here")
+    now = SCHEMAS["calls"]
+    assert as_current(now.empty_table(), now, file="here").schema.equals(now, check_metadata=True)
     with pytest.raises(RunError, match="here has lineage schema version 99"):
-        check_version(pa.schema([], metadata={"schema_version": "99"}), file="here")
+        as_current(pa.table({}, metadata={"schema_version": "99"}), now, file="here")
+
+
+def test_a_table_of_the_first_version_is_read_with_null_where_it_has_no_column() -> None:
+    now = SCHEMAS["candidates"]
+    first = pa.schema([field for field in now if field.name != "changes"], metadata={"schema_version": "1"})
+    table = as_current(pa.Table.from_pylist([{"number": 3, "note": "older"}], schema=first), now, file="here")
+    assert table.schema.equals(now, check_metadata=True)
+    assert [(row["number"], row["note"], row["changes"]) for row in table.to_pylist()] == [(3, "older", None)]
