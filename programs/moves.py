@@ -127,7 +127,7 @@ def has_room(program: Program) -> bool:
 
 def _collected(before: Program, after: Program, context: Context) -> Program:
     # What was unused before stays: somebody put it there.
-    used = reachable(after, context.entry) | context.frozen
+    used = frozenset().union(*(reachable(after, name) for name in (context.entry, *sorted(context.frozen)) if name in after))
     dead = {name for name in reachable(before, context.entry) if name in after and name not in used}
     dead -= Document(after.source).main_names if dead else set()
     return apply(after, [Remove(name=name) for name in after.names if name in dead]) if dead else after

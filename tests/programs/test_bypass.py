@@ -69,6 +69,7 @@ def test_a_value_that_is_replaced_unread_is_not_computed() -> None:
     assert shortest.names == ("calculate", "work", "solve")
 
 
-def test_a_frozen_component_that_is_left_unused_stays() -> None:
-    (child,) = bypassed(CHAIN, "plan", Context(entry="solve", frozen=frozenset({"plan"})))
-    assert "plan" in child
+def test_a_frozen_component_that_is_left_unused_stays_with_what_it_needs() -> None:
+    program = parse(CHAIN.source.replace("max_tokens=96", "max_tokens=ROOM").replace("@tool\n", "ROOM = 96\n\n\n@tool\n"))
+    (child,) = bypassed(program, "plan", Context(entry="solve", frozen=frozenset({"plan"})))
+    assert {"plan", "ROOM"} < set(child.names)
