@@ -21,7 +21,7 @@ from graftwork.programs.errors import ConfigError, EndpointError, RunError
 from graftwork.programs.model import Model, Role
 from graftwork.search.crowning import split_digest
 from graftwork.search.disk import writing_to
-from graftwork.search.strategy import PROMPT_OPERATORS, Strategy, strategies
+from graftwork.search.strategy import CROSSINGS, PROMPT_OPERATORS, Strategy, strategies
 
 from .recorded import shortest_inputs, write_inputs
 from .run import Run
@@ -127,6 +127,8 @@ def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool) -
     if name == "model" and not has_proposer:
         raise ConfigError("the strategy `model` needs a proposer: give one with --model NAME, or take --strategy no-model")
     strategy = known[name]
+    if len(set(task.seed.names) - task.frozen) < 2:  # whose children cross by expressions alone
+        strategy = replace(strategy, operators={n: w for n, w in strategy.operators.items() if n not in CROSSINGS})
     if not task.seed.prompts:
         return strategy
     # Demonstrations are made of traces, and traces come from train examples.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["PROMPT_OPERATORS", "Strategy", "strategies"]
+__all__ = ["CROSSINGS", "PROMPT_OPERATORS", "Strategy", "strategies"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,9 @@ _VARIATIONS = {
     "merge": 0.25,
     "transplant": 0.25,
 }
+CROSSINGS: Final = frozenset(("merge", "transplant"))
+"""What crosses whole structures; left out where the seed has one component that may change."""
+
 # First replies of a 1.5B model that gave a new valid program: component 5 of 5, edit 0 of 6, whole program 1 of 7, blend 0 of 1.
 _REWRITERS = {"rewrite_component": 4.0, "diff_edit": 1.5, "rewrite_program": 0.75, "blend": 0.75}
 
