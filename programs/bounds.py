@@ -81,18 +81,22 @@ class Bounds:
 
     def __init__(self, module: Module, component: Component) -> None:
         self._module, self._node = module, module.node(component.name)
-        self._local = local_names(self._node) if isinstance(self._node, ast.FunctionDef) else frozenset[str]()
         self._outer = component.refs
         self._open: set[str] = set()
 
+    @cached_property
+    def _local(self) -> frozenset[str]:
+        return local_names(self._node) if isinstance(self._node, ast.FunctionDef) else frozenset()
+
     def builtin(self, node: ast.expr) -> str:
-        """The built-in function that a name means, or the dotted origin of what is imported; empty for anything else."""
+        """The built-in function that a name means, where it matters here, or the dotted origin of what is imported; else empty."""
         if isinstance(node, ast.Name) and node.id not in self._module.imported:
-            return "" if node.id in self._local or node.id in self._module.components else node.id
+            return node.id if node.id in _READERS and node.id not in self._module.components and node.id not in self._local else ""
         root = node
         while isinstance(root, ast.Attribute):
             root = root.value
-        return "" if isinstance(root, ast.Name) and root.id in self._local else self._module.kinds.origin(node)
+        imported = isinstance(root, ast.Name) and root.id in self._module.imported and root.id not in self._local
+        return self._module.kinds.origin(node) if imported else ""
 
     def value(self, name: str) -> ast.expr | None:
         """What a name stands for wherever it is read; None where that can change."""

@@ -55,10 +55,10 @@ def calls_in(program: Program, component: Component) -> tuple[Call, ...]:
 
 def local_names(node: ast.FunctionDef) -> frozenset[str]:
     """Names that a function binds anywhere in itself: parameters, targets, inner functions, imports."""
-    found = {item.arg for item in ast.walk(node) if isinstance(item, ast.arg)}
+    found: set[str] = set()
     for item in ast.walk(node):
         match item:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
                 found.add(name)
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name) if item is not node:
                 found.add(name)

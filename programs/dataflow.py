@@ -62,8 +62,9 @@ def nearest_flows(program: Program, entry: str) -> tuple[Flow, ...]:
 def _flows(program: Program, entry: str, *, through: bool) -> tuple[Flow, ...]:
     used = reachable(program, entry)
     names = Names(program, [component.name for component in program.components if component.name in used])
-    summaries = _summaries(program, names, through=through)
-    held = _held(names, summaries, entry)
+    order = tuple(_callees_first(names, call_graph(program)))
+    summaries = _summaries(program, names, order, through=through)
+    held = _held(names, summaries, order, entry)
     told = summaries if through else [_without_parameters(names, place, one, entry) for place, one in enumerate(summaries)]
     found = [flow for place in range(names.n) for flow in _flows_into(names, place, told, held, entry)]
     return tuple(dict.fromkeys(found))
@@ -76,22 +77,22 @@ def _without_parameters(names: Names, place: int, summary: Summary, entry: str) 
     return replace(summary, returns=summary.returns & ((1 << names.first_parameter) - 1))
 
 
-def _summaries(program: Program, names: Names, *, through: bool) -> Sequence[Summary]:
+def _summaries(program: Program, names: Names, order: Sequence[int], *, through: bool) -> Sequence[Summary]:
     """What every component does; each is read again when what it calls turns out to do more."""
     summaries = [Summary() for _ in names.components]
     graph = call_graph(program)
     users: dict[int, list[int]] = {place: [] for place in range(names.n)}
     for place, component in enumerate(names.components):
-        for name in (*graph[component.name], component.name):
+        for name in graph[component.name]:
             users[names.index[name]].append(place)
-    waiting = dict.fromkeys(_callees_first(names, graph))
+    waiting = dict.fromkeys(order)
     while waiting:
         place = next(iter(waiting))
         del waiting[place]
         before, after = summaries[place], Reading(names, place, summaries, through=through).read()
         summaries[place] = after
         if (before.returns, before.changes) != (after.returns, after.changes):
-            waiting |= dict.fromkeys(users[place])
+            waiting |= dict.fromkeys([*users[place], *([place] if after.is_recursive or names.components[place].kind == "type" else [])])
     return summaries
 
 
@@ -111,26 +112,22 @@ def _callees_first(names: Names, graph: Mapping[str, frozenset[str]]) -> Iterato
                 path.append((following, iter(sorted(graph[following]))))
 
 
-def _held(names: Names, summaries: Sequence[Summary], entry: str) -> Mapping[tuple[int, str], int]:
+def _held(names: Names, summaries: Sequence[Summary], order: Sequence[int], entry: str) -> Mapping[tuple[int, str], int]:
     """What each parameter can hold, and (by an empty name) what was put into each constant; the entry's inputs are its parameters."""
-    first, module = names.first_parameter, (1 << names.first_parameter) - 1
-    place = names.index[entry]
+    first, place = names.first_parameter, names.index[entry]
+    known = (1 << (first + len(names.interfaces[place].named))) - 1
     held = {(place, name): 1 << (first + offset) for offset, name in enumerate(names.interfaces[place].named)}
     changed = True
     while changed:
         changed = False
-        for user, summary in enumerate(summaries):
-            for key, origins in summary.given.items():
-                value = _resolved(names, held, user, origins) & (module | _inputs(names, entry))
+        for user in reversed(order):  # callers first: without recursion, once is enough
+            for key, origins in summaries[user].given.items():
+                value = _resolved(names, held, user, origins) & known
                 before = held.get(key, 0)
                 if value | before != before:
                     held[key] = value | before
                     changed = True
     return held
-
-
-def _inputs(names: Names, entry: str) -> int:
-    return ((1 << len(names.interfaces[names.index[entry]].named)) - 1) << names.first_parameter
 
 
 def _resolved(names: Names, held: Mapping[tuple[int, str], int], user: int, origins: int) -> int:

@@ -99,8 +99,10 @@ class Summary:
         returns: Origins of what it gives back; its own parameters from bit `Names.first_parameter` on.
         changes: Origins of what it puts into the objects that it is given, by parameter.
         given: Origins of what it hands on, by (component, parameter); with an empty parameter, what it puts into a constant.
+        is_recursive: Whether its text names itself.
     """
 
     returns: int = 0
     changes: dict[str, int] = field(default_factory=dict)
     given: dict[tuple[int, str], int] = field(default_factory=dict)
+    is_recursive: bool = False

@@ -70,6 +70,7 @@ class Values(Holding):
         place = self._names.index.get(name) if name in self._outside else None
         if place is None:
             return 0
+        self._found.is_recursive |= place == self._own
         if self._names.components[place].kind == "constant":
             return 1 << place | self._summaries[place].returns
         return 1 << (self._names.n + place)
@@ -239,6 +240,7 @@ class Values(Holding):
         if not isinstance(node, ast.Name) or node.id in environment or node.id not in self._outside:
             return None
         place = self._names.index.get(node.id)
+        self._found.is_recursive |= place == self._own
         return place if place is not None and self._names.components[place].kind != "constant" else None
 
     def _origin(self, node: ast.expr, environment: Environment) -> str:

@@ -103,7 +103,9 @@ class _Body:
     def __init__(self, costs: _Costs, component: Component, node: ast.FunctionDef) -> None:
         self._costs, self._node = costs, node
         self._bounds = Bounds(costs.module, component)
-        self._inner = self._inner_functions()
+        # The text decides whether there are any: most functions have none, and a walk costs more than all else.
+        nested = "lambda" in component.source or component.source.count("def ") > 1
+        self._inner = self._inner_functions() if nested else {}
         self._open: set[str] = set()
         self.asking = set((component.refs | {component.name}) & costs.asking)
         names = {name: _names(function) for name, function in self._inner.items()}

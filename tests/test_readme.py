@@ -53,6 +53,11 @@ def test_the_program_that_is_shown_is_one(tmp_path: Path) -> None:
     run(sys.executable, "program.py", cwd=tmp_path)
 
 
+def test_the_structure_that_is_shown_is_drawn_so() -> None:
+    shown = next(block for block in blocks("text") if block.startswith("function solve("))
+    assert run(sys.executable, "-m", "graftwork", "show", "examples/word_problems/program.py", cwd=ROOT) == shown
+
+
 def test_every_make_target_that_is_named_exists() -> None:
     makefile = (ROOT / "Makefile").read_text()
     named = {a or b for a, b in re.findall(r"^make (\w+)|`make (\w+)`", README, flags=re.MULTILINE)}

@@ -94,7 +94,6 @@ def _value(rng: random.Random, depth: int = 2) -> str:
         f"(lambda z: ask(z))({x})",
         f"Holder({x}).again({y})",
         f"str(grade({x}))",
-        f"(d := ask({x}))",
         f"KEPT[-1] if KEPT else {x}",
     ]
     return rng.choice(forms)
@@ -110,6 +109,7 @@ def _statement(rng: random.Random, depth: int, indent: str, *, in_loop: bool) ->
         f"{target} = {value}",
         f"{target} += {value}",
         f"{target}, other = {value}, {_value(rng, 1)}",
+        f"{target} = (found := {value}) + found",
         f"put(box, {value})",
         f"box.append({value})",
         f"KEPT.append({value})",
@@ -137,7 +137,8 @@ def _statement(rng: random.Random, depth: int, indent: str, *, in_loop: bool) ->
         case "def":
             return f"{indent}def inner(z):\n{inner}box.append(ask(z))\n{inner}return tag(z)\n{indent}{target} = inner({value})"
         case _:
-            return f"{indent}turns = 0\n{indent}while turns < 2:\n{inner}turns += 1\n{body(loop=True)}"
+            turns = f"turns{depth}"  # its own in each nested loop, or none would end
+            return f"{indent}{turns} = 0\n{indent}while {turns} < 2:\n{inner}{turns} += 1\n{body(loop=True)}"
 
 
 def flowing() -> st.SearchStrategy[str]:

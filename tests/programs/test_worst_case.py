@@ -143,7 +143,7 @@ def test_check_warns_with_the_number_where_the_limit_is_lower() -> None:
     assert any("nothing bounds its model calls" in str(d) for d in check(endless, entry="solve", parameters=["q"], max_calls=99))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(source=flowing(), seed=st.integers(0, 999))
 def test_no_run_makes_more_model_calls_than_the_bound(source: str, seed: int) -> None:
     most = worst_case_calls(parse(source), "solve")
