@@ -12,6 +12,7 @@ from graftwork.programs.moves import Context
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 from graftwork.programs.runtime import using_session
+from graftwork.programs.structure import reachable
 
 from .sessions import Asked, RecordingSession, Script, loaded, text_of
 
@@ -130,7 +131,8 @@ def errors(child: Program, parent: Program, context: Context) -> list[str]:
     """What `check` finds wrong with a child, and components that nothing uses but that may go."""
     frozen = {name: parent[name].digest for name in context.frozen}
     found = check(child, entry=context.entry, parameters=parameters_of(parent), frozen=frozen)
-    unused = [item for item in found if "is never reached" in item.message and item.component not in context.frozen]
+    kept = frozenset[str]().union(*(reachable(child, name) for name in context.frozen if name in child))
+    unused = [item for item in found if "is never reached" in item.message and item.component not in kept]
     return [defect.message for defect in found if defect.severity == "error" or defect in unused]
 
 
