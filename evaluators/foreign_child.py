@@ -34,10 +34,10 @@ from .lockdown import (
 )
 from .namespaces import SHARED_MEMORY
 
-__all__ = ["CONFINED", "UNCONFINED", "Order", "Pipes", "serve"]
+__all__ = ["LOCKED_IN", "NOT_LOCKED_IN", "Order", "Pipes", "be_child"]
 
-CONFINED: Final = b"\x01"
-UNCONFINED: Final = b"\x00"
+LOCKED_IN: Final = b"\x01"
+NOT_LOCKED_IN: Final = b"\x00"
 _MODULE: Final = "evaluator"
 _STAGES: Final = ("evaluate_stage1", "evaluate_stage2", "evaluate_stage3")
 _TEXT_CHARACTERS: Final = 4_000
@@ -67,7 +67,7 @@ class Pipes:
     report: int
 
 
-def serve(order: Order, pipes: Pipes, *, scratch: str, library: str, isolated: bool, processes: int | None) -> NoReturn:
+def be_child(order: Order, pipes: Pipes, *, scratch: str, library: str, isolated: bool, processes: int | None) -> NoReturn:
     """Be the child: lock in, evaluate, reply, end.
 
     Args:
@@ -87,9 +87,9 @@ def serve(order: Order, pipes: Pipes, *, scratch: str, library: str, isolated: b
         if order["locked"]:
             restrict_system_calls("tree")
     except OSError as error:
-        os.write(pipes.report, UNCONFINED + str(error).encode())
+        os.write(pipes.report, NOT_LOCKED_IN + str(error).encode())
         os._exit(1)
-    os.write(pipes.report, CONFINED)
+    os.write(pipes.report, LOCKED_IN)
     os.close(pipes.report)
     own = os.getpid()
     reply = _reply(order, scratch)

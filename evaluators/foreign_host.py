@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from .bounded_text import BoundedText
-from .foreign_child import CONFINED, Order, Pipes, serve
+from .foreign_child import LOCKED_IN, Order, Pipes, be_child
 from .lockdown import die_with_parent, drop_privileges, reap_orphans
 from .namespaces import isolate
 from .processes import tasks_of_user, tree_of
@@ -113,7 +113,7 @@ class _Evaluation:
         child = os.fork()
         if child == 0:
             try:
-                serve(
+                be_child(
                     self._order,
                     pipes,
                     scratch=str(self._scratch),
@@ -195,7 +195,7 @@ class _Evaluation:
 
     def _outcome(self, stopped: Stopped | None) -> dict[str, Any]:
         word, ended = self._report[:1], self._report[1:]
-        if word != CONFINED and stopped is None:
+        if word != LOCKED_IN and stopped is None:
             reason = ended.partition(b"{")[0].decode(errors="replace")
             return {"unconfined": reason or "it ended before it was locked in"}
         reply = self._reply.decode("utf-8", "replace") if len(self._reply) <= MAX_REPLY_BYTES else ""
