@@ -36,6 +36,7 @@ def test_bin_packing_evolves_without_a_model_and_its_champion_runs_alone(tmp_pat
         [sys.executable, "-I", "champion.py"], cwd=tmp_path / "run", capture_output=True, text=True, check=True, input="", timeout=60
     )
     assert alone.stdout.startswith("[0, ")
+    assert "it gives what the run recorded on 6 of 6 val examples" in (report.run_dir / "champion.py").read_text()
 
 
 def test_circle_packing_evolves_without_a_model(tmp_path: Path) -> None:
@@ -56,6 +57,7 @@ def test_word_problems_evolves_with_a_scripted_model_in_both_roles(tmp_path: Pat
     confirm = report.crown.measured["confirm"]
     assert confirm.difference is not None
     assert confirm.difference.mean > 0
+    assert "it gives what the run recorded on 12 of 12 val examples" in (report.run_dir / "champion.py").read_text()
     assert report.spent["proposer"].calls > 0
     assert report.spent["task"].calls > report.spent["proposer"].calls
 
