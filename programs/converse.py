@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, get_type_hints
 
 from .decode import Unreadable, as_text, read_reply, wording
-from .render import TOOLS, PromptOptions, render
+from .render import TOOLS, render
 
 __all__ = ["MAX_READS", "MAX_TURNS", "Unanswered", "converse"]
 
@@ -25,7 +25,7 @@ class Unanswered(ValueError):
     """A prompt gave no output that can be read, also when asked a second time."""
 
 
-def converse(function: Callable[..., Any], arguments: Mapping[str, Any], options: PromptOptions, complete: Complete) -> Any:
+def converse(function: Callable[..., Any], arguments: Mapping[str, Any], options: Mapping[str, Any], complete: Complete) -> Any:
     """The output of a prompt.
 
     Args:

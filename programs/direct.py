@@ -5,11 +5,11 @@ An export carries this file. The client is imported at the first call only: a pr
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from .converse import converse
-from .render import PromptOptions, arguments_of
+from .render import arguments_of
 
 __all__ = ["answered", "complete_request"]
 
@@ -18,7 +18,7 @@ MAX_TOKENS: Final = 0
 ROLES: Final = ("task", "proposer", "judge")
 
 
-def answered(function: Callable[..., Any], options: PromptOptions) -> Callable[..., Any]:
+def answered(function: Callable[..., Any], options: Mapping[str, Any]) -> Callable[..., Any]:
     """A prompt as a function that asks the endpoint by itself."""
 
     @functools.wraps(function)

@@ -47,7 +47,7 @@ def arguments_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Ma
     return dict(bound.arguments)
 
 
-def render(function: Callable[..., Any], arguments: Mapping[str, Any], options: PromptOptions) -> dict[str, Any]:
+def render(function: Callable[..., Any], arguments: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """The body of a prompt's first request.
 
     `{name}` in the docstring is replaced where `name` is a parameter, every other brace is literal; parameters that it does not

@@ -14,7 +14,7 @@ __all__ = ["prompt", "serve", "tool"]
 
 def prompt(function: Any = None, /, **options: Any) -> Any:
     """Have a model do the body of a function: its docstring is the instruction, its signature the typed interface."""
-    return answered(function, options) if function else lambda function: answered(function, options)  # type: ignore[arg-type]
+    return answered(function, options) if function else lambda function: answered(function, options)
 
 
 def tool(function: Any) -> Any:
