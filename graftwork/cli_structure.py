@@ -77,9 +77,8 @@ def _candidate(record: Record, number: int) -> Mapping[str, Any]:
     rows: list[Mapping[str, Any]] = record.candidates.to_pylist()
     row = next((row for row in rows if row["number"] == number), None)
     if row is None:
-        raise RunError(
-            f"no candidate {number} in {record.path}: it has {len(rows)}, from 0 to {max((r['number'] for r in rows), default=0)}"
-        )
+        last = max((row["number"] for row in rows), default=None)
+        raise RunError(f"no candidate {number} in {record.path}: {'there is none yet' if last is None else f'they go from 0 to {last}'}")
     if not row["source"]:
         raise RunError(f"candidate {number} was never written ({row['status']}): it has no program to show")
     return row

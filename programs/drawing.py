@@ -104,8 +104,8 @@ def _drawn(program: Program, steps: Iterable[Step], *, seen: set[str]) -> Iterat
 
 
 def _headline(component: Component, times: str = "") -> str:
-    said = _options(component) if component.kind == "prompt" else ()
-    return f"{component.kind} {_signed(component)}{times}" + (f" · {', '.join(said)}" if said else "")
+    said = ", ".join(_options(component)) if component.kind == "prompt" else ""
+    return f"{component.kind} {_signed(component)}{times}" + (f" · {said}" if said else "")
 
 
 def _options(prompt: Component) -> Iterator[str]:
