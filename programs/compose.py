@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import keyword
-import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from .edit import AddImport, apply
@@ -14,6 +13,7 @@ from .layout import split_nodes
 from .options import LINE_LENGTH, options_of
 from .parse import Kinds, parse
 from .program import Component, Import, Program
+from .rename import fresh_name, words_of
 from .splice import spliced
 from .structure import syntax
 
@@ -22,13 +22,12 @@ __all__ = [
     "MAX_INSTRUCTION",
     "call_source",
     "decoding_of",
-    "fresh_name",
     "imported_as",
     "importing",
     "instruction_of",
     "is_json_type",
+    "new_name",
     "prompt_source",
-    "unused",
     "with_instruction",
 ]
 
@@ -38,23 +37,11 @@ MAX_INSTRUCTION: Final = 2_000
 
 _PACKAGE: Final = "graftwork.programs"
 _JSON_NAMES: Final = frozenset(("str", "int", "float", "bool", "list", "dict", "None", "Literal", "Optional"))
-_NUMBER: Final = re.compile(r"_\d+$")
-_WORD: Final = re.compile(r"\w+")
 
 
-def fresh_name(program: Program, wanted: str) -> str:
+def new_name(program: Program, wanted: str) -> str:
     """A name that stands nowhere in a program's text, such as `verify_plan` or, where that is taken, `verify_plan_2`."""
-    return unused(wanted, {*_WORD.findall(program.source), *dir(builtins), *keyword.kwlist})
-
-
-def unused(wanted: str, taken: Collection[str]) -> str:
-    """A name that is not taken, such as `notes` or, where it is, `notes_2`."""
-    stem = _NUMBER.sub("", wanted)
-    name, number = wanted, 1
-    while name in taken:
-        number += 1
-        name = f"{stem}_{number}"
-    return name
+    return fresh_name(wanted, words_of([program]) | frozenset((*dir(builtins), *keyword.kwlist)))
 
 
 def instruction_of(component: Component) -> str:
@@ -132,7 +119,7 @@ def imported_as(program: Program, public: str) -> str:
     for item in program.imports:
         if kinds.origin(ast.Name(id=item.name, ctx=ast.Load())) == f"{_PACKAGE}.{public}":
             return item.name
-    return public if fresh_name(program, public) == public else ""
+    return public if new_name(program, public) == public else ""
 
 
 def importing(program: Program, public: str) -> Program:

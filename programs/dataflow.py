@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from .influence import Reading
+from .influence import Tracing
 from .origins import Names, Summary
 from .program import Component, Program
 from .structure import call_graph, reachable
@@ -89,7 +89,7 @@ def _summaries(program: Program, names: Names, order: Sequence[int], *, through:
     while waiting:
         place = next(iter(waiting))
         del waiting[place]
-        before, after = summaries[place], Reading(names, place, summaries, through=through).read()
+        before, after = summaries[place], Tracing(names, place, summaries, through=through).read()
         summaries[place] = after
         if (before.returns, before.changes) != (after.returns, after.changes):
             waiting |= dict.fromkeys([*users[place], *([place] if after.is_recursive or names.components[place].kind == "type" else [])])

@@ -9,7 +9,7 @@ from typing import Final
 
 from .dataflow import nearest_flows
 from .options import options_of
-from .outline import Step, outline
+from .outline import Stage, outline
 from .program import Component, ComponentKind, Program
 from .signature import Parameter, signature_of
 from .structure import reachable
@@ -79,13 +79,13 @@ def _branches(program: Program, component: Component, *, seen: set[str]) -> Iter
     """Lines below a component, each as the tree's strokes and its text."""
     if component.kind == "prompt":
         refs = (program[name] for name in program.names if name in component.refs)
-        steps = tuple(Step(component=item.name, label="given to the model") for item in refs if item.kind in {"tool", "function"})
+        steps = tuple(Stage(component=item.name, label="given to the model") for item in refs if item.kind in {"tool", "function"})
     else:
         steps = outline(program, component)
     yield from _drawn(program, steps, seen=seen)
 
 
-def _drawn(program: Program, steps: Iterable[Step], *, seen: set[str]) -> Iterator[tuple[str, str]]:
+def _drawn(program: Program, steps: Iterable[Stage], *, seen: set[str]) -> Iterator[tuple[str, str]]:
     groups = [(step, len(list(equal))) for step, equal in groupby(steps)]
     for place, (step, n) in enumerate(groups):
         corner, bar = ("└─ ", "   ") if place == len(groups) - 1 else ("├─ ", "│  ")

@@ -17,13 +17,13 @@ from .holding import Environment, join
 from .origins import Summary
 from .values import Values
 
-__all__ = ["Reading"]
+__all__ = ["Tracing"]
 
 _PATIENCE: Final = 8
 """Readings of one component before all its local names are taken for one: text that no person writes must end too."""
 
 
-class Reading(Values):
+class Tracing(Values):
     """One component, read until nothing new is found. Of the methods that read statements, each is told whether the end is reached."""
 
     def read(self) -> Summary:
@@ -53,7 +53,7 @@ class Reading(Values):
 
     def block(self, statements: Iterable[ast.stmt], environment: Environment) -> bool:
         """Read statements in order; False where the end is not reached."""
-        return all(_STATEMENTS.get(statement.__class__, Reading.plain)(self, statement, environment) for statement in statements)
+        return all(_STATEMENTS.get(statement.__class__, Tracing.plain)(self, statement, environment) for statement in statements)
 
     def plain(self, node: ast.stmt, environment: Environment) -> bool:
         """A statement that only evaluates; False for one that raises."""
@@ -239,24 +239,24 @@ def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, ast.expr]]:
 
 
 _STATEMENTS: Final = cast(
-    "Mapping[type, Callable[[Reading, Any, Environment], bool]]",
+    "Mapping[type, Callable[[Tracing, Any, Environment], bool]]",
     {
-        ast.AnnAssign: Reading.annotated,
-        ast.Assign: Reading.assign,
-        ast.AugAssign: Reading.augmented,
-        ast.Break: Reading.jump,
-        ast.ClassDef: Reading.class_,
-        ast.Continue: Reading.jump,
-        ast.For: Reading.loop,
-        ast.FunctionDef: Reading.define,
-        ast.If: Reading.if_,
-        ast.Import: Reading.import_,
-        ast.ImportFrom: Reading.import_,
-        ast.Match: Reading.match,
-        ast.Return: Reading.return_,
-        ast.Try: Reading.try_,
-        ast.TryStar: Reading.try_,
-        ast.While: Reading.loop,
-        ast.With: Reading.with_,
+        ast.AnnAssign: Tracing.annotated,
+        ast.Assign: Tracing.assign,
+        ast.AugAssign: Tracing.augmented,
+        ast.Break: Tracing.jump,
+        ast.ClassDef: Tracing.class_,
+        ast.Continue: Tracing.jump,
+        ast.For: Tracing.loop,
+        ast.FunctionDef: Tracing.define,
+        ast.If: Tracing.if_,
+        ast.Import: Tracing.import_,
+        ast.ImportFrom: Tracing.import_,
+        ast.Match: Tracing.match,
+        ast.Return: Tracing.return_,
+        ast.Try: Tracing.try_,
+        ast.TryStar: Tracing.try_,
+        ast.While: Tracing.loop,
+        ast.With: Tracing.with_,
     },
 )

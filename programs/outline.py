@@ -12,14 +12,14 @@ from .parse import Kinds
 from .program import Component, Program
 from .structure import syntax
 
-__all__ = ["Step", "outline"]
+__all__ = ["Stage", "outline"]
 
 _MAX_TEXT: Final = 40
 _COMBINATORS: Final = frozenset(f"graftwork.programs.{name}" for name in ("parallel", "retry", "vote"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Stage:
     """One call, or what stands around some.
 
     Attributes:
@@ -30,10 +30,10 @@ class Step:
 
     component: str = ""
     label: str = ""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Stage, ...] = ()
 
 
-def outline(program: Program, component: Component) -> tuple[Step, ...]:
+def outline(program: Program, component: Component) -> tuple[Stage, ...]:
     """The steps of one function or tool; none for other components. Of a class, the calls in all its methods."""
     node = syntax(component)
     if component.kind == "prompt" or not isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -50,93 +50,93 @@ class _Outline:
     def __init__(self, callees: Collection[str], kinds: Kinds) -> None:
         self._callees, self._kinds = callees, kinds
 
-    def block(self, nodes: Iterable[ast.AST | None]) -> list[Step]:
+    def block(self, nodes: Iterable[ast.AST | None]) -> list[Stage]:
         return [step for node in nodes if node is not None for step in self.of(node)]
 
-    def of(self, node: ast.AST) -> list[Step]:
+    def of(self, node: ast.AST) -> list[Stage]:
         handler = _HANDLERS.get(node.__class__)
         return handler(self, node) if handler is not None else self.block(ast.iter_child_nodes(node))
 
-    def within(self, label: str, nodes: Iterable[ast.AST]) -> list[Step]:
+    def within(self, label: str, nodes: Iterable[ast.AST]) -> list[Stage]:
         """A step around others; nothing where there are none."""
         steps = tuple(self.block(nodes))
-        return [Step(label=label, steps=steps)] if steps else []
+        return [Stage(label=label, steps=steps)] if steps else []
 
-    def assign(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign | ast.NamedExpr) -> list[Step]:
+    def assign(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign | ast.NamedExpr) -> list[Stage]:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         return self.block([node.value, *targets])
 
-    def if_(self, node: ast.If) -> list[Step]:
+    def if_(self, node: ast.If) -> list[Stage]:
         return self.of(node.test) + self.within(f"if {_text(node.test)}", node.body) + self._otherwise(node.orelse)
 
-    def _otherwise(self, nodes: list[ast.stmt]) -> list[Step]:
+    def _otherwise(self, nodes: list[ast.stmt]) -> list[Stage]:
         match nodes:
             case [ast.If() as other]:
-                met = [Step(label=f"else if {_text(other.test)}", steps=tuple(self.block(other.body)))]
+                met = [Stage(label=f"else if {_text(other.test)}", steps=tuple(self.block(other.body)))]
                 return self.of(other.test) + [step for step in met if step.steps] + self._otherwise(other.orelse)
         return self.within("else", nodes)
 
-    def if_expression(self, node: ast.IfExp) -> list[Step]:
+    def if_expression(self, node: ast.IfExp) -> list[Stage]:
         return self.of(node.test) + self.within(f"if {_text(node.test)}", [node.body]) + self.within("else", [node.orelse])
 
-    def short_circuit(self, node: ast.BoolOp) -> list[Step]:
+    def short_circuit(self, node: ast.BoolOp) -> list[Stage]:
         first, *others = node.values
         word = "or, if that is nothing" if isinstance(node.op, ast.Or) else "and, if that is something"
         return self.of(first) + self.within(word, others)
 
-    def for_(self, node: ast.For) -> list[Step]:
+    def for_(self, node: ast.For) -> list[Stage]:
         around = self.within(f"for {_text(node.target)} in {_text(node.iter)}", node.body)
         return self.of(node.iter) + around + self.within("else", node.orelse)
 
-    def while_(self, node: ast.While) -> list[Step]:
+    def while_(self, node: ast.While) -> list[Stage]:
         return self.within(f"while {_text(node.test)}", [node.test, *node.body]) + self.within("else", node.orelse)
 
-    def try_(self, node: ast.Try) -> list[Step]:
+    def try_(self, node: ast.Try) -> list[Stage]:
         steps = self.within("try", [*node.body, *node.orelse])
         for handler in node.handlers:
             steps += self.within(f"except {_text(handler.type)}" if handler.type else "except", handler.body)
         return steps + self.within("finally", node.finalbody)
 
-    def match(self, node: ast.Match) -> list[Step]:
+    def match(self, node: ast.Match) -> list[Stage]:
         steps = self.of(node.subject)
         for case in node.cases:
             steps += self.within(f"case {_text(case.pattern)}", [*([case.guard] if case.guard else []), *case.body])
         return steps
 
-    def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> list[Step]:
+    def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> list[Stage]:
         first, *others = node.generators
         inner: list[ast.AST] = [*first.ifs, *(item for part in others for item in (part.iter, *part.ifs))]
         inner += [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         return self.of(first.iter) + self.within(f"for {_text(first.target)} in {_text(first.iter)}", inner)
 
-    def function(self, node: ast.FunctionDef) -> list[Step]:
+    def function(self, node: ast.FunctionDef) -> list[Stage]:
         return self.within(f"def {node.name}", node.body)
 
-    def lambda_(self, node: ast.Lambda) -> list[Step]:
+    def lambda_(self, node: ast.Lambda) -> list[Stage]:
         return self.of(node.body)
 
-    def name(self, node: ast.Name) -> list[Step]:
-        return [Step(component=node.id, label="handed on")] if node.id in self._callees else []
+    def name(self, node: ast.Name) -> list[Stage]:
+        return [Stage(component=node.id, label="handed on")] if node.id in self._callees else []
 
-    def call(self, node: ast.Call) -> list[Step]:
+    def call(self, node: ast.Call) -> list[Stage]:
         given = [*node.args, *(keyword.value for keyword in node.keywords)]
         origin = self._kinds.origin(node.func)
         if origin in _COMBINATORS:
             return self._combined(node, origin.rpartition(".")[2], given)
         if isinstance(node.func, ast.Name) and node.func.id in self._callees:
-            return [*self.block(given), Step(component=node.func.id)]
+            return [*self.block(given), Stage(component=node.func.id)]
         return self.block([node.func, *given])
 
-    def _combined(self, node: ast.Call, name: str, given: list[ast.expr]) -> list[Step]:
+    def _combined(self, node: ast.Call, name: str, given: list[ast.expr]) -> list[Stage]:
         if name == "parallel":
             return self.within("parallel", given)
         if len(node.args) < 2:
             return self.block(given)
         times, function, *others = given
-        called = [Step(component=function.id)] if isinstance(function, ast.Name) and function.id in self._callees else self.of(function)
+        called = [Stage(component=function.id)] if isinstance(function, ast.Name) and function.id in self._callees else self.of(function)
         judging = [keyword.value for keyword in node.keywords if keyword.arg == "accept" and name == "retry"]
         before = self.block([times, *(item for item in others if item not in judging)])
-        return [*before, Step(label=f"{name} {_text(times)}", steps=(*called, *self.block(judging)))]
+        return [*before, Stage(label=f"{name} {_text(times)}", steps=(*called, *self.block(judging)))]
 
 
 def _text(node: ast.AST) -> str:
@@ -145,7 +145,7 @@ def _text(node: ast.AST) -> str:
 
 
 _HANDLERS: Final = cast(
-    "Mapping[type, Callable[[_Outline, Any], list[Step]]]",
+    "Mapping[type, Callable[[_Outline, Any], list[Stage]]]",
     {
         ast.AnnAssign: _Outline.assign,
         ast.Assign: _Outline.assign,

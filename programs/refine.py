@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from .calls import calls_of, local_names
-from .compose import MAX_INSTRUCTION, call_source, decoding_of, fresh_name, imported_as, instruction_of, is_json_type, prompt_source, unused
+from .compose import MAX_INSTRUCTION, call_source, decoding_of, imported_as, instruction_of, is_json_type, new_name, prompt_source
 from .edit import Add, Replace, apply
 from .moves import Context, Moved, Place, asks, changeable, has_room
 from .program import Component, Program
+from .rename import fresh_name
 from .rewire import CallSite, bound_first, call_text, edited, local_name, site_at, site_of
 from .signature import signature_of
 from .splice import text_of
@@ -138,8 +139,8 @@ def _may_loop(program: Program, site: CallSite) -> bool:
 
 def _review(program: Program, site: CallSite, prefix: str) -> _Review:
     callee = program[site.call.callee]
-    name = fresh_name(program, f"{prefix}{callee.name}")
-    result = site.target if site.target and site.target not in site.given else unused("answer", site.given)
+    name = new_name(program, f"{prefix}{callee.name}")
+    result = site.target if site.target and site.target not in site.given else fresh_name("answer", site.given)
     parameters = {parameter.name: parameter.annotation for parameter in site.parameters.values()} | {result: site.signature.returns}
     source = prompt_source(
         name=name,

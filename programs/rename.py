@@ -74,9 +74,9 @@ def import_as(statement: str, name: str) -> str:
 
 
 def fresh_name(name: str, taken: Collection[str]) -> str:
-    """A readable name that is not taken yet: `plan_2` for `plan`, `plan_3` for `plan_2`."""
+    """The name where it is not taken, else a readable one that is not: `plan_2` for `plan`, `plan_3` for `plan_2`."""
     stem = _NUMBERED.sub("", name)
-    return next(found for number in itertools.count(2) if (found := f"{stem}_{number}") not in taken)
+    return next(found for found in itertools.chain((name,), (f"{stem}_{number}" for number in itertools.count(2))) if found not in taken)
 
 
 def words_of(programs: Iterable[Program]) -> frozenset[str]:

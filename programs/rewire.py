@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from .calls import Call, calls_of
-from .compose import call_source, unused
+from .compose import call_source
 from .document import Document
 from .errors import ProgramError
 from .program import Program
+from .rename import fresh_name
 from .signature import Parameter, Signature, signature_of
 from .splice import spliced_all, text_of
 from .structure import syntax
@@ -236,7 +237,7 @@ def local_name(program: Program, site: CallSite, wanted: str) -> str:
     taken = {item.id for item in ast.walk(root) if isinstance(item, ast.Name)} | {
         item.arg for item in ast.walk(root) if isinstance(item, ast.arg)
     }
-    return unused(wanted, taken | set(program.names))
+    return fresh_name(wanted, taken | set(program.names))
 
 
 def _given(call: Call, signature: Signature) -> dict[str, ast.expr] | None:

@@ -8,21 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from .calls import calls_of
-from .compose import (
-    MAX_INSTRUCTION,
-    call_source,
-    decoding_of,
-    fresh_name,
-    imported_as,
-    instruction_of,
-    prompt_source,
-    unused,
-    with_instruction,
-)
+from .compose import MAX_INSTRUCTION, call_source, decoding_of, imported_as, instruction_of, new_name, prompt_source, with_instruction
 from .edit import Add, Edit, Replace, apply
 from .moves import Context, Moved, Place, changeable, has_room
 from .options import options_of
 from .program import Component, Program
+from .rename import fresh_name
 from .rewire import CallSite, bound_first, call_text, edited, local_name, lone_calls, site_at, site_of
 from .signature import signature_of
 from .splice import spliced, text_of
@@ -60,7 +51,7 @@ class SplitPrompt:
     def apply(self, program: Program, place: Place) -> Moved:
         """The program with both prompts, the first called for the second."""
         prompt, site = program[place.component], site_at(program, place.number)
-        name, notes = fresh_name(program, f"{prompt.name}{NOTES}"), unused("notes", site.signature.names)
+        name, notes = new_name(program, f"{prompt.name}{NOTES}"), fresh_name("notes", site.signature.names)
         instruction = instruction_of(prompt)
         first = prompt_source(
             name=name,
