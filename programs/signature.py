@@ -67,11 +67,12 @@ def signature_of(component: Component) -> Signature | None:
 
 def _signature(node: ast.FunctionDef) -> Signature:
     arguments = node.args
-    positional: list[tuple[ast.arg, ParameterKind]] = [(item, "positional") for item in arguments.posonlyargs]
-    positional += [(item, "any") for item in arguments.args]
-    n_bare = len(positional) - len(arguments.defaults)
-    defaults: list[ast.expr | None] = [*[None] * n_bare, *arguments.defaults]
-    found = [_parameter(item, kind, default) for (item, kind), default in zip(positional, defaults, strict=True)]
+    n_by_position, positional = len(arguments.posonlyargs), (*arguments.posonlyargs, *arguments.args)
+    defaults = (*[None] * (len(positional) - len(arguments.defaults)), *arguments.defaults)
+    found = [
+        _parameter(item, "positional" if place < n_by_position else "any", default)
+        for place, (item, default) in enumerate(zip(positional, defaults, strict=True))
+    ]
     if arguments.vararg is not None:
         found.append(_parameter(arguments.vararg, "rest", None))
     found += [_parameter(item, "keyword", default) for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]

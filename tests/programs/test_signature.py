@@ -18,4 +18,5 @@ def test_a_signature_tells_parameters_types_defaults_and_kinds() -> None:
         ),
         returns="dict[str, int]",
     )
+    assert signature is not None
     assert signature.required == ("a", "b")
