@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from .holding import join
 from .influence import Reading
 from .origins import Names, Summary
 from .program import Component, Program
@@ -90,6 +91,9 @@ def _summaries(program: Program, names: Names, order: Sequence[int], *, through:
         place = next(iter(waiting))
         del waiting[place]
         before, after = summaries[place], Reading(names, place, summaries, through=through).read()
+        # Never less than before: so the last word is reached, whatever calls whatever.
+        after.returns |= before.returns
+        join(after.changes, before.changes)
         summaries[place] = after
         if (before.returns, before.changes) != (after.returns, after.changes):
             waiting |= dict.fromkeys([*users[place], *([place] if after.is_recursive or names.components[place].kind == "type" else [])])

@@ -44,7 +44,7 @@ class Reading(Values):
             case ast.FunctionDef(args=arguments, body=body):
                 for name, default in _defaults(arguments):
                     self._give(self._own, name, self.value(default, {}))
-                self._ever.update(environment)
+                join(self._ever, environment)
                 self.block(body, environment)
             case ast.ClassDef():
                 self._returns(self._class(self._node, {}, environment[""] | self._summaries[self._own].returns))

@@ -103,6 +103,7 @@ def into(body: str, *targets: str) -> set[str]:
         ("def f():\n        return work(x)\n    x = plan(q)\n    return f()", "plan>work.q"),
         ("x = ''\n    def f():\n        nonlocal x\n        x = plan(q)\n    f()\n    return work(x)", "plan>work.q"),
         ("box = []\n    def f():\n        box.append(plan(q))\n    f()\n    return work(box)", "plan>work.q"),
+        ("def f():\n        return q\n    q += plan(q)\n    return work(f())", "plan>work.q q>work.q"),
         ("return list(map(work, plan(q)))", "plan>work.q plan>work.steps"),
         ("return apply(work, plan(q))", "plan>work.q plan>work.steps"),
         ("return work(apply(plan, ''))", "apply>work.q plan>work.q"),
