@@ -92,6 +92,11 @@ def into(body: str, *targets: str) -> set[str]:
         ("return work('a' if plan(q) else 'b')", ""),
         ("return work(plan(q) or 'b')", "plan>work.q"),
         ("try:\n        x = plan(q)\n        x = ''\n    except ValueError:\n        return work(x)", "plan>work.q"),
+        (
+            "x = ''\n    for y in q:\n        try:\n            continue\n        finally:\n            x = plan(y)\n    return work(x)",
+            "plan>work.q",
+        ),
+        ("try:\n        for x in plan(q):\n            x = ''\n    except E:\n        return work(x)", "plan>work.q"),
         ("with open(plan(q)) as x:\n        return work(x)", "plan>work.q"),
         ("match plan(q):\n        case {'k': x, **rest}:\n            return work(x, rest)", "plan>work.q plan>work.steps"),
         ("return [work(x) for y in plan(q) for x in y if x]", "plan>work.q"),
