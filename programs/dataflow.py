@@ -67,8 +67,7 @@ def _flows(program: Program, entry: str, *, through: bool) -> tuple[Flow, ...]:
     summaries = _summaries(program, names, order, through=through)
     held = _held(names, summaries, order, entry)
     told = summaries if through else [_without_parameters(names, place, one, entry) for place, one in enumerate(summaries)]
-    found = [flow for place in range(names.n) for flow in _flows_into(names, place, told, held, entry)]
-    return tuple(dict.fromkeys(found))
+    return tuple(flow for place in range(names.n) for flow in _flows_into(names, place, told, held, entry))
 
 
 def _without_parameters(names: Names, place: int, summary: Summary, entry: str) -> Summary:
