@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from .holding import join
 from .influence import Tracing
 from .origins import Names, Summary
 from .program import Component, Program
@@ -66,8 +67,7 @@ def _flows(program: Program, entry: str, *, through: bool) -> tuple[Flow, ...]:
     summaries = _summaries(program, names, order, through=through)
     held = _held(names, summaries, order, entry)
     told = summaries if through else [_without_parameters(names, place, one, entry) for place, one in enumerate(summaries)]
-    found = [flow for place in range(names.n) for flow in _flows_into(names, place, told, held, entry)]
-    return tuple(dict.fromkeys(found))
+    return tuple(flow for place in range(names.n) for flow in _flows_into(names, place, told, held, entry))
 
 
 def _without_parameters(names: Names, place: int, summary: Summary, entry: str) -> Summary:
@@ -90,6 +90,9 @@ def _summaries(program: Program, names: Names, order: Sequence[int], *, through:
         place = next(iter(waiting))
         del waiting[place]
         before, after = summaries[place], Tracing(names, place, summaries, through=through).read()
+        # Never less than before: so the last word is reached, whatever calls whatever.
+        after.returns |= before.returns
+        join(after.changes, before.changes)
         summaries[place] = after
         if (before.returns, before.changes) != (after.returns, after.changes):
             waiting |= dict.fromkeys([*users[place], *([place] if after.is_recursive or names.components[place].kind == "type" else [])])

@@ -48,6 +48,7 @@ class Holding:
         self._by_bit: dict[int, Inner] = {}
         self._rounds: dict[int, Environment] = {}
         self._jumps: list[Environment] = []
+        self._caught: list[tuple[int, Environment]] = []  # what names may hold when a handler begins
         self._scopes: list[tuple[frozenset[str], Inner]] = []
         limit = 1 << (names.first_parameter + len(self._interface.named))
         self._data = (limit - 1) & ~names.references  # origins that are no functions
@@ -78,6 +79,9 @@ class Holding:
             self._ever[name] = value | before
             self._changed = self._changed or bool(self._inner)
         self._flood |= value
+        for depth, somewhere in self._caught:
+            if depth == len(self._scopes):
+                somewhere[name] = somewhere.get(name, 0) | value
         self._note_shared(name)
 
     def _note_shared(self, name: str) -> None:

@@ -44,7 +44,7 @@ class Tracing(Values):
             case ast.FunctionDef(args=arguments, body=body):
                 for name, default in _defaults(arguments):
                     self._give(self._own, name, self.value(default, {}))
-                self._ever.update(environment)
+                join(self._ever, environment)
                 self.block(body, environment)
             case ast.ClassDef():
                 self._returns(self._class(self._node, {}, environment[""] | self._summaries[self._own].returns))
@@ -128,14 +128,24 @@ class Tracing(Values):
         return False
 
     def try_(self, node: ast.Try, environment: Environment) -> bool:
-        """Handlers may begin after any statement of the body."""
+        """Handlers may begin anywhere in the body: a name may hold then whatever it is given there."""
+        outer, left = self._jumps, Environment()
+        if node.finalbody and outer:  # what jumps out of here goes through `finally`
+            self._jumps = [left]
+        ends = self._tried(node, environment)
+        self._jumps = outer
+        if left:
+            self.block(node.finalbody, left)
+            join(outer[0], left)
+        return self.block(node.finalbody, environment) and ends
+
+    def _tried(self, node: ast.Try, environment: Environment) -> bool:
+        """Body, handlers and `else`; whether the end of any is reached."""
         somewhere = environment.copy()
-        reached = True
-        for statement in node.body:
-            reached = reached and self.block([statement], environment)
-            join(somewhere, environment)
-        reached = reached and self.block(node.orelse, environment)
-        ends = [environment] if reached else []
+        self._caught.append((len(self._scopes), somewhere))
+        reached = self.block(node.body, environment)
+        self._caught.pop()
+        ends = [environment] if reached and self.block(node.orelse, environment) else []
         for handler in node.handlers:
             caught = somewhere.copy()
             if handler.name:
@@ -145,7 +155,7 @@ class Tracing(Values):
             join(somewhere, caught)
         for end in ends or [somewhere]:
             join(environment, end)
-        return self.block(node.finalbody, environment) and bool(ends)
+        return bool(ends)
 
     def with_(self, node: ast.With, environment: Environment) -> bool:
         """What is entered is held by the name after `as`."""
