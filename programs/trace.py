@@ -19,7 +19,7 @@ class Feed:
         path: Path of the earlier span.
         parameter: The parameter that it reached; empty where only the rendered input shows it.
         kind: `exact` (the argument is, or equals and is at least 8 characters long, the earlier output), `contains` (its text
-            stands in the rendered input), `static` (data flow allows it, nothing was seen; reserved).
+            stands in the rendered input), `static` (data flow allows it, nothing was seen; from `static_feeds`, never recorded).
     """
 
     path: str
