@@ -35,6 +35,7 @@ from .lockdown import (
     set_limits,
     use_memory_reserve,
 )
+from .seccomp import Profile
 
 __all__ = ["CONFINED", "UNCONFINED", "Confinement", "serve"]
 
@@ -66,6 +67,11 @@ class Confinement:
     bare: bool = False
     port: int = 0
 
+    @property
+    def profile(self) -> Profile:
+        """Of seccomp."""
+        return "client" if self.port else "program"
+
 
 def serve(socket: int, confinement: Confinement, *, scratch: str, limits: Mapping[str, int], template: int) -> NoReturn:
     """Be the child: lock down, run one case, and end the process.
@@ -90,7 +96,7 @@ def serve(socket: int, confinement: Confinement, *, scratch: str, limits: Mappin
                 os.close(descriptor)
         set_limits(memory_mb=memory_mb, cpu_s=limits["cpu_s"], processes=confinement.processes)
         if confinement.locked:
-            restrict_system_calls("client" if confinement.port else "program")
+            restrict_system_calls(confinement.profile)
     except OSError as error:
         os.write(socket, UNCONFINED + str(error).encode())
         os._exit(1)
@@ -98,7 +104,6 @@ def serve(socket: int, confinement: Confinement, *, scratch: str, limits: Mappin
     channel = Channel(socket)
     case = channel.receive()
     if confinement.bare:
-        _forget("graftwork")
         channel.send(_result(case, lambda: _run_alone(case)))
     else:
         channel.send(_result(case, lambda: _run(case, channel)))
@@ -106,7 +111,7 @@ def serve(socket: int, confinement: Confinement, *, scratch: str, limits: Mappin
 
 
 def _settle(scratch: str, template: int) -> set[int]:
-    """Leave the template behind: its session, signals, streams, paths and modules; the descriptors still to be closed."""
+    """Leave the template behind: its session, signals and streams; the descriptors still to be closed."""
     os.setsid()
     die_with_parent(template)
     signal.set_wakeup_fd(-1)
@@ -119,15 +124,7 @@ def _settle(scratch: str, template: int) -> set[int]:
     os.mkdir(scratch)  # noqa: PTH102 (no path objects: it runs for every case)
     os.chdir(scratch)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
-    sys.path[:] = [path for path in sys.path if not path.endswith(("site-packages", "dist-packages"))]
-    _forget("graftwork.evaluators")
     return {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}  # noqa: PTH208 (likewise)
-
-
-def _forget(package: str) -> None:
-    """Leave no module of a package to be imported."""
-    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
-        del sys.modules[name]
 
 
 def _result(case: Mapping[str, Any], run: Callable[[], object]) -> bytes:

@@ -6,6 +6,7 @@ Each function acts on the calling process for good, and raises where the kernel 
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import resource
 import signal
@@ -155,7 +156,11 @@ def reap_orphans() -> None:
 
 def prefer_for_oom() -> None:
     """Have the kernel choose this process first when the machine runs out of memory."""
-    Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, b"1000")
+    finally:
+        os.close(descriptor)
 
 
 def landlock_abi() -> int:
@@ -249,6 +254,7 @@ def _allow(ruleset: int, descriptor: int, rights: int) -> None:
     _system_call(_SYS_LANDLOCK_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_LANDLOCK_RULE_PATH_BENEATH), rule, 0)
 
 
+@functools.cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 

@@ -9,6 +9,7 @@ that were written for elsewhere. A deny list for the calls that the kernel has h
 from __future__ import annotations
 
 import errno
+import functools
 import platform
 import struct
 from typing import Final, Literal
@@ -87,6 +88,9 @@ _ALLOW: Final = 0x7FFF0000
 _KILL_PROCESS: Final = 0x80000000
 _ERRNO: Final = 0x00050000
 
+_THE_PROCESS: Final = -1  # as an operand: the number of the process that the filter is for
+_OPERAND: Final = struct.Struct("=I")
+
 _Instruction = tuple[int, int, int, int]
 
 
@@ -106,6 +110,16 @@ def bpf_program(pid: int, profile: Profile = "program") -> bytes:
     Returns:
         Instructions of 8 bytes each (code, jump if true, jump if false, operand), ready for `PR_SET_SECCOMP`.
     """
+    code, places = _for_any_process(profile)
+    program = bytearray(code)
+    for place in places:
+        _OPERAND.pack_into(program, place, pid)
+    return bytes(program)
+
+
+@functools.cache
+def _for_any_process(profile: Profile) -> tuple[bytes, tuple[int, ...]]:
+    """The filter with 0 for the process, and where its number belongs: a template makes it once for all its children."""
     program: list[_Instruction] = [
         (_LOAD, 0, 0, 4),  # seccomp_data.arch
         (_JUMP_EQUAL, 1, 0, _AUDIT_ARCH_X86_64),
@@ -115,28 +129,29 @@ def bpf_program(pid: int, profile: Profile = "program") -> bytes:
         (_RETURN, 0, 0, _KILL_PROCESS),
     ]
     refuse = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
-    program += _processes_of_tree() if profile == "tree" else _one_process(pid)
+    program += _processes_of_tree() if profile == "tree" else _one_process()
     denied = {number for numbers in DENIED.values() for number in numbers}
     for number in sorted(denied - _MORE_ALLOWED[profile]):
         program += [(_JUMP_EQUAL, 0, 1, number), refuse]
     if profile == "client":
         program += _connections()
-    program += _when(_PRLIMIT64, 0, (_JUMP_EQUAL, (0, pid)), matching=_ALLOW, else_=refuse[3])
+    program += _when(_PRLIMIT64, 0, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=refuse[3])
     program += _when(_FCNTL, 1, (_JUMP_EQUAL, _DENIED_FCNTL), matching=refuse[3], else_=_ALLOW)
     program += _when(_IOCTL, 1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=refuse[3])
     program += _when(_PRCTL, 0, (_JUMP_EQUAL, _DENIED_PRCTL), matching=refuse[3], else_=_ALLOW)
     for number in _ALLOWED_NEW_CALLS:
         program += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
     program += [(_JUMP_AT_LEAST, 0, 1, _FIRST_NEW_CALL), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS), (_RETURN, 0, 0, _ALLOW)]
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    places = tuple(8 * index + 4 for index, (*_, operand) in enumerate(program) if operand == _THE_PROCESS)
+    return b"".join(struct.pack("=HBBI", *code, max(0, operand)) for *code, operand in program), places
 
 
-def _one_process(pid: int) -> list[_Instruction]:
+def _one_process() -> list[_Instruction]:
     """clone makes threads only; glibc falls back to it when clone3, whose flags a filter cannot see, says ENOSYS."""
     refuse = _ERRNO | errno.EPERM
     decided = _when(_CLONE, 0, (_JUMP_ANY_BIT, (_CLONE_THREAD,)), matching=_ALLOW, else_=refuse)
     for number in _KILL:
-        decided += _when(number, 0, (_JUMP_EQUAL, (pid,)), matching=_ALLOW, else_=refuse)
+        decided += _when(number, 0, (_JUMP_EQUAL, (_THE_PROCESS,)), matching=_ALLOW, else_=refuse)
     return decided
 
 

@@ -31,6 +31,7 @@ from .child import Confinement, serve
 from .lockdown import drop_privileges, open_readable, reap_orphans
 from .processes import children_of, tasks_of_user
 from .scratch import MAX_WRITTEN, REMOVE, bytes_written, make_root, remove_tree, sweep
+from .seccomp import bpf_program
 
 __all__ = ["MAX_MESSAGE_BYTES", "main"]
 
@@ -78,7 +79,11 @@ def main(arguments: Sequence[str]) -> NoReturn:
     scratch, _ = make_root(directory)  # the lock is held until we end
     processes = None if locked else tasks_of_user()
     readable = open_readable(_readable(packages) if path is None else _bare_readable(path))
-    confinement = Confinement(locked=locked, readable=readable, processes=processes, bare=path is not None, port=settings.get("port", 0))
+    bare = path is not None
+    confinement = Confinement(locked=locked, readable=readable, processes=processes, bare=bare, port=settings.get("port", 0))
+    if locked:
+        bpf_program(os.getpid(), confinement.profile)  # children inherit it but for the process
+    _hide(_OURS if bare else f"{_OURS}.evaluators")
     gc.collect()
     gc.freeze()
     template = _Template(control, confinement, scratch)
@@ -225,6 +230,13 @@ def _import_all(packages: Sequence[str]) -> str:
             for part in parts:
                 importlib.import_module(part)
     return ""
+
+
+def _hide(package: str) -> None:
+    """Leave nothing of a package, nor of what is installed, to be imported by children; here, so that none of them has to."""
+    sys.path[:] = [path for path in sys.path if not path.endswith(("site-packages", "dist-packages"))]
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[name]
 
 
 def _readable(packages: Sequence[str]) -> set[str]:

@@ -11,11 +11,11 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
 from .trace import Feed, Span
@@ -37,6 +37,7 @@ MAX_ITEMS: Final = 400
 MAX_DEPTH: Final = 8
 MAX_BITS: Final = 10_000  # longer numbers are slow to write, and Python refuses some
 MAX_FEEDS: Final = 32
+_SMALL: Final = 1 << 64
 MIN_TELLING: Final = 8
 MAX_KEPT: Final = 10_000
 
@@ -104,14 +105,16 @@ class Strand:
         self.asked[path, digest] = count + 1
         return count
 
-    def keep(self, path: str, value: object) -> None:
-        """Remember an output; not a large one, which would cost the program the memory that it has freed."""
+    def keep(self, path: str, value: object, text: str) -> None:
+        """Remember an output, and its JSON; not a large one, which would cost the program the memory that it has freed."""
         if _is_telling(value) and _size(value) <= MAX_KEPT:
-            self.outputs.append(Output(path=path, value=value, text=value if isinstance(value, str) else bounded_json(value)))
+            self.outputs.append(Output(path=path, value=value, text=value if isinstance(value, str) else text))
 
     def feeds(self, arguments: Mapping[str, object], rendered: str = "") -> tuple[Feed, ...]:
         """Edges from earlier outputs into a call with these arguments, whose request reads `rendered`."""
-        found = [edge for output in (*self.earlier, *self.outputs) if (edge := _edge(output, arguments, rendered))]
+        outputs = (*self.earlier, *self.outputs)
+        parts = [_Part(parameter, value) for parameter, given in arguments.items() for value in _parts(given)] if outputs else []
+        found = [edge for output in outputs if (edge := _edge(output, arguments, parts, rendered))]
         return tuple(found[-MAX_FEEDS:])
 
 
@@ -178,8 +181,9 @@ class Recording:
 
     def returns(self, value: T) -> T:
         """Note the output, and hand it on."""
-        self._span = replace(self._span, output=bounded_json(value))
-        self.frame.strand.keep(self.frame.path, value)
+        text = bounded_json(value)
+        self._span = replace(self._span, output=text)
+        self.frame.strand.keep(self.frame.path, value, text)
         return value
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
@@ -226,26 +230,36 @@ def _size(value: object) -> int:
     return size if isinstance(size, int) else len(value) if isinstance(value, Sized) else 1
 
 
-def _edge(output: Output, arguments: Mapping[str, object], rendered: str) -> Feed | None:
+class _Part:
+    """An argument, or an item of one, and its text, which is made when an output asks for it."""
+
+    def __init__(self, parameter: str, value: object) -> None:
+        self.parameter, self.value = parameter, value
+
+    @cached_property
+    def text(self) -> str:
+        """As the text of an output."""
+        return self.value if isinstance(self.value, str) else bounded_json(self.value)
+
+
+def _parts(value: object) -> tuple[object, ...]:
+    return (value, *value) if isinstance(value, list | tuple) and len(value) <= MAX_ITEMS else (value,)
+
+
+def _edge(output: Output, arguments: Mapping[str, object], parts: Sequence[_Part], rendered: str) -> Feed | None:
     """The strongest edge from an output into a call, or None."""
     # What is shown in part or by its type alone equals too much.
     whole = isinstance(output.value, str) or not ("…" in output.text or '"<' in output.text)
     telling = whole and MIN_TELLING <= len(output.text) <= MAX_KEPT
     kind: FeedKind = "exact"
-    for parameter, value in arguments.items():
-        for part in (value, *value) if isinstance(value, list | tuple) and len(value) <= MAX_ITEMS else (value,):
-            if part is output.value or (telling and type(part) is type(output.value) and _part_text(part) == output.text):
-                return Feed(path=output.path, parameter=parameter, kind=kind)
+    for part in parts:
+        if part.value is output.value or (telling and type(part.value) is type(output.value) and part.text == output.text):
+            return Feed(path=output.path, parameter=part.parameter, kind=kind)
     kind = "contains"
     for parameter, value in arguments.items() if telling else ():
         if isinstance(value, str) and output.text in value:
             return Feed(path=output.path, parameter=parameter, kind=kind)
     return Feed(path=output.path, parameter="", kind=kind) if telling and output.text in rendered else None
-
-
-def _part_text(value: object) -> str:
-    """An argument as the text of an output."""
-    return value if isinstance(value, str) else bounded_json(value)
 
 
 def _shrunk_scalar(item: object) -> object:
@@ -254,6 +268,11 @@ def _shrunk_scalar(item: object) -> object:
     if isinstance(item, int) and item.bit_length() > MAX_BITS:
         return "<int>"
     return str(item) if isinstance(item, float) and not math.isfinite(item) else item
+
+
+def _is_small_number(item: object) -> bool:
+    """Whether it is written as it is: most of what arrays and long lists hold."""
+    return (type(item) is int and -_SMALL < item < _SMALL) or (type(item) is float and math.isfinite(item))
 
 
 def bounded_json(value: object) -> str:
@@ -270,12 +289,19 @@ def bounded_json(value: object) -> str:
         if isinstance(item, Mapping):
             return {str(key): shrink(item[key], depth + 1) for key, _ in zip(item, range(max(1, left)), strict=False)}
         if isinstance(item, list | tuple):
-            return [shrink(part, depth + 1) for part in item[: max(1, left)]]
+            return shrunk_parts(item[: max(1, left)], depth)
         if is_dataclass(item) and not isinstance(item, type):
             return {part.name: shrink(getattr(item, part.name), depth + 1) for part in fields(item)}
         if callable(convert := getattr(item, "tolist", None)) and _size(item) < MAX_ITEMS:
             return shrink(convert(), depth + 1)
         return f"<{type(item).__name__}>"
+
+    def shrunk_parts(parts: Sequence[object], depth: int) -> list[object]:
+        nonlocal left
+        if depth < MAX_DEPTH and len(parts) <= left and all(map(_is_small_number, parts)):
+            left -= len(parts)
+            return list(parts)
+        return [shrink(part, depth + 1) for part in parts]
 
     text = json.dumps(shrink(value, 0), ensure_ascii=False)
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

@@ -32,6 +32,7 @@ FrameKind = Literal["case", "call", "reply", "step", "span", "result"]
 FRAME_KINDS: Final[tuple[FrameKind, ...]] = get_args(FrameKind)
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 _LENGTH: Final = struct.Struct(">I")
+_PLAIN: Final = frozenset((int, float, str, bool, type(None)))
 
 Frame = Mapping[str, object]
 
@@ -107,7 +108,7 @@ def to_json(value: object) -> object:
             raise TypeError("an output's keys must be strings")
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [to_json(item) for item in value]
+        return [item if type(item) in _PLAIN else to_json(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
     for method in ("model_dump", "tolist"):
