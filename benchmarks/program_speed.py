@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Final
 
 from graftwork.programs.check import check
+from graftwork.programs.cutting import forget_all
 from graftwork.programs.edit import Replace, apply, diff, graft_source
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
-from graftwork.programs.readings import forget
 
 __all__ = ["Case", "cases", "dense", "main", "realistic", "steps"]
 
@@ -219,7 +219,7 @@ def _measured(case: Case, repeats: int) -> dict[str, tuple[float, float, float, 
         for _ in range(repeats):
             plain.append(_seconds(lambda: compile(case.source, "<program>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True))[0])
             if cold:
-                forget()
+                forget_all()
             spent = _seconds(step)
             cpu.append(spent[0])
             wall.append(spent[1])

@@ -7,15 +7,15 @@ import difflib
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Final, Required, TypedDict, Unpack
 
 from .blocks import outside
 from .check_prompt import model_defects, prompt_defects
+from .cutting import split
 from .defect import Defect, defect_at
 from .duplicates import duplicates
 from .errors import ProgramError
-from .layout import imported_names, require_compilable, split
+from .layout import imported_names, require_compilable
 from .parse import PUBLIC_NAMES, parse
 from .program import Component, Program
 from .structure import misplaced, reachable, syntax
@@ -84,8 +84,7 @@ def check_source(source: str, **rules: Unpack[Rules]) -> tuple[Defect, ...]:
 
 
 def _unreadable(error: ProgramError) -> Defect:
-    message = str(error).removeprefix(f"line {error.line}: ")
-    return Defect(severity="error", component=None, line=error.line, message=message)
+    return Defect(severity="error", component=None, line=error.line, message=error.message)
 
 
 def _defects(program: Program, rules: Rules) -> Iterator[Defect]:
@@ -126,7 +125,7 @@ def _subtle_defects(program: Program) -> Iterator[Defect]:
         try:
             require_compilable(text, lazy=lazy)
         except ProgramError as error:
-            yield replace(_unreadable(error), line=error.line + above if error.line else 0)
+            yield _unreadable(error.below(above))
             return
 
 

@@ -8,8 +8,8 @@ import keyword
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from .cutting import split, statement_of
 from .edit import AddImport, apply
-from .layout import split_nodes
 from .options import LINE_LENGTH, options_of
 from .parse import Kinds, parse
 from .program import Component, Import, Program
@@ -128,10 +128,10 @@ def importing(program: Program, public: str) -> Program:
     kinds = Kinds.of(program)
     if any(kinds.origin(ast.Name(id=item.name, ctx=ast.Load())) == f"{_PACKAGE}.{public}" for item in program.imports):
         return program
-    pairs = split_nodes(program.source)
-    texts = [piece.text for piece, _ in pairs]
-    for index, (piece, statement) in enumerate(pairs):
-        match statement:
+    pieces = split(program.source)
+    texts = [piece.text for piece in pieces]
+    for index, piece in enumerate(pieces):
+        match statement_of(piece.text) if piece.kind == "import" else None:
             # One that is laid out over lines, or has a comment, stays as it is.
             case ast.ImportFrom(module=module, names=names, level=0) as node if module == _PACKAGE and piece.text == ast.unparse(node):
                 both = sorted([*names, ast.alias(name=public)], key=lambda alias: alias.name)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from .blocks import opens_block
+from .cutting import split
 from .errors import ProgramError
-from .layout import Piece, split
+from .layout import Piece
 
 __all__ = ["Document"]
 

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .cutting import split
 from .document import Document
 from .errors import ProgramError
-from .layout import split
 from .parse import PUBLIC_NAMES, parse
 from .program import Program
 from .structure import misplaced

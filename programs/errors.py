@@ -54,6 +54,11 @@ class ProgramError(UserError):
     def __init__(self, message: str, *, line: int = 0) -> None:
         super().__init__(f"line {line}: {message}" if line else message)
         self.line = line
+        self.message = message
+
+    def below(self, n_lines: int) -> ProgramError:
+        """The same about a text of which this one is a part, with so many lines above it."""
+        return ProgramError(self.message, line=self.line and self.line + n_lines)
 
 
 class TaskError(UserError):

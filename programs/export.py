@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from .cutting import split
 from .embedding import Embedding, embed
 from .errors import ProgramError
-from .layout import split
 from .parse import PUBLIC_NAMES
 from .program import Program
 

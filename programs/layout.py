@@ -14,7 +14,7 @@ from typing import Final, Literal
 from .blocks import is_mark
 from .errors import ProgramError
 
-__all__ = ["MAX_SOURCE_BYTES", "Bound", "Piece", "PieceKind", "imported_names", "read", "require_compilable", "split", "split_nodes"]
+__all__ = ["MAX_SOURCE_BYTES", "Bound", "Piece", "PieceKind", "imported_names", "read", "require_compilable", "split_nodes"]
 
 PieceKind = Literal["doc", "import", "component", "statement", "main", "gap"]
 Bound = tuple[str, str, str]
@@ -94,35 +94,26 @@ def _compiled(source: str, *, flags: int) -> object:
         raise ProgramError("nested too deeply to be read; use intermediate names") from None
 
 
-def split(source: str, *, statements: bool = False) -> tuple[Piece, ...]:
-    """The pieces of a program's text, in order; joined, their texts are `source`.
-
-    Comment lines that touch a component (no blank line between) are part of it; where they touch two statements, of the one below
-    unless they are indented. The marks of `blocks.py` belong to nobody.
+def split_nodes(source: str, *, statements: bool = False, at_top: bool = True) -> tuple[tuple[Piece, ast.stmt | None], ...]:
+    """The pieces that `cutting.split` gives, each with its statement; None for a gap. The text is read as a whole.
 
     Args:
-        source: The text.
-        statements: Whether other top-level statements, and names that are bound again, are pieces of their own instead of refused.
+        source: As there.
+        statements: As there.
+        at_top: Whether nothing stands above the text.
 
     Raises:
-        ProgramError: If the text is not Python or holds a top-level statement that is no component, import, docstring or main block.
-    """
-    return tuple(piece for piece, _ in split_nodes(source, statements=statements))
-
-
-def split_nodes(source: str, *, statements: bool = False) -> tuple[tuple[Piece, ast.stmt | None], ...]:
-    """The pieces of `split`, each with its statement; None for a gap.
-
-    Raises:
-        ProgramError: As `split` does.
+        ProgramError: As `cutting.split` does.
     """
     lines = _Lines(source)
     pieces: list[tuple[Piece, ast.stmt | None]] = []
     end = 0
-    at_head = True
+    at_head = at_top
     named: set[str] = set()
     for index, node in enumerate(read(source)):
-        kind, name = _classified(node, first=index == 0, named=named) if statements else _classify(node, first=index == 0)
+        kind, name = (
+            _classified(node, first=at_top and index == 0, named=named) if statements else _classify(node, first=at_top and index == 0)
+        )
         if not _is_future(node):
             at_head = at_head and kind == "doc"
         elif not at_head:
@@ -131,7 +122,7 @@ def split_nodes(source: str, *, statements: bool = False) -> tuple[tuple[Piece, 
         last = node.end_lineno or node.lineno
         lines.require_alone(node, first)
         # Above everything, comments speak of the file.
-        if kind in {"component", "statement", "main"} or (kind == "import" and end):
+        if kind in {"component", "statement", "main"} or (kind == "import" and (end or not at_top)):
             first = lines.comments_above(first, limit=end)
         if kind == "component":
             last = lines.comments_below(last)

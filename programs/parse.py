@@ -6,13 +6,14 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
 
+from .cutting import split, statement_of
 from .digest import component_digest, component_shape, program_digest
 from .errors import ProgramError
-from .layout import Piece, split_nodes
+from .layout import Piece
 from .program import Component, ComponentKind, Import, Program, Statement
 from .readings import Reading, place_of
 from .scope import ALWAYS_DEFINED
-from .walk import walk
+from .walk import Walk, walk
 
 __all__ = ["PUBLIC_NAMES", "Kinds", "parse"]
 
@@ -37,15 +38,14 @@ def parse(source: str, *, statements: bool = False) -> Program:
         ProgramError: If it is not Python, or holds another top-level statement, or binds a name twice; with the line and what to do.
             No text makes it raise anything else.
     """
-    pairs = split_nodes(source, statements=statements)
-    pieces = tuple(piece for piece, _ in pairs)
-    defining = [(piece, node) for piece, node in pairs if piece.kind == "component" and node is not None]
+    pieces = split(source, statements=statements)
+    defining = [piece for piece in pieces if piece.kind == "component"]
     imports, origins = _imports(pieces)
-    _require_unique((piece for piece, _ in defining), imports)
+    _require_unique(defining, imports)
     kinds, bound = Kinds(origins), tuple(sorted(origins.items()))
-    others = tuple(_statement(piece, node, kinds) for piece, node in pairs if piece.kind == "statement" and node is not None)
-    known = frozenset(piece.name for piece, _ in defining).union((item.name for item in imports), *(item.binds for item in others))
-    components = tuple(_component(piece, _read(piece, node, kinds, bound), known) for piece, node in defining)
+    others = tuple(_statement(piece, kinds) for piece in pieces if piece.kind == "statement")
+    known = frozenset(piece.name for piece in defining).union((item.name for item in imports), *(item.binds for item in others))
+    components = tuple(_component(piece, _read(piece, kinds, bound), known) for piece in defining)
     used = frozenset().union(*(item.refs for item in components), *(item.refs for item in others))
     counted = [item for item in imports if item.name in used or item.module == "__future__"]
     return Program(
@@ -53,7 +53,7 @@ def parse(source: str, *, statements: bool = False) -> Program:
         imports=imports,
         components=components,
         digest=program_digest((component.digest for component in components), counted, [item.digest for item in others]),
-        doc=ast.get_docstring(ast.Module(body=[node for _, node in pairs[:2] if node is not None], type_ignores=[])) or "",
+        doc=next((_docstring(piece.text) for piece in pieces if piece.kind == "doc"), ""),
         pieces=pieces,
         statements=others,
     )
@@ -123,6 +123,10 @@ class Kinds:
         return package in _TYPING or (isinstance(node, ast.Name) and node.id in _BUILTIN_TYPES)
 
 
+def _docstring(text: str) -> str:
+    return ast.get_docstring(ast.Module(body=[statement_of(text)], type_ignores=[])) or ""
+
+
 def _origin(statement: str) -> str:
     """Dotted origin of the name that a normalised import statement binds."""
     words = statement.split()
@@ -131,11 +135,12 @@ def _origin(statement: str) -> str:
     return words[1] if "as" in words else words[1].partition(".")[0]
 
 
-def _read(piece: Piece, node: ast.stmt, kinds: Kinds, bound: tuple[tuple[str, str], ...]) -> Reading:
+def _read(piece: Piece, kinds: Kinds, bound: tuple[tuple[str, str], ...]) -> Reading:
     """What a component's text says: read now, or when it was first seen among the same imports."""
     place = place_of(piece.text, bound)
     if (reading := place.reading) is None:
-        kind, found = kinds(node), walk(node, kind_of=kinds, lazy=kinds.lazy_annotations)
+        node = statement_of(piece.text)
+        kind, found = kinds(node), _walked(piece, node, kinds)
         reading = Reading(
             kind=kind,
             digest=component_digest(kind, found.tokens),
@@ -146,6 +151,13 @@ def _read(piece: Piece, node: ast.stmt, kinds: Kinds, bound: tuple[tuple[str, st
         )
         place.reading = reading
     return reading
+
+
+def _walked(piece: Piece, node: ast.stmt, kinds: Kinds) -> Walk:
+    try:
+        return walk(node, kind_of=kinds, lazy=kinds.lazy_annotations)
+    except ProgramError as error:
+        raise error.below(piece.first_line - 1) from None
 
 
 def _component(piece: Piece, reading: Reading, known: frozenset[str]) -> Component:
@@ -164,8 +176,8 @@ def _component(piece: Piece, reading: Reading, known: frozenset[str]) -> Compone
     )
 
 
-def _statement(piece: Piece, node: ast.stmt, kinds: Kinds) -> Statement:
-    found = walk(node, kind_of=kinds, lazy=kinds.lazy_annotations)
+def _statement(piece: Piece, kinds: Kinds) -> Statement:
+    found = _walked(piece, statement_of(piece.text), kinds)
     # What it binds in one place it may read before: it needs no definition elsewhere.
     refs = frozenset(name for name in found.free if name not in ALWAYS_DEFINED)
     return Statement(source=piece.text, digest=component_digest("statement", found.tokens), refs=refs, binds=found.bound)

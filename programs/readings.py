@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from .program import ComponentKind
 
-__all__ = ["MAX_KEPT", "MAX_KEPT_CHARS", "Reading", "forget", "place_of"]
+__all__ = ["MAX_KEPT", "MAX_KEPT_CHARS", "Reading", "forget", "keep_tree", "place_of", "tree_of"]
 
 MAX_KEPT: Final = 2048
+MAX_TREES: Final = 512
 MAX_KEPT_CHARS: Final = 8000
-"""Texts longer than this are read each time. Together with `MAX_KEPT` it bounds the memory: 16 million characters, mostly far fewer."""
+"""Texts longer than this are read each time. Together with the others it bounds the memory: 16 million characters, mostly far fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,31 @@ def place_of(text: str, origins: tuple[tuple[str, str], ...]) -> _Place:
     return _kept(text, origins) if len(text) <= MAX_KEPT_CHARS else _Place()
 
 
+@dataclass(slots=True)
+class _Tree:
+    """Where the syntax of one text is kept."""
+
+    node: ast.stmt | None = None
+
+
+@lru_cache(maxsize=MAX_TREES)
+def _kept_tree(text: str) -> _Tree:
+    del text
+    return _Tree()
+
+
+def tree_of(text: str) -> ast.stmt | None:
+    """The syntax of a component's text, where it is known. Whoever gets it must not change it: others get the same."""
+    return _kept_tree(text).node
+
+
+def keep_tree(text: str, node: ast.stmt) -> None:
+    """Keep the syntax of a component's text, with lines counted from its own first one."""
+    if len(text) <= MAX_KEPT_CHARS:
+        _kept_tree(text).node = node
+
+
 def forget() -> None:
-    """Forget every reading, as a program that nobody has seen before finds it."""
+    """Forget every reading and every tree."""
     _kept.cache_clear()
+    _kept_tree.cache_clear()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from .errors import ProgramError
-from .layout import read
+from .cutting import statement_of
 from .program import Component, Program
 
 __all__ = ["call_graph", "levels", "misplaced", "reachable", "syntax"]
@@ -43,15 +42,12 @@ def levels(program: Program, entry: str) -> dict[str, int]:
 
 
 def syntax(component: Component) -> ast.stmt:
-    """The one statement that a component's text is.
+    """The one statement that a component's text is. Nobody changes it: it may be kept, and be given to others.
 
     Raises:
         ProgramError: If it is not one statement; `parse` makes no such component.
     """
-    statements = read(component.source)
-    if len(statements) != 1:
-        raise ProgramError(f"component {component.name!r} is not one statement; make programs with `parse`")
-    return statements[0]
+    return statement_of(component.source)
 
 
 def misplaced(program: Program) -> tuple[tuple[str, str], ...]:

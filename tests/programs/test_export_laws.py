@@ -17,8 +17,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from graftwork.programs import ExportHeader, export, parse, strip_export
+from graftwork.programs.cutting import split
 from graftwork.programs.export import Hook, hook_of
-from graftwork.programs.layout import split
 from graftwork.programs.runtime import trace_functions, using_session
 
 from .sessions import Asked, RecordingSession, loaded

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from graftwork.programs.check import check_source
+from graftwork.programs.cutting import split
 from graftwork.programs.errors import ProgramError
-from graftwork.programs.layout import split
 from graftwork.programs.parse import parse
 
 from .strategies import programs

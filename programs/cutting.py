@@ -1,0 +1,129 @@
+"""Cutting: a program's text into pieces, stretch by stretch, so that only stretches that nobody has seen before are read.
+
+A stretch begins where text at the margin follows an empty line. If each of them can be read by itself, no bracket, string or line goes
+on from one into the next, and no clause such as `else` begins one: the whole then means what they mean, one after the other. If one of
+them cannot, the text is read as a whole.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final
+
+from .errors import ProgramError
+from .layout import MAX_SOURCE_BYTES, Piece, read, split_nodes
+from .readings import MAX_KEPT, MAX_KEPT_CHARS, forget, keep_tree, tree_of
+
+__all__ = ["forget_all", "split", "statement_of"]
+
+_START: Final = re.compile(r"\n[ \t]*\n(?=[^\s)\]}])")
+# What only the top of a text may have ends above its first definition.
+_DEFINITION: Final = re.compile(r"(?:#.*\n)*(?:@|def |class |\w+ *[:=])")
+_QUOTES: Final = ('"""', "'''")
+# Other ends of lines than the usual ones, and the one future that changes the grammar.
+_UNUSUAL: Final = ("\r", "\f", "barry_as_FLUFL")
+
+
+def split(source: str, *, statements: bool = False) -> tuple[Piece, ...]:
+    """The pieces of a program's text, in order; joined, their texts are `source`.
+
+    Comment lines that touch a component (no blank line between) are part of it; where they touch two statements, of the one below
+    unless they are indented. The marks of `blocks.py` belong to nobody.
+
+    Args:
+        source: The text.
+        statements: Whether other top-level statements, and names that are bound again, are pieces of their own instead of refused.
+
+    Raises:
+        ProgramError: If the text is not Python or holds a top-level statement that is no component, import, docstring or main block.
+    """
+    if not statements and len(source) <= MAX_SOURCE_BYTES // 4 and not any(word in source for word in _UNUSUAL):
+        try:
+            return _joined(source)
+        except ProgramError:
+            pass  # read as a whole it may be right, and if not, the line is known
+    return tuple(piece for piece, _ in split_nodes(source, statements=statements))
+
+
+def statement_of(text: str) -> ast.stmt:
+    """The one statement that a piece's text is, its lines counted from 1. Nobody changes it: it is kept, and given to others.
+
+    Raises:
+        ProgramError: If it is not one statement.
+    """
+    if (known := tree_of(text)) is not None:
+        return known
+    statements = read(text)
+    if len(statements) != 1:
+        raise ProgramError(f"one statement was expected, this text has {len(statements)}; make programs with `parse`")
+    keep_tree(text, statements[0])
+    return statements[0]
+
+
+def forget_all() -> None:
+    """Forget every text, as a program that nobody has seen before finds it."""
+    _kept.cache_clear()
+    forget()
+
+
+def _joined(source: str) -> tuple[Piece, ...]:
+    pieces: list[Piece] = []
+    above = 0
+    for text, at_top in _stretches(source):
+        for piece in (_kept if len(text) <= MAX_KEPT_CHARS else _cut)(text, at_top=at_top):
+            moved = _below(piece, above) if above else piece
+            if moved.kind == "gap" and pieces and pieces[-1].kind == "gap":
+                gap = pieces.pop()
+                moved = replace(moved, text=gap.text + moved.text, first_line=gap.first_line)
+            elif pieces and pieces[-1].last_line == moved.first_line:
+                # The gap that ended a stretch counts the empty line behind its last line end.
+                pieces[-1] = replace(pieces[-1], last_line=moved.first_line - 1)
+            pieces.append(moved)
+        above += text.count("\n")
+    return tuple(pieces)
+
+
+def _stretches(source: str) -> Iterator[tuple[str, bool]]:
+    """Each stretch, and whether it is the top: all that stands above the first definition."""
+    starts = [0, *(match.end() for match in _START.finditer(source)), len(source)]
+    first = next((index for index, start in enumerate(starts) if _DEFINITION.match(source, start)), len(starts) - 1)
+    if head := source[: starts[first]]:
+        yield head, True
+    begin = starts[first]
+    for end in starts[first + 1 :]:
+        text = source[begin:end]
+        # An open string goes on below.
+        if end == len(source) or sum(map(text.count, _QUOTES)) % 2 == 0:
+            yield text, False
+            begin = end
+
+
+def _below(piece: Piece, above: int) -> Piece:
+    """A piece that stands some lines further down."""
+    return Piece(
+        kind=piece.kind,
+        text=piece.text,
+        name=piece.name,
+        imports=piece.imports,
+        reads=piece.reads,
+        first_line=piece.first_line + above,
+        last_line=piece.last_line + above,
+        line=piece.line and piece.line + above,
+    )
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _kept(text: str, *, at_top: bool) -> tuple[Piece, ...]:
+    return _cut(text, at_top=at_top)
+
+
+def _cut(text: str, *, at_top: bool) -> tuple[Piece, ...]:
+    pairs = split_nodes(text, at_top=at_top)
+    for piece, node in pairs:
+        if piece.kind == "component" and piece.first_line == 1 and isinstance(node, ast.stmt):
+            keep_tree(piece.text, node)
+    return tuple(piece for piece, _ in pairs)
