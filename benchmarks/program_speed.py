@@ -19,9 +19,11 @@ from typing import Final
 
 from graftwork.programs.check import check
 from graftwork.programs.cutting import forget_all
-from graftwork.programs.edit import Replace, apply, diff, graft_source
+from graftwork.programs.edit import Add, Replace, apply, diff, graft_source
+from graftwork.programs.merge import merge
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
+from graftwork.programs.transplant import grafts, transplant
 
 __all__ = ["Case", "cases", "dense", "main", "realistic", "steps"]
 
@@ -195,6 +197,8 @@ def steps(case: Case) -> Mapping[str, tuple[Callable[[], object], bool]]:
     program, replacement = parse(case.source), case.replacement
     edits = [Replace(name=case.changed, source=replacement)]
     child = apply(program, edits)
+    other = _with_another_constant(program)
+    fitting = next(iter(grafts(program, child, entry="solve")), None)
 
     def checked(one: Program) -> object:
         return check(one, entry="solve", parameters=())
@@ -208,7 +212,17 @@ def steps(case: Case) -> Mapping[str, tuple[Callable[[], object], bool]]:
         "graft, warm": (lambda: graft_source(program, replacement), False),
         "apply, warm": (lambda: apply(program, edits), False),
         "diff": (lambda: diff(program, child), False),
+        "merge, warm": (lambda: merge(child, other, program), False),
+        "grafts, warm": (lambda: grafts(program, child, entry="solve"), False),
+        **({} if fitting is None else {"transplant, warm": (lambda: transplant(program, child, fitting, entry="solve"), False)}),
     }
+
+
+def _with_another_constant(program: Program) -> Program:
+    """Another change than the replacement: one more component, which the entry returns as it is or not at all."""
+    added = Add(source="LIMIT_OF_OTHERS = 17", after=program.names[0])
+    entry = program["solve"].source.replace("return ", "return LIMIT_OF_OTHERS and ", 1)
+    return apply(program, [added, Replace(name="solve", source=entry)])
 
 
 def _measured(case: Case, repeats: int) -> dict[str, tuple[float, float, float, float]]:
