@@ -66,6 +66,9 @@ def has_place(change: Callable[[Bench], Change | None], bench: Bench) -> bool:
     if change is graft_expression:
         kinds = {site.kind for site in bench.free_sites}
         return any(site.kind in kinds and not site.fixed for donor in bench.donors for site in find_sites(donor))
+    if change is change_statement:
+        # To repeat a statement is tried too seldom to count on.
+        return bool(_parts(bench) or _deletable(bench) or _insertable(bench))
     return bool(bench.free_sites)
 
 
@@ -181,21 +184,29 @@ def change_statement(bench: Bench) -> Change | None:
 
 def _shrink(bench: Bench) -> Change | None:
     """One of its own parts instead of an expression: what keeps programs short."""
-    options: list[tuple[Site, ast.expr]] = []
-    for site in bench.free_sites:
-        inside = set(ast.walk(site.node)) - {site.node}
-        options += [(site, part.node) for part in bench.free_sites if part.node in inside and part.kind == site.kind]
+    options = _parts(bench)
     if not options:
         return None
     site, part = bench.rng.choice(options)
     return _replaced(bench, site, part)
 
 
+def _parts(bench: Bench) -> list[tuple[Site, ast.expr]]:
+    options: list[tuple[Site, ast.expr]] = []
+    for site in bench.free_sites:
+        inside = set(ast.walk(site.node)) - {site.node}
+        options += [(site, part.node) for part in bench.free_sites if part.node in inside and part.kind == site.kind]
+    return options
+
+
 def _delete(bench: Bench) -> Change | None:
     """One statement less: not the last of a block, no `return`, and nothing without which a name would be undefined."""
+    return _relined(bench, _deletable(bench), "deleted", repeat=0)
+
+
+def _deletable(bench: Bench) -> list[ast.stmt]:
     blocks = [block for block in _blocks(bench.tree) if len(block) > 1]
-    options = [node for block in blocks for node in block[:-1] if _is_loose(node) and not _needed(node, bench.tree)]
-    return _relined(bench, options, "deleted", repeat=0)
+    return [node for block in blocks for node in block[:-1] if _is_loose(node) and not _needed(node, bench.tree)]
 
 
 def _duplicate(bench: Bench) -> Change | None:
@@ -215,12 +226,7 @@ def _relined(bench: Bench, options: Sequence[ast.stmt], verb: str, *, repeat: in
 
 def _insert(bench: Bench) -> Change | None:
     """`name = <something grown>` before a `return`, for a number that the return reads."""
-    options = [
-        (site, name)
-        for site in bench.free_sites
-        if isinstance(site.statement, ast.Return) and site.node is site.root
-        for name in sorted(free_names(site.node) & set(site.names))
-    ]
+    options = _insertable(bench)
     if not options:
         return None
     site, name = bench.rng.choice(options)
@@ -232,6 +238,15 @@ def _insert(bench: Bench) -> Change | None:
     indent = lines[place][: site.statement.col_offset]
     source = None if indent.strip() else bench.checked("".join([*lines[:place], f"{indent}{line}\n", *lines[place:]]))
     return _changed(source, f"inserted `{_brief(line)}`")
+
+
+def _insertable(bench: Bench) -> list[tuple[Site, str]]:
+    return [
+        (site, name)
+        for site in bench.free_sites
+        if isinstance(site.statement, ast.Return) and site.node is site.root
+        for name in sorted(free_names(site.node) & set(site.names))
+    ]
 
 
 def _blocks(tree: ast.Module) -> list[list[ast.stmt]]:

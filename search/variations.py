@@ -47,27 +47,30 @@ class Reshape:
         """A child with one component changed, larger ones more often; None where no draw found anything to do."""
         rng = random.Random(f"{brief.seed}/{attempt}")
         program = brief.parents[0].candidate.program
-        components = self._components(brief, facts)
-        if not components:
+        benches = self._benches(brief, facts, rng)
+        if not benches:
             return None
+        weights = [len(bench.source) for bench in benches.values()]
         for _ in range(_DRAWS):
-            component = rng.choices(components, weights=[len(item.source) for item in components])[0]
-            change = self.change(self._bench(component, brief, facts, rng))
-            if change is None or change.source == component.source:
+            name = rng.choices(list(benches), weights=weights)[0]
+            change = self.change(benches[name])
+            if change is None or change.source == benches[name].source:
                 continue
-            child = _replaced(program, component.name, change.source)
+            child = _replaced(program, name, change.source)
             if child is not None and all(child.digest != parent.candidate.program.digest for parent in brief.parents):
-                return Draft(program=child, note=f"{self.name} {component.name}: {change.note}")
+                return Draft(program=child, note=f"{self.name} {name}: {change.note}")
         return None
 
     def applies(self, brief: Brief, facts: Facts) -> bool:
         """Whether a component that may change has a place for the change."""
-        benches = (self._bench(component, brief, facts, random.Random(0)) for component in self._components(brief, facts))
-        return any(has_place(self.change, bench) for bench in benches)
+        return bool(self._benches(brief, facts, random.Random(0)))
 
-    def _components(self, brief: Brief, facts: Facts) -> list[Component]:
+    def _benches(self, brief: Brief, facts: Facts, rng: random.Random) -> dict[str, Bench]:
+        """The components that may change and have a place for the change."""
         program = brief.parents[0].candidate.program
-        return [program[name] for name in mutable(program, facts) if program[name].kind in _KINDS]
+        components = [program[name] for name in mutable(program, facts) if program[name].kind in _KINDS]
+        benches = {component.name: self._bench(component, brief, facts, rng) for component in components}
+        return {name: bench for name, bench in benches.items() if has_place(self.change, bench)}
 
     def _bench(self, component: Component, brief: Brief, facts: Facts, rng: random.Random) -> Bench:
         program = brief.parents[0].candidate.program

@@ -99,7 +99,7 @@ def test_perturb_changes_one_number_and_nothing_else() -> None:
 
 
 def test_perturb_reaches_module_level_constants() -> None:
-    assert any(draft.note.startswith("perturb LIMIT") for draft in drafts("perturb", PACKING))
+    assert any(draft.note.startswith("perturb LIMIT") for draft in drafts("perturb", PACKING, n=60))
 
 
 def test_swap_operator_swaps_comparisons_arithmetic_and_functions() -> None:
