@@ -38,6 +38,7 @@ from graftwork.programs.structure import syntax
 from graftwork.programs.trace import Span
 from graftwork.search.candidate import Brief, Candidate, Member
 from graftwork.search.catalogue import variations
+from graftwork.search.descent import descended
 from graftwork.search.operator import Facts, Variation
 
 __all__ = ["Bounds", "Row", "main", "soak", "table", "tasks"]
@@ -142,18 +143,9 @@ class _Chain:
         self._operators: tuple[Variation, ...] = tuple(variations().values())
         self._frozen = {name: task.seed[name].digest for name in task.frozen}
         self._bounds = Bounds.of(task.seed)
-        self._seed = self._member(task.seed, 0)
+        self._seed = self._member(Candidate(number=0, program=task.seed))
         self._pool: deque[Member] = deque([self._seed], maxlen=_POOL)
-        self._facts = Facts(
-            description=task.description,
-            unit=task.unit,
-            score_range=task.score_range,
-            entry=task.entry,
-            frozen=task.frozen,
-            packages=task.packages,
-            train=task.splits.get("train", ()),
-            models=_MODELS,
-        )
+        self._facts = Facts.of(task, models=_MODELS)
 
     def step(self, number: int) -> None:
         """Apply one operator to parents from the pool, or now and then to the seed."""
@@ -180,11 +172,12 @@ class _Chain:
         row.held += held
         row.new += held and new
         if draft is not None and new:
-            row.refused += not self._keep(draft.program, number, where)
+            child = Candidate(number=number, program=draft.program)
+            row.refused += not self._keep(descended(child, [parent.candidate for parent in parents]), where)
 
-    def _keep(self, child: Program, number: int, where: str) -> bool:
+    def _keep(self, candidate: Candidate, where: str) -> bool:
         """Put a child that passes check into the pool, after a look at what that promises; False where check refuses it."""
-        task = self._task
+        task, child = self._task, candidate.program
         defects = check(child, entry=task.entry, parameters=task.parameters, frozen=self._frozen, packages=task.packages, models=_MODELS)
         if any(defect.severity == "error" for defect in defects):
             return False
@@ -194,12 +187,12 @@ class _Chain:
         size = Bounds(components=len(child.components), nodes=_n_nodes(child))
         fits = size.components <= self._bounds.components and size.nodes <= self._bounds.nodes
         assert fits, f"{where}\nits child outgrows {self._bounds}: {size}\n{child.source}"  # noqa: S101
-        self._pool.append(self._member(child, number))
+        self._pool.append(self._member(candidate))
         return True
 
-    def _member(self, program: Program, number: int) -> Member:
-        """A program with a made-up evaluation: on each of three train examples every prompt said something of its type."""
-        judgements = []
+    def _member(self, candidate: Candidate) -> Member:
+        """A candidate with a made-up evaluation: on each of three train examples every prompt said something of its type."""
+        program, judgements = candidate.program, []
         for example in self._task.splits.get("train", ())[:3]:
             spans = tuple(_spans(program, self._rng))
             lo, hi = self._task.score_range
@@ -211,7 +204,7 @@ class _Chain:
             )
         train = Evaluation(digest=program.digest, judgements=tuple(judgements), lo=self._task.score_range[0])
         none = Evaluation(digest=program.digest, judgements=(), lo=train.lo)
-        return Member(candidate=Candidate(number=number, program=program), val=none, train=train)
+        return Member(candidate=candidate, val=none, train=train)
 
 
 def _spans(program: Program, rng: random.Random) -> Iterator[Span]:

@@ -97,20 +97,10 @@ class _Engine:
 
     def _search(self, state: State, stopping: threading.Event) -> Search:
         task = self._task
-        facts = Facts(
-            description=task.description,
-            unit=task.unit,
-            score_range=task.score_range,
-            entry=task.entry,
-            frozen=task.frozen,
-            packages=task.packages,
-            train=task.splits.get("train", ()),
-            models=_cheapest_first(self._settings.named_models) if "task" in self._run.models else (),
-            forgeable=task.forgeable,
-        )
+        models = _cheapest_first(self._settings.named_models) if "task" in self._run.models else ()
         frozen = {name: task.seed[name].digest for name in task.frozen}
         writer = Writer(
-            facts=facts,
+            facts=Facts.of(task, models=models),
             check=functools.partial(
                 check,
                 entry=task.entry,

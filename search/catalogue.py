@@ -8,7 +8,7 @@ from graftwork.programs.restructure import moves
 
 from .changes import change_statement, graft_expression, grow, perturb, swap_operator
 from .crossover import MergeParents, TransplantComponent
-from .demonstrations import BootstrapDemos, ReorderDemos, ResampleDemos
+from .demonstrations import demo_operators
 from .operator import Rewriter, Variation
 from .restructuring import Restructure
 from .rewriters import Blend, DiffEdit, RewriteComponent, RewriteProgram
@@ -28,9 +28,7 @@ def variations() -> Mapping[str, Variation]:
         SwapComponent(),
         MergeParents(),
         TransplantComponent(),
-        BootstrapDemos(),
-        ReorderDemos(),
-        ResampleDemos(),
+        *demo_operators(),
         *(Restructure(move=move) for move in moves()),
     )
     return {operator.name: operator for operator in operators}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.merge import Merge, merge
@@ -35,21 +35,23 @@ class MergeParents:
 
     def applies(self, brief: Brief, facts: Facts) -> bool:
         """Whether the parents have a common ancestor and a merge that is neither of them."""
-        return any(self.write(brief, facts, attempt=attempt) is not None for attempt in range(2))
+        return self.write(brief, facts, attempt=0) is not None
 
     def write(self, brief: Brief, facts: Facts, *, attempt: int) -> Draft | None:
-        """The merge of two candidates, the other preferred at each attempt; None where it gives nothing new."""
+        """The merge of two candidates, one of them preferred by turns; None where neither way gives anything new."""
         one, other = (member.candidate for member in brief.parents[:2])
         base = nearest_common(one, other)
         if base is None:
             return None
-        try:
-            outcome = merge(one.program, other.program, base.program, entry=facts.entry, prefer=("a", "b")[(brief.seed + attempt) % 2])
-        except ProgramError:
-            return None
-        if outcome.program.digest in (one.program.digest, other.program.digest, base.program.digest):
-            return None
-        return Draft(program=outcome.program, note=_merge_note(outcome, one.number, other.number, base.number))
+        for turn in range(2):
+            prefer: Literal["a", "b"] = "a" if (brief.seed + attempt + turn) % 2 == 0 else "b"
+            try:
+                outcome = merge(one.program, other.program, base.program, entry=facts.entry, prefer=prefer)
+            except ProgramError:
+                continue
+            if outcome.program.digest not in (one.program.digest, other.program.digest, base.program.digest):
+                return Draft(program=outcome.program, note=_merge_note(outcome, one.number, other.number, base.number))
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +21,7 @@ from graftwork.programs.program import Component
 from .candidate import Brief
 from .operator import Draft, Facts
 
-__all__ = ["MAX_DEMOS", "BootstrapDemos", "Demo", "ReorderDemos", "ResampleDemos", "demos_of", "demos_seen", "with_demos"]
+__all__ = ["MAX_DEMOS", "ChangeDemos", "Demo", "demo_operators", "demos_of", "demos_seen", "with_demos"]
 
 MAX_DEMOS: Final = 4
 # A longer one costs more on every call than it is likely to teach.
@@ -31,89 +31,61 @@ _WEIGHTS: Final = (("add", 3), ("swap", 2), ("drop", 1))
 Demo = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BootstrapDemos:
-    """Adds, drops or swaps one demonstration of one prompt."""
+_Held = Sequence[Demo]
+"""The demonstrations that a prompt has; beside them, always, those that its traces give besides."""
 
-    name: str = "bootstrap_demos"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeDemos:
+    """Gives one prompt other demonstrations.
+
+    Attributes:
+        name: Its name in strategies.
+        fits: Whether a prompt with these demonstrations, and these fresh ones to be had, can get others.
+        draw: Others, and what was done in words.
+    """
+
+    name: str
+    fits: Callable[[_Held, _Held], bool]
+    draw: Callable[[_Held, _Held, random.Random], tuple[list[Demo], str]]
     n_parents: int = 1
 
+    def applies(self, brief: Brief, facts: Facts) -> bool:
+        """Whether some prompt can get others."""
+        return bool(self._options(brief, facts))
+
     def write(self, brief: Brief, facts: Facts, *, attempt: int) -> Draft | None:
-        """A child with other demonstrations; None where no prompt has any to add or to drop."""
+        """A child with other demonstrations of one prompt; None where none can get any."""
         rng = random.Random(f"{brief.seed}/{attempt}")
-        program = brief.parents[0].candidate.program
         options = self._options(brief, facts)
         if not options:
             return None
         component, held, fresh = rng.choice(options)
-        demos, note = _changed(held, fresh, rng)
+        demos, note = self.draw(held, fresh, rng)
         edit = Replace(name=component.name, source=with_demos(component, demos))
-        return Draft(program=apply(program, [edit]), note=f"{note} of {component.name}: {len(demos)} now")
-
-    def applies(self, brief: Brief, facts: Facts) -> bool:
-        """Whether a prompt has a demonstration to drop, or did well on a train example that could become one."""
-        return bool(self._options(brief, facts))
+        child = apply(brief.parents[0].candidate.program, [edit])
+        return Draft(program=child, note=f"{note} of {component.name}: {len(demos)} now")
 
     def _options(self, brief: Brief, facts: Facts) -> list[tuple[Component, list[Demo], list[Demo]]]:
-        return [(prompt, held, fresh) for prompt, held, fresh in _open_prompts(brief, facts) if held or fresh]
+        """The prompts that may change, whose demonstrations can be read, and that can get others."""
+        parent = brief.parents[0]
+        found = []
+        for component in parent.candidate.program.prompts:
+            held = demos_of(component)
+            if component.name not in facts.frozen and held is not None:
+                fresh = [demo for demo in demos_seen(parent.train, component.name) if demo not in held]
+                if self.fits(held, fresh):
+                    found.append((component, held, fresh))
+        return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReorderDemos:
-    """Shows the demonstrations of one prompt in another order: models lean on the last they read (Lu et al., arXiv 2104.08786)."""
-
-    name: str = "reorder_demos"
-    n_parents: int = 1
-
-    def applies(self, brief: Brief, facts: Facts) -> bool:
-        """Whether some prompt has two demonstrations that differ."""
-        return bool(self._options(brief, facts))
-
-    def write(self, brief: Brief, facts: Facts, *, attempt: int) -> Draft | None:
-        """A child with the same demonstrations in another order; None where no prompt has two that differ."""
-        rng = random.Random(f"{brief.seed}/{attempt}")
-        options = self._options(brief, facts)
-        if not options:
-            return None
-        component, held = rng.choice(options)
-        demos = list(held)
-        while demos == held:
-            rng.shuffle(demos)
-        edit = Replace(name=component.name, source=with_demos(component, demos))
-        return Draft(program=apply(brief.parents[0].candidate.program, [edit]), note=f"reordered the demonstrations of {component.name}")
-
-    def _options(self, brief: Brief, facts: Facts) -> list[tuple[Component, list[Demo]]]:
-        return [(prompt, held) for prompt, held, _ in _open_prompts(brief, facts) if any(demo != held[0] for demo in held)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResampleDemos:
-    """Shows another draw of demonstrations of one prompt, from those that it has and those that its traces give."""
-
-    name: str = "resample_demos"
-    n_parents: int = 1
-
-    def applies(self, brief: Brief, facts: Facts) -> bool:
-        """Whether some prompt has two demonstrations to draw from."""
-        return bool(self._options(brief, facts))
-
-    def write(self, brief: Brief, facts: Facts, *, attempt: int) -> Draft | None:
-        """A child with another draw of at most four; None where no prompt has two to draw from."""
-        rng = random.Random(f"{brief.seed}/{attempt}")
-        options = self._options(brief, facts)
-        if not options:
-            return None
-        component, held, pool = rng.choice(options)
-        demos = held
-        while demos == held:
-            demos = rng.sample(pool, rng.randint(1, min(MAX_DEMOS, len(pool))))
-        edit = Replace(name=component.name, source=with_demos(component, demos))
-        note = f"drew the demonstrations of {component.name} anew: {len(demos)} now"
-        return Draft(program=apply(brief.parents[0].candidate.program, [edit]), note=note)
-
-    def _options(self, brief: Brief, facts: Facts) -> list[tuple[Component, list[Demo], list[Demo]]]:
-        found = [(prompt, held, [*held, *fresh]) for prompt, held, fresh in _open_prompts(brief, facts)]
-        return [(prompt, held, pool) for prompt, held, pool in found if any(demo != pool[0] for demo in pool)]
+def demo_operators() -> tuple[ChangeDemos, ...]:
+    """Add, drop or swap one; show them in another order, for models lean on the last they read (Lu et al., arXiv 2104.08786); draw anew."""
+    return (
+        ChangeDemos(name="bootstrap_demos", fits=lambda held, fresh: bool(held or fresh), draw=_changed),
+        ChangeDemos(name="reorder_demos", fits=lambda held, _: _differ(held), draw=_reordered),
+        ChangeDemos(name="resample_demos", fits=lambda held, fresh: _differ([*held, *fresh]), draw=_resampled),
+    )
 
 
 def demos_seen(train: Evaluation, prompt: str) -> list[Demo]:
@@ -155,15 +127,23 @@ def with_demos(prompt: Component, demos: Sequence[Demo]) -> str:
     return with_options(prompt, options)
 
 
-def _open_prompts(brief: Brief, facts: Facts) -> list[tuple[Component, list[Demo], list[Demo]]]:
-    """The prompts that may change and whose demonstrations can be read, with those that they have and those that traces give besides."""
-    parent = brief.parents[0]
-    found = []
-    for component in parent.candidate.program.prompts:
-        held = demos_of(component)
-        if component.name not in facts.frozen and held is not None:
-            found.append((component, held, [demo for demo in demos_seen(parent.train, component.name) if demo not in held]))
-    return found
+def _differ(demos: _Held) -> bool:
+    return any(demo != demos[0] for demo in demos)
+
+
+def _reordered(held: _Held, _: _Held, rng: random.Random) -> tuple[list[Demo], str]:
+    demos = list(held)
+    while demos == held:
+        rng.shuffle(demos)
+    return demos, "reordered the demonstrations"
+
+
+def _resampled(held: _Held, fresh: _Held, rng: random.Random) -> tuple[list[Demo], str]:
+    pool = [*held, *fresh]
+    demos = list(held)
+    while demos == held:
+        demos = rng.sample(pool, rng.randint(1, min(MAX_DEMOS, len(pool))))
+    return demos, "drew anew the demonstrations"
 
 
 def _demo(inputs: str, output: str) -> Demo | None:
@@ -182,7 +162,7 @@ def _refuse(name: str) -> object:
     raise ValueError(f"{name} has no literal")
 
 
-def _changed(held: Sequence[Demo], fresh: Sequence[Demo], rng: random.Random) -> tuple[list[Demo], str]:
+def _changed(held: _Held, fresh: _Held, rng: random.Random) -> tuple[list[Demo], str]:
     """Other demonstrations, and what was done in words. At least one of the two sequences is not empty."""
     possible = {
         "add": bool(fresh) and len(held) < MAX_DEMOS,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from graftwork.evaluators.task import Example
+from graftwork.evaluators.task import Example, Task
 from graftwork.programs.program import Program
 
 from .candidate import Brief
@@ -39,6 +39,26 @@ class Facts:
     train: tuple[Example, ...]
     models: tuple[str, ...] = ()
     forgeable: bool = False
+
+    @classmethod
+    def of(cls, task: Task, *, models: tuple[str, ...] = ()) -> Facts:
+        """What a task tells.
+
+        Args:
+            task: The task.
+            models: Names of the models, cheapest first.
+        """
+        return cls(
+            description=task.description,
+            unit=task.unit,
+            score_range=task.score_range,
+            entry=task.entry,
+            frozen=task.frozen,
+            packages=task.packages,
+            train=task.splits.get("train", ()),
+            models=models,
+            forgeable=task.forgeable,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,7 +99,12 @@ def test_only_a_changed_stretch_is_read_again(monkeypatch: pytest.MonkeyPatch) -
     text = "import math\n\n\ndef f():\n    return 1\n\n\n# of g\ndef g():\n    return math.pi\n"
     split(text)
     read: list[str] = []
-    monkeypatch.setattr("graftwork.programs.cutting.split_nodes", lambda text, **rest: read.append(text) or split_nodes(text, **rest))
+
+    def noted(text: str, *, at_top: bool) -> tuple[tuple[Piece, ast.stmt | None], ...]:
+        read.append(text)
+        return split_nodes(text, at_top=at_top)
+
+    monkeypatch.setattr("graftwork.programs.cutting.split_nodes", noted)
     pieces = split(text.replace("return 1", "return 2"))
     assert read == ["def f():\n    return 2\n\n\n"]
     assert [(piece.name, piece.first_line, piece.line) for piece in pieces if piece.name] == [("f", 4, 4), ("g", 8, 9)]

@@ -12,9 +12,11 @@ from graftwork.evaluators.evaluation import Judgement, Outcome
 from graftwork.evaluators.task import Score
 from graftwork.programs.parse import parse
 from graftwork.programs.trace import Span
-from graftwork.search.demonstrations import MAX_DEMOS, BootstrapDemos, Demo, ReorderDemos, ResampleDemos, demos_of, demos_seen, with_demos
+from graftwork.search.demonstrations import MAX_DEMOS, Demo, demo_operators, demos_of, demos_seen, with_demos
 
 from .operator_cases import CHAIN, PACKING, brief, chain_facts, chain_member, defects, member_of, packing_facts, prompt_span
+
+BOOTSTRAP, REORDER, RESAMPLE = demo_operators()
 
 RIGHT: dict[str, object] = {"inputs": {"question": "What is 0 plus 0?"}, "output": "add them"}
 JSON = st.recursive(
@@ -29,7 +31,7 @@ def test_only_what_went_well_on_train_becomes_a_demonstration() -> None:
 
 
 def test_a_demonstration_is_added_to_the_decorator_and_other_options_stay() -> None:
-    children = [BootstrapDemos().write(brief(chain_member(), seed=seed), chain_facts(), attempt=0) for seed in range(8)]
+    children = [BOOTSTRAP.write(brief(chain_member(), seed=seed), chain_facts(), attempt=0) for seed in range(8)]
     plans = [draft.program["plan"] for draft in children if draft is not None and "of plan" in draft.note]
     assert plans
     for component in plans:
@@ -41,14 +43,14 @@ def test_a_demonstration_is_added_to_the_decorator_and_other_options_stay() -> N
 def test_children_with_demonstrations_pass_check() -> None:
     parent = parse(CHAIN)
     for seed in range(8):
-        draft = BootstrapDemos().write(brief(chain_member(), seed=seed), chain_facts(), attempt=0)
+        draft = BOOTSTRAP.write(brief(chain_member(), seed=seed), chain_facts(), attempt=0)
         assert draft is not None
         assert defects(draft.program, chain_facts(), parent) == []
 
 
 def test_nothing_of_val_is_ever_used() -> None:
     for seed in range(20):
-        draft = BootstrapDemos().write(brief(chain_member(), seed=seed), chain_facts(), attempt=0)
+        draft = BOOTSTRAP.write(brief(chain_member(), seed=seed), chain_facts(), attempt=0)
         assert draft is not None
         assert "SECRET" not in draft.program.source
 
@@ -58,7 +60,7 @@ def test_there_are_never_more_than_four() -> None:
     judgement = Judgement(outcome=Outcome(example_id="t0", output=1.0, spans=spans), score=Score(value=1.0))
     source, most = CHAIN, 0
     for seed in range(40):
-        draft = BootstrapDemos().write(brief(member_of(source, train=[judgement]), seed=seed), chain_facts(), attempt=0)
+        draft = BOOTSTRAP.write(brief(member_of(source, train=[judgement]), seed=seed), chain_facts(), attempt=0)
         assert draft is not None
         source = draft.program.source
         most = max(most, len(demos_of(draft.program["plan"]) or []))
@@ -68,7 +70,7 @@ def test_there_are_never_more_than_four() -> None:
 def test_demonstrations_are_dropped_even_when_nothing_was_seen() -> None:
     source = with_demos(parse(CHAIN)["plan"], [RIGHT])
     member = member_of(CHAIN.replace(parse(CHAIN)["plan"].source, source))
-    draft = BootstrapDemos().write(brief(member), chain_facts(), attempt=0)
+    draft = BOOTSTRAP.write(brief(member), chain_facts(), attempt=0)
     assert draft is not None
     assert draft.program.digest == parse(CHAIN).digest
 
@@ -82,7 +84,7 @@ def test_cut_or_non_finite_values_are_not_used() -> None:
 
 
 def test_a_program_without_prompts_has_nothing_to_demonstrate() -> None:
-    assert BootstrapDemos().write(brief(member_of(PACKING)), packing_facts(), attempt=0) is None
+    assert BOOTSTRAP.write(brief(member_of(PACKING)), packing_facts(), attempt=0) is None
 
 
 def test_demonstrations_kept_in_a_name_are_left_alone() -> None:
@@ -108,8 +110,8 @@ SHOWN: list[Demo] = [{"inputs": {"question": str(k)}, "output": f"step {k}"} for
 def test_reordering_shows_the_same_demonstrations_in_another_order() -> None:
     source = CHAIN.replace(parse(CHAIN)["plan"].source, with_demos(parse(CHAIN)["plan"], SHOWN))
     asked = [brief(member_of(source), seed=seed) for seed in range(12)]
-    assert all(ReorderDemos().applies(item, chain_facts()) for item in asked)
-    drafts = [ReorderDemos().write(item, chain_facts(), attempt=0) for item in asked]
+    assert all(REORDER.applies(item, chain_facts()) for item in asked)
+    drafts = [REORDER.write(item, chain_facts(), attempt=0) for item in asked]
     orders = [demos_of(draft.program["plan"]) for draft in drafts if draft is not None]
     assert len(orders) == 12
     assert all(order != SHOWN and order is not None and all(demo in order for demo in SHOWN) for order in orders)
@@ -119,7 +121,7 @@ def test_reordering_shows_the_same_demonstrations_in_another_order() -> None:
 def test_resampling_draws_from_what_a_prompt_shows_and_what_it_did() -> None:
     source = CHAIN.replace(parse(CHAIN)["plan"].source, with_demos(parse(CHAIN)["plan"], SHOWN[:2]))
     seen = chain_member(source)
-    drafts = [ResampleDemos().write(brief(seen, seed=seed), chain_facts(), attempt=0) for seed in range(30)]
+    drafts = [RESAMPLE.write(brief(seen, seed=seed), chain_facts(), attempt=0) for seed in range(30)]
     draws = [demos_of(draft.program["plan"]) or [] for draft in drafts if draft is not None]
     assert len(draws) == 30
     assert all(draw != SHOWN[:2] and 1 <= len(draw) <= MAX_DEMOS for draw in draws)
@@ -128,6 +130,6 @@ def test_resampling_draws_from_what_a_prompt_shows_and_what_it_did() -> None:
 
 def test_one_demonstration_has_no_order_and_no_other_draw() -> None:
     source = CHAIN.replace(parse(CHAIN)["plan"].source, with_demos(parse(CHAIN)["plan"], SHOWN[:1]))
-    for operator in (ReorderDemos(), ResampleDemos()):
+    for operator in (REORDER, RESAMPLE):
         assert not operator.applies(brief(member_of(source)), chain_facts())
         assert operator.write(brief(member_of(source)), chain_facts(), attempt=0) is None
