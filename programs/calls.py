@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from .parse import Kinds
 from .program import Component, Program
+from .signature import Signature
 from .structure import syntax
 
-__all__ = ["Call", "calls_in", "calls_of", "local_names"]
+__all__ = ["Call", "calls_in", "calls_of", "fits", "local_names"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,9 +49,28 @@ def calls_in(program: Program, component: Component) -> tuple[Call, ...]:
     node = syntax(component)
     if component.kind == "prompt" or not isinstance(node, ast.FunctionDef):
         return ()
-    callees = component.refs & frozenset(program.names) - local_names(node)
-    combinators = {item.name: origin for item in program.imports if (origin := _combinator(Kinds.of(program), item.name))}
-    return tuple(_found(node, component.name, callees, combinators)) if callees else ()
+    callees = component.refs & frozenset(program.names)
+    if not callees or not (callees := callees - local_names(node)):
+        return ()
+    kinds = Kinds.of(program)
+    combinators = {item.name: origin for item in program.imports if (origin := _combinator(kinds, item.name))}
+    return tuple(_found(node, component.name, callees, combinators))
+
+
+def fits(call: Call, signature: Signature) -> bool:
+    """Whether a call gives what a signature asks for; one that spreads its arguments may."""
+    if None in call.keywords or any(isinstance(item, ast.Starred) for item in call.arguments):
+        return True
+    kinds = {item.kind for item in signature.parameters}
+    positional = [item.name for item in signature.parameters if item.kind in ("positional", "any")]
+    named = {item.name for item in signature.parameters if item.kind in ("any", "keyword")}
+    first, given = set(positional[: len(call.arguments)]), set(call.keywords)
+    return (
+        (len(call.arguments) <= len(positional) or "rest" in kinds)
+        and not (first & given & named)
+        and (given <= named or "keywords" in kinds)
+        and first | given >= set(signature.required)
+    )
 
 
 def local_names(node: ast.FunctionDef) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from .calls import Call, calls_of, fits
 from .check import check
 from .program import Program
 from .signature import signature_of
@@ -13,7 +14,7 @@ __all__ = ["new_errors"]
 
 
 def new_errors(outcome: Program, parents: Sequence[Program], *, entry: str) -> tuple[str, ...]:
-    """Errors of a program that none of its parents has, without lines.
+    """Errors of a program that none of its parents has, without lines: those of `check`, and calls that do not fit what they call.
 
     What they import counts as allowed. The entry's interface is not judged: it is a parent's.
 
@@ -33,4 +34,12 @@ def _errors(program: Program, family: Sequence[Program], entry: str) -> list[str
     packages = {item.module for one in family for item in one.imports}
     found = check(program, entry=entry, parameters=parameters, packages=packages)
     errors = [replace(defect, line=0) for defect in found if defect.severity == "error"]
-    return [str(defect) for defect in errors if entry in program or not defect.message.startswith("no entry")]
+    told = [str(defect) for defect in errors if entry in program or not defect.message.startswith("no entry")]
+    return told + [
+        f"{call.caller!r} does not call {call.callee!r} as it is defined" for call in calls_of(program) if not _fits(program, call)
+    ]
+
+
+def _fits(program: Program, call: Call) -> bool:
+    called = signature_of(program[call.callee])
+    return called is None or fits(call, called)

@@ -4,8 +4,9 @@ import ast
 
 import pytest
 
-from graftwork.programs.calls import calls_in, calls_of, local_names
+from graftwork.programs.calls import calls_in, calls_of, fits, local_names
 from graftwork.programs.parse import parse
+from graftwork.programs.signature import signature_of
 from graftwork.programs.structure import syntax
 
 SOURCE = '''\
@@ -82,3 +83,33 @@ def f(a, *b, c=1, **d):
     node = syntax(parse(source)["f"])
     assert isinstance(node, ast.FunctionDef)
     assert local_names(node) == frozenset("abcdeghijklmo")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "call", "expected"),
+    [
+        ("x, y", "f(1, 2)", True),
+        ("x, y", "f(1, y=2)", True),
+        ("x, y=0", "f(1)", True),
+        ("x, y", "f(1)", False),
+        ("x", "f(1, 2)", False),
+        ("x", "f(z=1)", False),
+        ("x, y=0", "f(1, x=2)", False),
+        ("x, /", "f(x=1)", False),
+        ("x, *, y", "f(1, 2)", False),
+        ("x, *, y", "f(1, y=2)", True),
+        ("*rest", "f(1, 2, 3)", True),
+        ("x, **rest", "f(1, z=2)", True),
+        ("x, /, **rest", "f(1, x=2)", True),
+        ("x, y", "f(*z)", True),
+        ("x, y", "f(1, **z)", True),
+        ("x, y", "vote(3, f, 1, 2)", True),
+        ("x, y", "vote(3, f, 1)", False),
+    ],
+)
+def test_a_call_fits_what_python_would_take(parameters: str, call: str, *, expected: bool) -> None:
+    text = f"from graftwork.programs import vote\n\n\ndef f({parameters}):\n    return 0\n\n\ndef solve(z):\n    return {call}\n"
+    program = parse(text)
+    signature = signature_of(program["f"])
+    assert signature is not None
+    assert [fits(one, signature) for one in calls_of(program)] == [expected]

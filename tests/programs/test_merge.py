@@ -179,6 +179,16 @@ def test_what_cannot_become_a_sound_program_is_refused() -> None:
         merge(replaced("A", "1", "B + 1", base), replaced("B", "1", "A + 1", base), base)
 
 
+def test_a_new_call_of_what_takes_other_arguments_by_now_is_refused() -> None:
+    base = parse("def f(x):\n    return x\n\n\ndef g(x):\n    return 1\n\n\ndef solve(x):\n    return f(x) + g(x)\n")
+    wider = parse(base.source.replace("def f(x):\n    return x", "def f(x, y):\n    return x + y").replace("f(x) +", "f(x, 2) +"))
+    caller = replaced("g", "return 1", "return f(x)", base)
+    with pytest.raises(ProgramError, match="'g' does not call 'f' as it is defined"):
+        merge(wider, caller, base)
+    fitting = replaced("g", "return 1", "return x", base)
+    assert "f(x, 2) +" in merge(wider, fitting, base).program.source
+
+
 @pytest.mark.parametrize(
     ("one", "other", "expected"),
     [

@@ -170,6 +170,12 @@ def test_a_name_that_would_hide_a_builtin_is_changed_or_the_transplant_refused()
         transplant(recipient, donor, grafts(recipient, donor, entry="solve")[0], entry="solve")
 
 
+def all_fit(program: Program) -> bool:
+    """Whether every call gives what is asked for; not so where a component was given the name of a builtin that others call."""
+    pairs = [(call, signature_of(program[call.callee])) for call in calls_of(program)]
+    return all(signature is None or given_by(call, signature) is not None for call, signature in pairs)
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.data())
 def test_a_child_passes_check_and_each_of_its_calls_fits_what_it_calls(data: st.DataObject) -> None:
@@ -184,9 +190,8 @@ def test_a_child_passes_check_and_each_of_its_calls_fits_what_it_calls(data: st.
             assert errors(child.program) == []
         call = calls_in(child.program, child.program[graft.caller])[graft.number]
         assert call.callee == child.names[graft.donor]
-        for call in calls_of(child.program):
-            signature = signature_of(child.program[call.callee])
-            assert signature is None or given_by(call, signature) is not None or call.caller not in (graft.caller, *child.names.values())
+        if all_fit(recipient) and all_fit(donor):
+            assert all_fit(child.program)
         names = [new for old, new in child.names.items() if old != new]
         assert not set(names) & set(recipient.names)
         assert transplant(recipient, donor, graft, entry="solve").program.source == child.program.source
