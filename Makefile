@@ -38,7 +38,7 @@ test: .venv/.stamp ## all tests, the check of the wheel among them
 demo: .venv/.stamp ## evolve examples/bin_packing without a model, on Ray, under a local Prefect server
 	@run=runs/demo-$$(date +%Y%m%d-%H%M%S); \
 	echo "Evolving examples/bin_packing in $$run"; \
-	$(PY) -m graftwork run examples/bin_packing --prefect --pool ray --seed 0 --candidates 1500 --run "$$run"; \
+	$(PY) -m graftwork run examples/bin_packing --prefect --pool ray --seed 0 --candidates 1000 --run "$$run"; \
 	$(PY) -m graftwork show "$$run"; \
 	$(PY) -m graftwork export "$$run" -o "$$run/champion.py"; \
 	cd "$$run" && '$(CURDIR)/$(PY)' champion.py < /dev/null

@@ -1,6 +1,6 @@
 """How far the no-model search brings `examples/bin_packing`, over several seeds: excess on test in percent, and its median.
 
-python benchmarks/bin_packing_seeds.py --seeds 5 --candidates 1500 --pool local
+python benchmarks/bin_packing_seeds.py --seeds 5 --candidates 1000 --pool local
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, …")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--candidates", type=int, default=1500)
+    parser.add_argument("--candidates", type=int, default=1000)
     parser.add_argument("--pool", choices=("local", "ray"), default="local")
     chosen = parser.parse_args()
     rows = []
