@@ -17,6 +17,7 @@ from graftwork.programs.errors import ConfigError, InfrastructureError
 from .case_run import CaseRun, cpu_limit_s
 from .closure import dependency_closure, distributions_of, link_packages
 from .evaluation import Case, Outcome, Work
+from .gathering import gathered
 from .lockdown import ABI_OF_NETWORK, landlock_abi
 from .pool import ProgramCall, Relayed
 from .replay_endpoint import ReplayEndpoint
@@ -79,13 +80,7 @@ async def _run(template: TemplateClient, work: Work, *, asking: bool) -> tuple[O
             child = template.spawn(memory_mb=limits.memory_mb, cpu_s=cpu_limit_s(limits))
             return await CaseRun(work, case, child=child, relay=_NoRelay()).outcome()
 
-    tasks = [asyncio.create_task(run(case)) for case in work.cases]
-    try:
-        return tuple(await asyncio.gather(*tasks))
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    return await gathered([asyncio.create_task(run(case)) for case in work.cases])
 
 
 class _NoRelay:

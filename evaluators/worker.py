@@ -10,6 +10,7 @@ from graftwork.programs.errors import InfrastructureError
 from .case_run import CaseRun, cpu_limit_s
 from .evaluation import Case, Outcome, Work
 from .foreign_run import ForeignRunner
+from .gathering import gathered
 from .pool import Relay
 from .sandbox import SandboxLevel
 from .template_client import TemplateClient
@@ -50,12 +51,8 @@ class Worker:
         tasks = [asyncio.create_task(self._run_case(work, case)) for case in work.cases]
         self._running.update(tasks)
         try:
-            return tuple(await asyncio.gather(*tasks))
+            return await gathered(tasks)
         finally:
-            # After an error, or when we are cancelled, the others' children are killed.
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             self._running.difference_update(tasks)
 
     async def aclose(self) -> None:
