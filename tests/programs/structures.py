@@ -16,7 +16,7 @@ from graftwork.programs.structure import reachable
 
 from .sessions import Asked, RecordingSession, Script, loaded, text_of
 
-__all__ = ["PROGRAMS", "errors", "example_programs", "parameters_of", "run", "told"]
+__all__ = ["CHAIN", "PROGRAMS", "errors", "example_programs", "parameters_of", "run", "told"]
 
 CHAIN: Final = '''\
 """Answer questions."""

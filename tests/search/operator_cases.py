@@ -15,6 +15,7 @@ from graftwork.programs.program import Program
 from graftwork.programs.trace import Span
 from graftwork.search.candidate import Brief, Candidate, Member
 from graftwork.search.operator import Facts
+from tests.programs.structures import CHAIN
 
 __all__ = ["CHAIN", "PACKING", "brief", "chain_facts", "chain_member", "defects", "member_of", "packing_facts", "prompt_span"]
 
@@ -42,31 +43,6 @@ def priority(item: int, gaps: np.ndarray) -> np.ndarray:
 
 def solve(items: list[int], capacity: int) -> list[int]:
     return [int(np.argmax(priority(item, np.array([capacity, item])))) for item in items]
-'''
-
-CHAIN: Final = '''"""Answer questions."""
-
-from graftwork.programs import prompt, tool
-
-
-@tool
-def calculate(expression: str) -> float:
-    """The value of an expression."""
-    return float(len(expression))
-
-
-@prompt(max_tokens=96)
-def plan(question: str) -> str:
-    """List the steps."""
-
-
-@prompt(tools=[calculate], temperature=0.0)
-def work(question: str, steps: str) -> float:
-    """Follow the steps."""
-
-
-def solve(question: str) -> float:
-    return work(question, plan(question))
 '''
 
 
