@@ -19,11 +19,13 @@ from typing import Final
 
 from graftwork.programs.check import check
 from graftwork.programs.cutting import forget_all
+from graftwork.programs.dataflow import flows
 from graftwork.programs.edit import Add, Replace, apply, diff, graft_source
 from graftwork.programs.merge import merge
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 from graftwork.programs.transplant import grafts, transplant
+from graftwork.programs.worst_case import worst_case_calls
 
 __all__ = ["Case", "cases", "dense", "main", "realistic", "steps"]
 
@@ -212,6 +214,8 @@ def steps(case: Case) -> Mapping[str, tuple[Callable[[], object], bool]]:
         "graft, warm": (lambda: graft_source(program, replacement), False),
         "apply, warm": (lambda: apply(program, edits), False),
         "diff": (lambda: diff(program, child), False),
+        "flows, warm": (lambda: flows(program, "solve"), False),
+        "worst case, warm": (lambda: worst_case_calls(program, "solve"), False),
         "merge, warm": (lambda: merge(child, other, program), False),
         "grafts, warm": (lambda: grafts(program, child, entry="solve"), False),
         **({} if fitting is None else {"transplant, warm": (lambda: transplant(program, child, fitting, entry="solve"), False)}),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
 
+from .cutting import statement_of
 from .parse import Kinds
 from .program import Component, Program
+from .readings import MAX_TREES
 from .signature import Signature
 from .structure import syntax
 
@@ -50,11 +54,11 @@ def calls_in(program: Program, component: Component) -> tuple[Call, ...]:
     if component.kind == "prompt" or not isinstance(node, ast.FunctionDef):
         return ()
     callees = component.refs & frozenset(program.names)
-    if not callees or not (callees := callees - local_names(node)):
+    if not callees:
         return ()
-    kinds = Kinds.of(program)
+    kinds, calls = Kinds.of(program), _calls(component.source)
     combinators = {item.name: origin for item in program.imports if (origin := _combinator(kinds, item.name))}
-    return tuple(_found(node, component.name, callees, combinators))
+    return tuple(_found(calls.nodes, component.name, callees - calls.hidden, combinators))
 
 
 def fits(call: Call, signature: Signature) -> bool:
@@ -89,16 +93,31 @@ def local_names(node: ast.FunctionDef) -> frozenset[str]:
     return frozenset(found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Calls:
+    """The calls of anything by its name in one text, each with the nodes around it, and the names that are its own."""
+
+    nodes: tuple[tuple[ast.Call, tuple[ast.AST, ...]], ...]
+    hidden: frozenset[str]
+
+
+@lru_cache(maxsize=MAX_TREES)
+def _calls(source: str) -> _Calls:
+    node = statement_of(source)
+    nodes = tuple((item, parents) for item, parents in _walk(node, ()) if isinstance(item, ast.Call) and isinstance(item.func, ast.Name))
+    return _Calls(nodes=nodes, hidden=local_names(node) if isinstance(node, ast.FunctionDef) else frozenset())
+
+
 def _combinator(kinds: Kinds, name: str) -> str:
     package, _, public = kinds.origin(ast.Name(id=name, ctx=ast.Load())).rpartition(".")
     return public if package == "graftwork.programs" and public in ("retry", "vote") else ""
 
 
-def _found(root: ast.FunctionDef, caller: str, callees: frozenset[str], combinators: Mapping[str, str]) -> Iterator[Call]:
-    for node, parents in _walk(root, ()):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
-            continue
-        name, arguments, through = node.func.id, node.args, ""
+def _found(
+    nodes: Iterable[tuple[ast.Call, tuple[ast.AST, ...]]], caller: str, callees: frozenset[str], combinators: Mapping[str, str]
+) -> Iterator[Call]:
+    for node, parents in nodes:
+        name, arguments, through = cast("ast.Name", node.func).id, node.args, ""
         if name in combinators and len(arguments) > 1 and isinstance(arguments[1], ast.Name):
             name, arguments, through = arguments[1].id, arguments[2:], combinators[name]
         if name in callees:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
+from .cutting import statement_of
 from .program import Component
-from .structure import syntax
+from .readings import MAX_KEPT
 
 __all__ = ["Parameter", "ParameterKind", "Signature", "signature_of"]
 
@@ -61,7 +63,12 @@ class Signature:
 
 def signature_of(component: Component) -> Signature | None:
     """The signature of a component; None for types and constants."""
-    node = syntax(component)
+    return _signature_of(component.source)
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def _signature_of(source: str) -> Signature | None:
+    node = statement_of(source)
     return _signature(node) if isinstance(node, ast.FunctionDef) else None
 
 

@@ -15,7 +15,7 @@ from graftwork.programs.parse import parse
 from graftwork.programs.program import Component, Program
 from graftwork.programs.rename import renamed_program
 
-__all__ = ["CHAIN", "EXAMPLES", "changed_programs", "long_program"]
+__all__ = ["CHAIN", "EXAMPLES", "changed_programs"]
 
 CHAIN: Final = '''"""Answer questions."""
 
@@ -52,14 +52,6 @@ def solve(question: str) -> float:
 '''
 _FOLDER: Final = Path(__file__).parents[2] / "examples"
 EXAMPLES: Final = (parse(CHAIN), *(parse(path.read_text("utf-8")) for path in sorted(_FOLDER.glob("*/program.py"))))
-
-
-def long_program(n_parts: int = 6) -> Program:
-    """A program of about 300 lines: the circles, several times over."""
-    body = EXAMPLES[2].source.partition("import numpy as np\n")[2].strip()
-    parts = [re.sub(r"\b(layout|radii|move|solve|JITTER|TRIES|SWEEPS)\b", rf"\1_{number}", body) for number in range(n_parts)]
-    main = "def solve(n, seed):\n    return [" + ", ".join(f"solve_{number}(n, seed)" for number in range(n_parts)) + "]"
-    return parse("import numpy as np\n\n" + "\n\n\n".join([*parts, main]) + "\n")
 
 
 _Change = Callable[[Program, Component, int], Program]

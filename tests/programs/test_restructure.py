@@ -46,7 +46,6 @@ def test_a_child_passes_check_is_new_and_can_be_reached_by_its_diff(name: str) -
             assert parse(child.source) == child, told
             assert apply(program, diff(program, child)).digest == child.digest, told
             applied[move.name] += 1
-    print(name, dict(applied))  # noqa: T201 - the rates by move are told where somebody asks for them
     assert applied
 
 
