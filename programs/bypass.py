@@ -10,13 +10,16 @@ from .calls import Call, calls_of
 from .edit import Replace, apply
 from .moves import Context, Moved, Place, changeable
 from .program import Component, Program
-from .rewire import CallSite, edited, site_at, site_of, stands_alone, without_statement
-from .splice import text_of
+from .rewire import CallSite, edited, site_at, site_of, without_statement
+from .splice import stands_alone, text_of
 from .structure import syntax
 
 __all__ = ["Bypass"]
 
 _ATOMS: Final = (ast.Name, ast.Constant, ast.Call, ast.Attribute, ast.Subscript, ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp)
+
+# What may go on elsewhere, or later, with the value that a name has here.
+_LEAVING: Final = (ast.Break, ast.Continue, ast.FunctionDef, ast.Lambda, ast.ClassDef)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +127,8 @@ def _without_overwritten(program: Program, caller: str) -> Program:
             parents = call.parents[: call.parents.index(call.statement)]
             name = _target(call.statement)
             around = tuple(item for item in parents if isinstance(item, ast.stmt))
-            if name and _is_overwritten(around, call.statement, name) and _only_calls(program, component, call.statement):
+            own = name and name not in _declared(component)
+            if own and _is_overwritten(around, call.statement, name) and _only_calls(program, component, call.statement):
                 source = _cut(component.source, parents, call.statement)
                 break
         else:
@@ -141,10 +145,16 @@ def _is_overwritten(parents: tuple[ast.stmt, ...], statement: ast.stmt, name: st
     block = parents[-1]
     items = next((items for _, items in ast.iter_fields(block) if isinstance(items, list) and statement in items), [])
     for item in items[items.index(statement) + 1 :]:
+        if any(isinstance(node, _LEAVING) for node in ast.walk(item)):
+            return False
         names = [node for node in ast.walk(item) if isinstance(node, ast.Name) and node.id == name]
         if names:
             return len(names) == 1 and isinstance(item, ast.Assign) and _target(item) == name
     return isinstance(block, ast.For) and items == [statement] and not block.orelse and _is_overwritten(parents[:-1], block, name)
+
+
+def _declared(component: Component) -> frozenset[str]:
+    return frozenset(name for item in ast.walk(syntax(component)) if isinstance(item, ast.Global | ast.Nonlocal) for name in item.names)
 
 
 def _target(statement: ast.stmt) -> str:
@@ -155,7 +165,15 @@ def _target(statement: ast.stmt) -> str:
 
 
 def _read(component: Component) -> frozenset[str]:
-    return frozenset(item.id for item in ast.walk(syntax(component)) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load))
+    """Names that a component's text needs bound: read, grown in place, deleted, or declared to be another scope's."""
+    found: set[str] = set()
+    for item in ast.walk(syntax(component)):
+        match item:
+            case ast.Name(id=name, ctx=ast.Load() | ast.Del()) | ast.AugAssign(target=ast.Name(id=name)):
+                found.add(name)
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                found.update(names)
+    return frozenset(found)
 
 
 def _idle_assignment(program: Program, component: Component, unread: frozenset[str]) -> tuple[tuple[ast.AST, ...], ast.stmt] | None:

@@ -15,7 +15,7 @@ from .readings import MAX_TREES
 from .signature import Signature
 from .structure import syntax
 
-__all__ = ["Call", "calls_in", "calls_of", "fits", "local_names"]
+__all__ = ["Call", "calls_in", "calls_of", "fits", "given_by", "local_names"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,6 +61,20 @@ def calls_in(program: Program, component: Component) -> tuple[Call, ...]:
     return tuple(_found(calls.nodes, component.name, callees - calls.hidden, combinators))
 
 
+def given_by(call: Call, signature: Signature) -> dict[str, ast.expr] | None:
+    """The expression that a call gives for each parameter, in the order of the signature; None where it spreads one or does not fit."""
+    positional = [item.name for item in signature.parameters if item.kind in ("positional", "any")]
+    named = {item.name for item in signature.parameters if item.kind in ("any", "keyword")}
+    if any(isinstance(item, ast.Starred) for item in call.arguments) or len(call.arguments) > len(positional):
+        return None
+    given: dict[str, ast.expr] = dict(zip(positional, call.arguments, strict=False))
+    for name, value in call.keywords.items():
+        if name is None or name not in named or name in given:
+            return None
+        given[name] = value
+    return {name: given[name] for name in signature.names if name in given} if given.keys() >= set(signature.required) else None
+
+
 def fits(call: Call, signature: Signature) -> bool:
     """Whether a call gives what a signature asks for; one that spreads its arguments may."""
     if None in call.keywords or any(isinstance(item, ast.Starred) for item in call.arguments):
@@ -84,9 +98,11 @@ def local_names(node: ast.FunctionDef) -> frozenset[str]:
         match item:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
                 found.add(name)
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) if item is not node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name) if item is not node:
                 found.add(name)
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                found.add(name)
+            case ast.MatchMapping(rest=str(name)):
                 found.add(name)
             case ast.Import(names=names) | ast.ImportFrom(names=names):
                 found.update(alias.asname or alias.name.partition(".")[0] for alias in names)

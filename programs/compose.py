@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 import builtins
 import keyword
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from .cutting import split, statement_of
+from .document import Document
 from .edit import AddImport, apply
 from .options import LINE_LENGTH, options_of
 from .parse import Kinds, parse
-from .program import Component, Import, Program
+from .program import Component, Program
 from .rename import fresh_name, words_of
 from .splice import spliced
 from .structure import syntax
@@ -27,6 +29,7 @@ __all__ = [
     "instruction_of",
     "is_json_type",
     "new_name",
+    "placeholders",
     "prompt_source",
     "with_instruction",
 ]
@@ -35,6 +38,7 @@ DECODING: Final = ("model", "temperature", "top_p", "max_tokens")
 MAX_INSTRUCTION: Final = 2_000
 """Characters of an instruction that moves write, so that instructions quoted in others do not pile up."""
 
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _PACKAGE: Final = "graftwork.programs"
 _JSON_NAMES: Final = frozenset(("str", "int", "float", "bool", "list", "dict", "None", "Literal", "Optional"))
 
@@ -48,6 +52,11 @@ def instruction_of(component: Component) -> str:
     """A component's docstring, cleaned of its indentation; empty where it has none."""
     node = syntax(component)
     return (ast.get_docstring(node) or "") if isinstance(node, ast.FunctionDef) else ""
+
+
+def placeholders(instruction: str) -> frozenset[str]:
+    """Names in braces: what `render` puts an input in for, where there is one of that name."""
+    return frozenset(_PLACEHOLDER.findall(instruction))
 
 
 def decoding_of(component: Component) -> Mapping[str, str]:
@@ -124,11 +133,10 @@ def imported_as(program: Program, public: str) -> str:
 
 def importing(program: Program, public: str) -> Program:
     """The program with one of Graftwork's names imported beside those that it imports already."""
-    wanted = Import(statement=f"from {_PACKAGE} import {public}", name=public, module="graftwork")
     kinds = Kinds.of(program)
     if any(kinds.origin(ast.Name(id=item.name, ctx=ast.Load())) == f"{_PACKAGE}.{public}" for item in program.imports):
         return program
-    pieces = split(program.source)
+    pieces = () if Document(program.source, pieces=program.pieces).has_blocks else split(program.source)
     texts = [piece.text for piece in pieces]
     for index, piece in enumerate(pieces):
         match statement_of(piece.text) if piece.kind == "import" else None:
@@ -137,7 +145,7 @@ def importing(program: Program, public: str) -> Program:
                 both = sorted([*names, ast.alias(name=public)], key=lambda alias: alias.name)
                 texts[index] = ast.unparse(ast.ImportFrom(module=_PACKAGE, names=both, level=0))
                 return parse("".join(texts))
-    return apply(program, [AddImport(statement=wanted.statement)])
+    return apply(program, [AddImport(statement=f"from {_PACKAGE} import {public}")])
 
 
 def _docstring(instruction: str, indent: str) -> str:

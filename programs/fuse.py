@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .calls import calls_of
-from .compose import MAX_INSTRUCTION, call_source, imported_as, instruction_of, prompt_source
+from .compose import MAX_INSTRUCTION, call_source, imported_as, instruction_of, placeholders, prompt_source
 from .edit import Edit, Remove, Replace, apply
 from .moves import Context, Moved, Place, changeable
 from .options import options_of
 from .program import Component, Program
 from .refine import PREFIXES
-from .rewire import CallSite, edited, is_plain, lone_calls, site_of, stands_alone, without_statement
-from .splice import text_of
+from .rewire import CallSite, edited, is_plain, lone_calls, site_of, without_statement
+from .splice import stands_alone, text_of
 from .split import note_of_use, notes_instruction
 
 __all__ = ["FusePrompts"]
@@ -86,7 +86,7 @@ def _pairs(program: Program, names: set[str]) -> Iterator[tuple[int, _Pair]]:
                 continue
             consumed = _consumed(first, second)
             arguments = _arguments(first, second, consumed) if consumed else None
-            if arguments and _is_fusible(program[first.call.callee], program[second.call.callee], consumed):
+            if arguments and _is_fusible(program, first, second, consumed):
                 yield number, _Pair(first=first, second=second, consumed=consumed, arguments=arguments)
 
 
@@ -122,13 +122,16 @@ def _arguments(first: CallSite, second: CallSite, consumed: str) -> dict[str, st
     return found
 
 
-def _is_fusible(first: Component, second: Component, consumed: str) -> bool:
+def _is_fusible(program: Program, first: CallSite, second: CallSite, consumed: str) -> bool:
+    one, other = program[first.call.callee], program[second.call.callee]
     # A prompt that quotes another's instruction to look at its output would have it twice; a bypass takes such a one out.
-    if second.name.startswith(PREFIXES):
+    if other.name.startswith(PREFIXES) or options_of(one) is None or options_of(other) is None:
         return False
-    instructions = instruction_of(first), instruction_of(second)
-    readable = options_of(first) is not None and options_of(second) is not None
-    return readable and f"{{{consumed}}}" not in instructions[1] and sum(map(len, instructions)) <= MAX_INSTRUCTION
+    instructions = instruction_of(one), instruction_of(other)
+    # What one of them has in braces must not become an input of the other.
+    theirs = placeholders(instructions[0]) & second.given.keys() - first.given.keys()
+    ours = placeholders(instructions[1]) & {consumed, *first.given.keys() - second.given.keys()}
+    return not theirs and not ours and sum(map(len, instructions)) <= MAX_INSTRUCTION
 
 
 def _fused(program: Program, pair: _Pair) -> str:
@@ -149,7 +152,7 @@ def _instruction(first: str, second: str, consumed: str) -> str:
     alone = second.removesuffix(f"\n\n{note_of_use(consumed)}")
     if first == notes_instruction(alone):
         return alone
-    return f"First do this in your head:\n\n{first}\n\nThen do this, and reply with its result only:\n\n{second}"
+    return f"First do this, and keep the result to yourself:\n\n{first}\n\nThen do this, and reply with its result only:\n\n{second}"
 
 
 def _options(first: Component, second: Component) -> dict[str, str]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from .calls import local_names
 from .errors import ProgramError
 from .layout import require_compilable
 from .parse import parse
 from .program import Component, Import
+from .rename import words_of
 from .signature import signature_of
+from .structure import syntax
 
 __all__ = ["joined", "joined_lines"]
 
@@ -26,7 +30,8 @@ def joined(ours: Component, theirs: Component, base: Component, *, imports: Sequ
         base: What both were changed from.
         imports: What the names of both mean, each name once.
     """
-    lines = joined_lines(*(item.source.splitlines() for item in (base, ours, theirs)))
+    # Python's own line ends only: a string may hold others.
+    lines = joined_lines(*(item.source.split("\n") for item in (base, ours, theirs)))
     if lines is None or len({ours.kind, theirs.kind}) > 1:
         return None
     text, known = "\n".join(lines), ours.refs | theirs.refs
@@ -40,15 +45,18 @@ def joined(ours: Component, theirs: Component, base: Component, *, imports: Sequ
         return None
     component = found[ours.name]
     fits = component.kind == ours.kind and signature_of(component) in (signature_of(ours), signature_of(theirs))
-    if not fits or not component.refs <= known:
+    node = syntax(component)
+    hidden = local_names(node) & known if isinstance(node, ast.FunctionDef) else frozenset()
+    if not fits or hidden or not component.refs <= known:
         return None
+    words = words_of([found])
     # A name that only the whole program defines, such as one that hides a builtin, is no reference of the text by itself.
     return Component(
         name=component.name,
         kind=component.kind,
         source=text,
         digest=component.digest,
-        refs=component.refs | frozenset(name for name in known if name in text),
+        refs=component.refs | (known & words),
     )
 
 

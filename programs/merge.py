@@ -23,7 +23,7 @@ from .joining import joined
 from .program import Component, Import, Program
 from .rename import fresh_name, renamed_program, words_of
 from .sound import new_errors
-from .structure import reachable
+from .structure import closed, reachable
 
 __all__ = ["Conflict", "Merge", "Side", "merge"]
 
@@ -198,12 +198,8 @@ class _Merging:
         if self.entry not in choices:
             return choices
         used = {program.digest: reachable(program, self.entry) for program in (self.ours, self.theirs) if self.entry in program}
-        front = [self.entry, *(name for name in choices if not self._only_lost(name, used))]
-        alive = set(front)
-        while front:
-            found = (choices[front.pop()].component.refs & choices.keys()) - alive
-            alive |= found
-            front += found
+        graph = {name: choice.component.refs & choices.keys() for name, choice in choices.items()}
+        alive = closed(graph, [self.entry, *(name for name in choices if not self._only_lost(name, used))])
         return {name: choice for name, choice in choices.items() if name in alive}
 
     def _only_lost(self, name: str, used: Mapping[str, frozenset[str]]) -> bool:

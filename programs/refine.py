@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from .calls import calls_of, local_names
-from .compose import MAX_INSTRUCTION, call_source, decoding_of, imported_as, instruction_of, is_json_type, new_name, prompt_source
+from .compose import (
+    MAX_INSTRUCTION,
+    call_source,
+    decoding_of,
+    imported_as,
+    instruction_of,
+    is_json_type,
+    new_name,
+    placeholders,
+    prompt_source,
+)
 from .edit import Add, Replace, apply
 from .moves import Context, Moved, Place, asks, changeable, has_room
 from .program import Component, Program
@@ -81,7 +91,7 @@ class RefineInLoop:
         site, rounds = site_at(program, place.number), place.choice
         review = _review(program, site, "refine_")
         texts, lines, changes = bound_first(program, site)
-        result = site.target or local_name(program, site, review.result)
+        result = site.target or local_name(program, site, review.result, besides=texts.values())
         call = call_text(site, texts) if changes else text_of(site.source, site.call.node)
         loop = [f"for _ in range({rounds}):", "    " + _asked(review, texts, result, f"{result} = ", f"{site.indent}    ")]
         if site.target:
@@ -140,7 +150,8 @@ def _may_loop(program: Program, site: CallSite) -> bool:
 def _review(program: Program, site: CallSite, prefix: str) -> _Review:
     callee = program[site.call.callee]
     name = new_name(program, f"{prefix}{callee.name}")
-    result = site.target if site.target and site.target not in site.given else fresh_name("answer", site.given)
+    taken = {*site.given, *placeholders(instruction_of(callee))}
+    result = site.target if site.target and site.target not in taken else fresh_name("answer", taken)
     parameters = {parameter.name: parameter.annotation for parameter in site.parameters.values()} | {result: site.signature.returns}
     source = prompt_source(
         name=name,

@@ -200,6 +200,10 @@ class _Renaming:
                     self.changes.append((node, repr(spliced_all(text.strip(), inner.changes))))
             case ast.Subscript(value=ast.Name(id="Literal") | ast.Attribute(attr="Literal")):
                 self.visit(node.value, scope)
+            case ast.Subscript(value=ast.Name(id="Annotated") | ast.Attribute(attr="Annotated"), slice=ast.Tuple(elts=[first, *rest])):
+                self.visit(node.value, scope)
+                self._annotation(first, scope)
+                self._all(rest, scope)
             case ast.Subscript() | ast.BinOp() | ast.Tuple() | ast.List():
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from .calls import Call, calls_of
+from .calls import Call, calls_of, given_by
 from .compose import call_source
 from .document import Document
 from .errors import ProgramError
 from .program import Program
 from .rename import fresh_name
 from .signature import Parameter, Signature, signature_of
-from .splice import spliced_all, text_of
+from .splice import spliced_all, stands_alone, text_before, text_of
 from .structure import syntax
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
     "lone_calls",
     "site_at",
     "site_of",
-    "stands_alone",
     "without_statement",
 ]
 
@@ -79,7 +78,9 @@ class CallSite:
 
     @property
     def repeatable(self) -> bool:
-        """Whether the arguments can be written a second time, as they are or after they were bound to names."""
+        """Whether the arguments can be written a second time, as they are or after they were bound to names; a generator runs once."""
+        if any(isinstance(value, ast.GeneratorExp) for value in self.given.values()):
+            return False
         return all(map(is_plain, self.given.values())) or self._binds()
 
     def _binds(self) -> bool:
@@ -102,7 +103,7 @@ def site_of(program: Program, call: Call) -> CallSite | None:
     # Before Python 3.12 what stands in an f-string has no position of its own.
     if signature is None or any(isinstance(item, ast.JoinedStr) for item in call.parents) or "\r" in source.replace("\r\n", ""):
         return None
-    given = _given(call, signature)
+    given = given_by(call, signature)
     if given is None:
         return None
     statement = call.statement
@@ -117,7 +118,7 @@ def site_of(program: Program, call: Call) -> CallSite | None:
         source=source,
         signature=signature,
         given=given,
-        indent=_before(source, statement) if alone else "",
+        indent=text_before(source, statement) if alone else "",
         alone=alone,
         target=target,
         returned=whole and alone and isinstance(statement, ast.Return),
@@ -154,7 +155,7 @@ def bound_first(program: Program, site: CallSite) -> tuple[dict[str, str], list[
     for name, value in site.given.items():
         texts[name] = text_of(site.source, value)
         if not is_plain(value):
-            local = local_name(program, site, name)
+            local = local_name(program, site, name, besides=texts.values())
             text = texts[name] if "\n" not in texts[name] or isinstance(value, ast.Call) else f"({texts[name]})"
             lines.append(f"{local} = {text}")
             changes.append((value, local))
@@ -197,17 +198,10 @@ def edited(
         changes: Expressions in it, none in another, each with the text that replaces it.
         after: Lines that go after it.
     """
-    indent = _before(source, statement)
+    indent = text_before(source, statement)
     text = _inserted(source, statement.end_lineno or statement.lineno, after, indent)
     text = spliced_all(text, changes)
     return _inserted(text, statement.lineno - 1, before, indent)
-
-
-def stands_alone(source: str, statement: ast.stmt) -> bool:
-    """Whether a statement shares its lines with nothing but a comment."""
-    last = source.encode().split(b"\n")[(statement.end_lineno or statement.lineno) - 1]
-    rest = last[statement.end_col_offset or 0 :].strip()
-    return not _before(source, statement).strip() and (not rest or rest.startswith(b"#"))
 
 
 def without_statement(source: str, statement: ast.stmt) -> str:
@@ -231,33 +225,20 @@ def lone_calls(program: Program) -> Mapping[str, int]:
     return {call.callee: number for number, call in enumerate(calls) if not call.through and named[call.callee] == 1}
 
 
-def local_name(program: Program, site: CallSite, wanted: str) -> str:
-    """A name for a value that the caller binds anew: one that stands nowhere in it and is no component's."""
+def local_name(program: Program, site: CallSite, wanted: str, *, besides: Iterable[str] = ()) -> str:
+    """A name for a value that the caller binds anew: one that stands nowhere in it and is no component's.
+
+    Args:
+        program: The program.
+        site: Where in the caller.
+        wanted: The name, or the beginning of it.
+        besides: Names given already that do not stand in the text yet.
+    """
     root = site.call.parents[0]
     taken = {item.id for item in ast.walk(root) if isinstance(item, ast.Name)} | {
         item.arg for item in ast.walk(root) if isinstance(item, ast.arg)
     }
-    return fresh_name(wanted, taken | set(program.names))
-
-
-def _given(call: Call, signature: Signature) -> dict[str, ast.expr] | None:
-    positional = [parameter.name for parameter in signature.parameters if parameter.kind in ("positional", "any")]
-    by_name = {parameter.name for parameter in signature.parameters if parameter.kind in ("any", "keyword")}
-    if len(call.arguments) > len(positional) or any(isinstance(item, ast.Starred) for item in call.arguments):
-        return None
-    found = dict(zip(positional, call.arguments, strict=False))
-    for name, value in call.keywords.items():
-        if name is None or name in found or name not in by_name:
-            return None
-        found[name] = value
-    if not set(signature.required) <= found.keys():
-        return None
-    return {name: found[name] for name in signature.names if name in found}
-
-
-def _before(source: str, statement: ast.stmt) -> str:
-    """What stands before a statement on its first line."""
-    return source.encode().split(b"\n")[statement.lineno - 1][: statement.col_offset].decode()
+    return fresh_name(wanted, taken | set(program.names) | set(besides))
 
 
 def _inserted(source: str, index: int, new: Sequence[str], indent: str) -> str:

@@ -157,15 +157,14 @@ def _cold(program: Program, callee: str) -> frozenset[str] | None:
 
 def _wrapped(program: Program, call: Call, combinator: str, n: str) -> str:
     """The caller's text with the call made by a combinator."""
-    source, alias = program[call.caller].source, imported_as(program, combinator)
-    text = text_of(source, call.node)
-    inner = text[len(text_of(source, call.node.func)) :].strip()[1:-1]
-    site = site_of(program, call)
-    if "\n" in inner and "#" not in inner and site is not None:
-        whole = call_text(site, {name: text_of(source, value) for name, value in site.given.items()}, by=(alias, n))
-    else:
-        whole = f"{alias}({n}, {call.callee}{', ' if inner.strip() else ''}{inner.strip()})"
-    return spliced(source, call.node, whole)
+    source, alias, site = program[call.caller].source, imported_as(program, combinator), site_of(program, call)
+    head, text = f"{call.callee}(", text_of(source, call.node)
+    inner = text.removeprefix(head)[:-1].strip()
+    if site is not None and (not text.startswith(head) or ("\n" in inner and "#" not in inner)):
+        texts = {name: text_of(source, value) for name, value in site.given.items()}
+        return spliced(source, call.node, call_text(site, texts, by=(alias, n)))
+    end = "\n" if "#" in inner.rpartition("\n")[2] else ""
+    return spliced(source, call.node, f"{alias}({n}, {call.callee}{', ' if inner else ''}{inner}{end})")
 
 
 def _unwrapped(program: Program, call: Call) -> str:

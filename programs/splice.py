@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-__all__ = ["spliced", "spliced_all", "text_of"]
+__all__ = ["lines_of", "spliced", "spliced_all", "stands_alone", "text_before", "text_of"]
 
 Located = ast.expr | ast.stmt | ast.arg
 
@@ -36,6 +36,23 @@ def text_of(source: str, node: Located) -> str:
     content = source.encode()
     begin, end = _span(node, _line_starts(content))
     return content[begin:end].decode()
+
+
+def lines_of(source: str) -> list[str]:
+    """The lines of a source with their ends, as the parser counts them: a string may hold what only `str.splitlines` takes for an end."""
+    return [line.decode() for line in source.encode().splitlines(keepends=True)]
+
+
+def text_before(source: str, statement: ast.stmt) -> str:
+    """What stands before a statement on its first line."""
+    return source.encode().splitlines()[statement.lineno - 1][: statement.col_offset].decode()
+
+
+def stands_alone(source: str, statement: ast.stmt) -> bool:
+    """Whether a statement shares its lines with nothing but a comment."""
+    last = source.encode().splitlines()[(statement.end_lineno or statement.lineno) - 1]
+    rest = last[statement.end_col_offset or 0 :].strip()
+    return not text_before(source, statement).strip() and (not rest or rest.startswith(b"#"))
 
 
 def _line_starts(content: bytes) -> list[int]:

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from .calls import calls_of
-from .compose import MAX_INSTRUCTION, call_source, decoding_of, imported_as, instruction_of, new_name, prompt_source, with_instruction
+from .compose import (
+    MAX_INSTRUCTION,
+    call_source,
+    decoding_of,
+    imported_as,
+    instruction_of,
+    new_name,
+    placeholders,
+    prompt_source,
+    with_instruction,
+)
 from .edit import Add, Edit, Replace, apply
 from .moves import Context, Moved, Place, changeable, has_room
 from .options import options_of
@@ -51,7 +61,10 @@ class SplitPrompt:
     def apply(self, program: Program, place: Place) -> Moved:
         """The program with both prompts, the first called for the second."""
         prompt, site = program[place.component], site_at(program, place.number)
-        name, notes = new_name(program, f"{prompt.name}{NOTES}"), fresh_name("notes", site.signature.names)
+        name, notes = (
+            new_name(program, f"{prompt.name}{NOTES}"),
+            fresh_name("notes", {*site.signature.names, *placeholders(instruction_of(prompt))}),
+        )
         instruction = instruction_of(prompt)
         first = prompt_source(
             name=name,
@@ -109,7 +122,7 @@ def _with_notes(program: Program, site: CallSite, name: str, notes: str) -> str:
     texts, lines, _ = bound_first(program, site)
     asked = call_source(name, list(texts.values()), indent=site.indent)
     if site.target or site.returned:
-        local = local_name(program, site, notes)
+        local = local_name(program, site, notes, besides=texts.values())
         lines.append(f"{local} = {asked}")
         asked = local
     whole = call_text(site, texts, more=f"{notes}={asked}" if site.call.keywords else asked)

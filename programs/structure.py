@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .cutting import statement_of
 from .program import Component, Program
 
-__all__ = ["call_graph", "levels", "misplaced", "reachable", "syntax"]
+__all__ = ["call_graph", "closed", "levels", "misplaced", "reachable", "syntax"]
 
 
 def call_graph(program: Program) -> Mapping[str, frozenset[str]]:
@@ -24,6 +24,17 @@ def reachable(program: Program, entry: str) -> frozenset[str]:
         ProgramError: If there is no component `entry`.
     """
     return frozenset(levels(program, entry))
+
+
+def closed(graph: Mapping[str, frozenset[str]], roots: Iterable[str]) -> frozenset[str]:
+    """The roots and all that they lead to."""
+    found = set(roots)
+    front = list(found)
+    while front:
+        more = graph[front.pop()] - found
+        found |= more
+        front += more
+    return frozenset(found)
 
 
 def levels(program: Program, entry: str) -> dict[str, int]:

@@ -10,19 +10,19 @@ import ast
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from .calls import Call, calls_in
+from .calls import calls_in, given_by, local_names
 from .edit import Add, AddImport, Edit, Remove, RemoveImport, Replace, apply
 from .errors import ProgramError
 from .program import Component, Import, Program
 from .rename import fresh_name, import_as, renamed, words_of
 from .scope import ALWAYS_DEFINED
-from .signature import Signature, signature_of
+from .signature import signature_of
 from .sound import new_errors
 from .splice import spliced, text_of
-from .structure import call_graph, reachable
+from .structure import call_graph, closed, reachable
 from .unify import Types, pairing
 
-__all__ = ["Graft", "Transplant", "given_by", "grafts", "transplant"]
+__all__ = ["Graft", "Transplant", "grafts", "transplant"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,20 +90,6 @@ def grafts(recipient: Program, donor: Program, *, entry: str, frozen: Collection
     return tuple(found)
 
 
-def given_by(call: Call, signature: Signature) -> Mapping[str, ast.expr] | None:
-    """The expression that a call gives for each parameter; None where it spreads one or does not fit the signature."""
-    positional = [item.name for item in signature.parameters if item.kind in ("positional", "any")]
-    named = {item.name for item in signature.parameters if item.kind in ("any", "keyword")}
-    if any(isinstance(item, ast.Starred) for item in call.arguments) or len(call.arguments) > len(positional):
-        return None
-    given: dict[str, ast.expr] = dict(zip(positional, call.arguments, strict=False))
-    for name, value in call.keywords.items():
-        if name is None or name not in named or name in given:
-            return None
-        given[name] = value
-    return given if given.keys() >= set(signature.required) else None
-
-
 def transplant(recipient: Program, donor: Program, graft: Graft, *, entry: str, frozen: Collection[str] = ()) -> Transplant:
     """The recipient with the donor's component called at one place.
 
@@ -129,6 +115,7 @@ class _Transplanting:
         caller = recipient[graft.caller]
         calls = calls_in(recipient, caller)
         self.call = calls[graft.number]
+        self.locals = local_names(caller_node) if isinstance(caller_node := self.call.parents[0], ast.FunctionDef) else frozenset()
         # The callee goes if this was the only place in the caller that names it.
         alone = sum(isinstance(node, ast.Name) and node.id == graft.callee for node in ast.walk(self.call.parents[0])) == 1
         self.graph = {**call_graph(recipient)}
@@ -137,7 +124,7 @@ class _Transplanting:
         self.closure = reachable(donor, graft.donor)
         self.shared = _shared(recipient, donor, changed=changed) & self.closure
         idle = set(recipient.names) - reachable(recipient, entry)
-        self.kept = _closed(self.graph, {entry, *idle, *(set(frozen) & set(recipient.names)), *self.shared})
+        self.kept = closed(self.graph, {entry, *idle, *(set(frozen) & set(recipient.names)), *self.shared})
         self.imports = self._imports_kept()
         self.names: dict[str, str] = {}
 
@@ -175,7 +162,8 @@ class _Transplanting:
 
         needed = frozenset[str]()
         for item in arrivals:
-            settle(item.name, collides=item.name in self.kept or item.name in self.imports or item.name in ALWAYS_DEFINED)
+            hidden = item.name == self.graft.donor and item.name in self.locals
+            settle(item.name, collides=hidden or item.name in self.kept or item.name in self.imports or item.name in ALWAYS_DEFINED)
             needed |= item.refs
         statements = []
         for imported in self.donor.imports:
@@ -225,6 +213,8 @@ class _Transplanting:
         return spliced(source, call.node, f"{head}({', '.join([text_of(source, call.node.args[0]), name, *parts, *own])})")
 
     def _require_sound(self, outcome: Program, texts: Mapping[str, str]) -> None:
+        if self.names.get(self.graft.donor, self.graft.donor) not in outcome[self.graft.caller].refs:
+            raise ProgramError(f"{self.graft.donor!r} cannot be called in {self.graft.caller!r}, which has a value of that name")
         own = {self.names[item.name]: item.refs for item in self.donor.components if self.names.get(item.name) in texts}
         for component in outcome.components:
             if component.name == self.graft.caller:
@@ -249,12 +239,3 @@ def _shared(recipient: Program, donor: Program, *, changed: frozenset[str]) -> f
 
 def _bracketed(value: str) -> str:
     return f"({value})" if ":=" in value else value
-
-
-def _closed(graph: Mapping[str, frozenset[str]], roots: set[str]) -> frozenset[str]:
-    found, front = set(roots), list(roots)
-    while front:
-        more = graph[front.pop()] - found
-        found |= more
-        front += more
-    return frozenset(found)

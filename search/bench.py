@@ -19,6 +19,7 @@ MAX_NODES: Final = 400
 _GROWTH: Final = 1.5
 _GROWTH_NODES: Final = 60
 _PIECE_NODES: Final = 7
+_HUGE: Final = 1e300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +140,7 @@ def _arrays(tree: ast.Module) -> frozenset[str]:
 
 
 def constant(node: ast.expr) -> float | None:
-    """The number that a literal stands for, or None."""
+    """The number that a literal stands for; None for other nodes, and for one that arithmetic with floats could not hold."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
-        return node.value
+        return node.value if abs(node.value) < _HUGE else None
     return None

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from graftwork.programs.splice import lines_of, stands_alone
+
 from .bench import Bench, constant
 from .expressions import n_hazards, number, perturbed
 from .sites import Site, find_sites, free_names
@@ -206,19 +208,24 @@ def _delete(bench: Bench) -> Change | None:
 
 def _deletable(bench: Bench) -> list[ast.stmt]:
     blocks = [block for block in _blocks(bench.tree) if len(block) > 1]
-    return [node for block in blocks for node in block[:-1] if _is_loose(node) and not _needed(node, bench.tree)]
+    return [
+        node
+        for block in blocks
+        for node in block[:-1]
+        if _is_loose(node) and stands_alone(bench.source, node) and not _needed(node, bench.tree)
+    ]
 
 
 def _duplicate(bench: Bench) -> Change | None:
     options = [node for block in _blocks(bench.tree) for node in block if isinstance(node, ast.Assign | ast.AugAssign)]
-    return _relined(bench, options, "repeated", repeat=2)
+    return _relined(bench, [node for node in options if stands_alone(bench.source, node)], "repeated", repeat=2)
 
 
 def _relined(bench: Bench, options: Sequence[ast.stmt], verb: str, *, repeat: int) -> Change | None:
     if not options:
         return None
     node = bench.rng.choice(options)
-    lines = bench.source.splitlines(keepends=True)
+    lines = lines_of(bench.source)
     first, last = node.lineno - 1, node.end_lineno or node.lineno
     source = bench.checked("".join([*lines[:first], *lines[first:last] * repeat, *lines[last:]]))
     return _changed(source, f"{verb} `{_brief(ast.unparse(node))}`")
@@ -233,7 +240,7 @@ def _insert(bench: Bench) -> Change | None:
     grammar = bench.grammar(site)
     value = grammar.wrap(ast.Name(id=name, ctx=ast.Load()), 1)
     line = f"{name} = {ast.unparse(ast.fix_missing_locations(value))}"
-    lines = bench.source.splitlines(keepends=True)
+    lines = lines_of(bench.source)
     place = site.statement.lineno - 1
     indent = lines[place][: site.statement.col_offset]
     source = None if indent.strip() else bench.checked("".join([*lines[:place], f"{indent}{line}\n", *lines[place:]]))
@@ -268,9 +275,11 @@ def _needed(node: ast.stmt, tree: ast.Module) -> bool:
     own = set(ast.walk(node))
     bound = {item.id for item in own if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
     others = [item for item in ast.walk(tree) if item not in own]
+    grown = {item.target for item in others if isinstance(item, ast.AugAssign)}  # it reads its target first
+    names = [item for item in others if isinstance(item, ast.Name)]
     rebound = {item.arg for item in others if isinstance(item, ast.arg)}
-    rebound |= {item.id for item in others if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
-    read = {item.id for item in others if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Load)}
+    rebound |= {item.id for item in names if isinstance(item.ctx, ast.Store) and item not in grown}
+    read = {item.id for item in names if isinstance(item.ctx, ast.Load) or item in grown}
     return bool(bound & read - rebound)
 
 

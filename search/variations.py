@@ -15,7 +15,7 @@ from typing import Final
 from graftwork.programs.edit import Replace, apply, graft_source
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.program import Component, Program
-from graftwork.programs.structure import reachable
+from graftwork.programs.structure import reachable, syntax
 
 from .bench import Bench, open_bench
 from .candidate import Brief
@@ -159,7 +159,7 @@ def _numeric_constants(program: Program, besides: str) -> list[str]:
 
 
 def _is_numeric(component: Component) -> bool:
-    statement = ast.parse(component.source).body[-1]
+    statement = syntax(component)
     value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
     return isinstance(value, ast.Constant) and isinstance(value.value, int | float) and not isinstance(value.value, bool)
 

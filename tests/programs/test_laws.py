@@ -45,7 +45,7 @@ def edits(draw: st.DrawFn, program: Program) -> tuple[Edit, ...]:
             case "comment":
                 chosen.append(Replace(name=name, source=f"# said anew\n{source}"))
             case "number":
-                chosen.append(Replace(name=name, source=re.sub(r"\\b[0-9]\\b", "7", source)))
+                chosen.append(Replace(name=name, source=re.sub(r"\b[0-9]\b", "7", source)))
             case "remove":
                 chosen.append(Remove(name=name))
             case "add":

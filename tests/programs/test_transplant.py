@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graftwork.programs.calls import calls_in, calls_of
+from graftwork.programs.calls import calls_in, calls_of, given_by
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 from graftwork.programs.runtime import trace_functions, using_session
 from graftwork.programs.signature import signature_of
-from graftwork.programs.transplant import Graft, Transplant, given_by, grafts, transplant
+from graftwork.programs.transplant import Graft, Transplant, grafts, transplant
 
 from .changed import CHAIN, EXAMPLES, changed_programs
 from .sessions import Asked, RecordingSession, loaded

@@ -173,3 +173,19 @@ def test_a_program_of_prompts_gives_arithmetic_nothing_to_do() -> None:
 def test_components_that_the_entry_does_not_use_are_left_alone() -> None:
     unused = "\n\ndef unused(x: float) -> float:\n    return x * 2 + 3 - 4 * x\n"
     assert not any("unused" in draft.note for name in RESHAPES for draft in drafts(name, PACKING + unused, n=20))
+
+
+def test_what_a_sum_starts_with_is_not_deleted_and_huge_numbers_are_left_alone() -> None:
+    source = "def solve(q: list[float]) -> float:\n    total = 0.0\n    for x in q:\n        total += x\n    return total\n"
+    facts = Facts(description="", unit="", score_range=(0.0, 1.0), entry="solve", frozen=frozenset(), packages=(), train=())
+    assert all("total = 0.0" in draft.program.source for draft in drafts("statement", source, n=100, facts=facts))
+    huge = f"def solve(q: float) -> float:\n    return q * 2 + {'9' * 400}\n"
+    assert all("9" * 400 in draft.program.source for draft in drafts("perturb", huge, facts=facts))
+
+
+def test_lines_are_counted_as_python_counts_them() -> None:
+    source = 'def solve(x: float) -> float:\n    """One.\u2028 Two.\x0c"""\n    y = x * 2.0\n    y = y + 3.0\n    return x - 1.0\n'
+    facts = Facts(description="", unit="", score_range=(0.0, 1.0), entry="solve", frozen=frozenset(), packages=(), train=())
+    deleted = [draft for draft in drafts("statement", source, n=100, facts=facts) if "deleted" in draft.note]
+    assert deleted
+    assert all(draft.note.split("`")[1] not in draft.program.source for draft in deleted)
