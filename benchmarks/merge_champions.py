@@ -1,7 +1,8 @@
 """Two champions of one seed, one with a better tool and one with better prompts, merged into one program that holds both.
 
 Both are searched for on `examples/word_problems` with a real model: one search may change the code only, the other the prompts only.
-Seed, champions and the merged program are then scored on examples that neither search has seen.
+Their seed is the example's with a tool that cannot subtract, so that there is something to find in both places. Seed, champions and the
+merged program are then scored on val, and on test, which neither search has seen.
 
 python benchmarks/merge_champions.py --model qwen2.5-coder-1.5b-instruct --base-url http://127.0.0.1:8080/v1 --runs runs/two
 """
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=20, help="of each search")
     chosen = parser.parse_args()
     task = load_task(_TASK)
+    task = replace(task, seed=parse(task.seed.source.replace("ast.Sub: operator.sub, ", "")))
     prompts = frozenset(prompt.name for prompt in task.seed.prompts)
     code = frozenset(task.seed.names) - prompts
     settings = make_settings(
