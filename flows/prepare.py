@@ -129,7 +129,8 @@ def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool) -
     strategy = known[name]
     if len(set(task.seed.names) - task.frozen) < 2:  # whose children cross by expressions alone
         strategy = replace(strategy, operators={n: w for n, w in strategy.operators.items() if n not in CROSSINGS})
-    if task.entry in task.frozen and all(prompt.name in task.frozen for prompt in task.seed.prompts):
+    prompts = frozenset(prompt.name for prompt in task.seed.prompts)
+    if not prompts or prompts | {task.entry} <= task.frozen:
         return strategy
     # Demonstrations are made of traces, and traces come from train examples.
     return replace(strategy, operators={**strategy.operators, **PROMPT_OPERATORS}, train_batch=max(strategy.train_batch, 3))

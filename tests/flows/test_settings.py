@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from graftwork.flows.prepare import resolve_strategy
 from graftwork.flows.settings import RunSettings, make_settings, write_run_toml
 from graftwork.programs.errors import ConfigError
+from graftwork.programs.parse import parse
+from graftwork.search.strategy import PROMPT_OPERATORS
+
+from .scripted_task import made_task
 
 
 def test_one_model_serves_both_roles_and_the_endpoint_comes_from_the_environment() -> None:
@@ -92,3 +98,13 @@ def test_a_wrong_other_model_is_one_line(model: str | None, also: str, budget: f
     with pytest.raises(ConfigError, match=said) as caught:
         make_settings(model=model, price=model and "1/2", values={"also_models": [also], "budget_usd": budget}, environ={})
     assert "\n" not in str(caught.value)
+
+
+def test_a_task_without_prompts_that_may_change_has_no_operators_of_prompts() -> None:
+    settings, task = make_settings(values={}, environ={}), made_task()
+    names = {part: frozenset(task.seed.names) & frozenset(part.split()) for part in ("read double", "read double solve")}
+    drawn = {part: resolve_strategy(settings, replace(task, frozen=frozen), has_proposer=False).operators for part, frozen in names.items()}
+    assert "verify" in drawn["read double"]  # the entry may change: a check can be put into it
+    assert not drawn["read double solve"].keys() & PROMPT_OPERATORS.keys()
+    plain = replace(task, seed=parse("def solve(words):\n    return 1\n"))
+    assert "verify" not in resolve_strategy(settings, plain, has_proposer=False).operators
