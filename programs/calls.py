@@ -58,7 +58,7 @@ def calls_in(program: Program, component: Component) -> tuple[Call, ...]:
         return ()
     kinds, calls = Kinds.of(program), _calls(component.source)
     combinators = {item.name: origin for item in program.imports if (origin := _combinator(kinds, item.name))}
-    return tuple(_found(calls.nodes, component.name, callees - calls.hidden, combinators))
+    return tuple(_found(calls, component.name, callees, combinators))
 
 
 def given_by(call: Call, signature: Signature) -> dict[str, ast.expr] | None:
@@ -109,19 +109,11 @@ def local_names(node: ast.FunctionDef) -> frozenset[str]:
     return frozenset(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Calls:
-    """The calls of anything by its name in one text, each with the nodes around it, and the names that are its own."""
-
-    nodes: tuple[tuple[ast.Call, tuple[ast.AST, ...]], ...]
-    hidden: frozenset[str]
-
-
 @lru_cache(maxsize=MAX_TREES)
-def _calls(source: str) -> _Calls:
-    node = statement_of(source)
-    nodes = tuple((item, parents) for item, parents in _walk(node, ()) if isinstance(item, ast.Call) and isinstance(item.func, ast.Name))
-    return _Calls(nodes=nodes, hidden=local_names(node) if isinstance(node, ast.FunctionDef) else frozenset())
+def _calls(source: str) -> tuple[tuple[ast.Call, tuple[ast.AST, ...]], ...]:
+    """The calls of anything by its name in one text, each with the nodes around it."""
+    walked = _walk(statement_of(source), ())
+    return tuple((item, parents) for item, parents in walked if isinstance(item, ast.Call) and isinstance(item.func, ast.Name))
 
 
 def _combinator(kinds: Kinds, name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from .program import Component
-from .splice import spliced, text_of
+from .splice import spliced, spliced_all, text_of
 from .structure import syntax
 
 __all__ = ["LINE_LENGTH", "options_of", "with_options"]
@@ -30,7 +30,7 @@ def options_of(prompt: Component) -> Mapping[str, str] | None:
 
 
 def with_options(prompt: Component, options: Mapping[str, str]) -> str:
-    """A prompt's text with other options, all of them.
+    """A prompt's text with other options, all of them. Where none comes or goes, only the values that differ are written anew.
 
     Args:
         prompt: The prompt.
@@ -39,6 +39,10 @@ def with_options(prompt: Component, options: Mapping[str, str]) -> str:
     decorator = _decorator(prompt)
     if decorator is None:
         return prompt.source
+    written = {item.arg: item.value for item in decorator.keywords if item.arg} if isinstance(decorator, ast.Call) else {}
+    if options and written.keys() == options.keys():
+        changed = [(value, options[name]) for name, value in written.items() if text_of(prompt.source, value) != options[name]]
+        return spliced_all(prompt.source, changed)
     name = ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator)
     parts = [f"{option}={value}" for option, value in options.items()]
     line = f"{name}({', '.join(parts)})" if parts else name

@@ -66,6 +66,11 @@ def test_a_local_name_hides_the_component(body: str) -> None:
     assert calls_in(program, program["other"]) == ()
 
 
+def test_a_comprehension_elsewhere_hides_nothing() -> None:
+    program = parse(SOURCE + "\n\ndef other(question):\n    hints = [work for work in question]\n    return work(question)\n")
+    assert [call.callee for call in calls_in(program, program["other"])] == ["work"]
+
+
 def test_local_names_are_all_that_a_function_binds() -> None:
     source = """\
 def f(a, *b, c=1, **d):

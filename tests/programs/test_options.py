@@ -22,6 +22,12 @@ def test_options_that_only_running_would_tell_are_not_read() -> None:
     assert options_of(_prompt("@prompt(**OPTIONS)")) is None
 
 
+def test_a_changed_value_leaves_the_rest_as_written() -> None:
+    decorator = "@prompt(\n    temperature=0.0,  # measured: warmer is worse\n    max_tokens = 64,\n)"
+    changed = with_options(_prompt(decorator), {"temperature": "0.0", "max_tokens": "96"})
+    assert changed.startswith(decorator.replace("64", "96"))
+
+
 @pytest.mark.parametrize("decorator", ["@prompt", "@prompt()", "@prompt(top_p=1)", "@gp.prompt(temperature=1.0)"])
 def test_what_is_written_is_read_again(decorator: str) -> None:
     prompt = _prompt(decorator)
