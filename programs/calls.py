@@ -15,7 +15,7 @@ from .readings import MAX_TREES
 from .signature import Signature
 from .structure import syntax
 
-__all__ = ["Call", "calls_in", "calls_of", "fits", "local_names"]
+__all__ = ["Call", "bindings", "calls_in", "calls_of", "fits", "local_names"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,18 +79,23 @@ def fits(call: Call, signature: Signature) -> bool:
 
 def local_names(node: ast.FunctionDef) -> frozenset[str]:
     """Names that a function binds anywhere in itself: parameters, targets, inner functions, imports."""
-    found: set[str] = set()
+    return frozenset(bindings(node))
+
+
+def bindings(node: ast.AST) -> Iterator[str]:
+    """The names that a definition binds anywhere in itself, each as often as it does."""
     for item in ast.walk(node):
         match item:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-                found.add(name)
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) if item is not node:
-                found.add(name)
+                yield name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name) if item is not node:
+                yield name
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                found.add(name)
+                yield name
+            case ast.MatchMapping(rest=str(name)):
+                yield name
             case ast.Import(names=names) | ast.ImportFrom(names=names):
-                found.update(alias.asname or alias.name.partition(".")[0] for alias in names)
-    return frozenset(found)
+                yield from (alias.asname or alias.name.partition(".")[0] for alias in names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,11 +103,12 @@ class _Body:
     def __init__(self, costs: _Costs, component: Component, node: ast.FunctionDef) -> None:
         self._costs, self._node = costs, node
         self._bounds = Bounds(costs.module, component)
+        self._outer = component.refs | {component.name}
         # The text decides whether there are any: most functions have none, and a walk costs more than all else.
         nested = "lambda" in component.source or component.source.count("def ") > 1
         self._inner = self._inner_functions() if nested else {}
         self._open: set[str] = set()
-        self.asking = set((component.refs | {component.name}) & costs.asking)
+        self.asking = set(self._outer & costs.asking)
         names = {name: _names(function) for name, function in self._inner.items()}
         while more := {name for name, used in names.items() if name not in self.asking and used & self.asking}:
             self.asking |= more
@@ -156,9 +157,10 @@ class _Body:
     def while_(self, node: ast.While) -> float:
         return times(UNBOUNDED, self.of(node.test) + self.block(node.body)) + self.block(node.orelse)
 
-    def try_(self, node: ast.Try) -> float:
-        handlers = max((self.block(handler.body) for handler in node.handlers), default=0)
-        return self.block(node.body) + handlers + self.block(node.orelse) + self.block(node.finalbody)
+    def try_(self, node: ast.Try | ast.TryStar) -> float:
+        handlers = [self.block(handler.body) for handler in node.handlers]
+        handled = sum(handlers) if isinstance(node, ast.TryStar) else max(handlers, default=0)
+        return self.block(node.body) + handled + self.block(node.orelse) + self.block(node.finalbody)
 
     def with_(self, node: ast.With) -> float:
         return sum(map(self.of, node.items)) + self.block(node.body)
@@ -217,7 +219,7 @@ class _Body:
                 return self.thunks(ast.Starred(value=value, ctx=ast.Load()))
             case ast.Starred(value=ast.List(elts=items) | ast.Tuple(elts=items)):
                 return sum(map(self.thunks, items))
-            case ast.Starred(value=ast.BinOp(left=left, op=ast.Mult(), right=right)):
+            case ast.Starred(value=ast.BinOp(left=ast.List() | ast.Tuple() | ast.ListComp() as left, op=ast.Mult(), right=right)):
                 return times(max(0, self._bounds.at_most(right)), self.thunks(ast.Starred(value=left, ctx=ast.Load())))
             case ast.Starred(value=ast.ListComp(elt=each) | ast.GeneratorExp(elt=each) as many):
                 turns = self._bounds.count(many)
@@ -263,19 +265,15 @@ class _Body:
         return cost
 
     def _inner_functions(self) -> Mapping[str, _Function]:
-        """Functions that are defined in this one under a name of their own."""
-        found: dict[str, list[_Function]] = {}
-        bound: list[str] = []
+        """Functions that are defined in this one under a name that means nothing else anywhere in it."""
+        found: dict[str, _Function] = {}
         for item in ast.walk(self._node):
             match item:
-                case ast.FunctionDef(name=name) if item is not self._node:
-                    found.setdefault(name, []).append(item)
-                    bound.append(name)
+                case ast.FunctionDef(name=name):
+                    found[name] = item
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as value):
-                    found.setdefault(name, []).append(value)
-                case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-                    bound.append(name)
-        return {name: functions[0] for name, functions in found.items() if bound.count(name) == 1}
+                    found[name] = value
+        return {name: item for name, item in found.items() if self._bounds.bound.get(name) == 1 and name not in self._outer}
 
     def _asks(self, node: ast.AST) -> bool:
         return bool(_names(node) & self.asking)

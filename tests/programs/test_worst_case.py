@@ -89,6 +89,8 @@ def bound(body: str) -> int | None:
         ("f = lambda x: both(x)\n    return f(q) + f(q)", 4),
         ("def f(x):\n        return ask(x)\n    return vote(5, f, q)", 5),
         ("styles = ['a', 'b', 'c']\n    return [ask(s) for s in styles]", 3),
+        ("try:\n        plain(q)\n    except* E:\n        both(q)\n    except* F:\n        ask(q)", 3),
+        ("def helper():\n        def ask(x):\n            return x\n        return ''\n    return ask(q) + helper()", 1),
     ],
 )
 def test_bounded_forms_have_their_bound(body: str, prompts: int) -> None:
@@ -114,6 +116,11 @@ def test_bounded_forms_have_their_bound(body: str, prompts: int) -> None:
         "def f(x):\n        return f(ask(x))\n    return f(q)",
         "def f():\n        k = 1\n        return k\n    for _ in range(k):\n        ask(q)",
         "for x in q[:K - len(q)]:\n        ask(x)",
+        "return parallel(*3 * [lambda: ask(q)])",
+        "global plain\n    plain = lambda x: ask(x)\n    return plain(q)",
+        "k = 1\n    match q:\n        case {**k}:\n            pass\n    return vote(k, ask, q)",
+        "k = 1\n    from sys import maxsize as k\n    return vote(k, ask, q)",
+        "styles = ['a']\n    other = max(styles, q)\n    other += q\n    return [ask(s) for s in styles]",
         "class A:\n        def m(self):\n            return ask(q)\n    return A().m()",
     ],
 )
