@@ -40,8 +40,8 @@ class Flow:
 def flows(program: Program, entry: str) -> tuple[Flow, ...]:
     """Every flow among the components that the entry needs, targets in the order of the text.
 
-    A flow may lead through other functions, conditions and containers; a prompt's output is its own, whatever it was asked. Too many
-    are told rather than too few: whatever is not understood passes on all that it is given.
+    A flow may lead through other functions, conditions and containers; a prompt's output is its own, whatever it was asked. But for
+    what `influence` does not follow, too many are told rather than too few: what is not understood passes on all that it is given.
 
     Raises:
         ProgramError: If there is no component `entry`.
@@ -92,9 +92,10 @@ def _summaries(program: Program, names: Names, order: Sequence[int], *, through:
         before, after = summaries[place], Tracing(names, place, summaries, through=through).read()
         # Never less than before: so the last word is reached, whatever calls whatever.
         after.returns |= before.returns
+        after.raises |= before.raises
         join(after.changes, before.changes)
         summaries[place] = after
-        if (before.returns, before.changes) != (after.returns, after.changes):
+        if (before.returns, before.raises, before.changes) != (after.returns, after.raises, after.changes):
             waiting |= dict.fromkeys([*users[place], *([place] if after.is_recursive or names.components[place].kind == "type" else [])])
     return summaries
 
