@@ -18,7 +18,8 @@ from .structure import syntax
 __all__ = ["UNBOUNDED", "Bounds", "Module", "times"]
 
 UNBOUNDED: Final = math.inf
-_Ask = Callable[[ast.expr], float]
+Ask = Callable[[ast.expr], float]
+_MAX_STEPS: Final = 50  # from one name to the next
 _LARGEST: Final = 10**9  # what is more is as good as unbounded, and its digits would fill the screen
 
 _SAME_LENGTH: Final = frozenset(("enumerate", "frozenset", "iter", "list", "reversed", "set", "sorted", "tuple"))
@@ -86,6 +87,7 @@ class Bounds:
         self._module, self._node = module, module.node(component.name)
         self._outer = component.refs
         self._open: set[str] = set()
+        self._answers: dict[tuple[str, Ask], float] = {}
 
     @cached_property
     def bound(self) -> Mapping[str, int]:
@@ -120,7 +122,7 @@ class Bounds:
             case ast.IfExp(body=body, orelse=orelse):
                 most = max(self.at_most(body), self.at_most(orelse))
             case ast.Name(id=name) if number is None:
-                most = self._through(name, self.at_most)
+                most = self.through(name, self.at_most)
             case ast.Call(func=function, args=[first, *others], keywords=[]) if not any(
                 isinstance(item, ast.Starred) for item in node.args
             ):
@@ -165,7 +167,7 @@ class Bounds:
             case ast.Subscript(value=value, slice=ast.Slice(lower=lower, upper=upper, step=step)):
                 most = min(self.count(value), self._slice(lower, upper, step))
             case ast.Name(id=name):
-                most = self._through(name, self.count)
+                most = self.through(name, self.count)
             case ast.Call():
                 most = self._count_call(node)
         return most
@@ -211,16 +213,17 @@ class Bounds:
             return -start if start is not None and upper is None and step is None else UNBOUNDED
         return max(0, stop - (start or 0)) if stop is not None and stop >= 0 and step is None else UNBOUNDED
 
-    def _through(self, name: str, ask: _Ask) -> float:
-        """What a name's value answers; a name that stands for itself is unbounded."""
-        value = self.value(name)
-        if value is None or name in self._open:
-            return UNBOUNDED
-        self._open.add(name)
-        try:
-            return ask(value)
-        finally:
+    def through(self, name: str, ask: Ask) -> float:
+        """What a name's value answers; a name that stands for itself, or leads through too many others, is unbounded."""
+        key = name, ask
+        if key not in self._answers:
+            value = self.value(name)
+            if value is None or name in self._open or len(self._open) >= _MAX_STEPS:
+                return UNBOUNDED
+            self._open.add(name)
+            self._answers[key] = ask(value)
             self._open.discard(name)
+        return self._answers[key]
 
     @cached_property
     def _once(self) -> Mapping[str, ast.expr]:

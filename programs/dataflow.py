@@ -11,7 +11,7 @@ from .holding import join
 from .influence import Tracing
 from .origins import Names, Summary
 from .program import Component, Program
-from .structure import call_graph, reachable
+from .structure import call_graph, callees_first, reachable
 
 __all__ = ["Flow", "FlowKind", "flows", "nearest_flows"]
 
@@ -63,7 +63,7 @@ def nearest_flows(program: Program, entry: str) -> tuple[Flow, ...]:
 def _flows(program: Program, entry: str, *, through: bool) -> tuple[Flow, ...]:
     used = reachable(program, entry)
     names = Names(program, [component.name for component in program.components if component.name in used])
-    order = tuple(_callees_first(names, call_graph(program)))
+    order = tuple(names.index[name] for name in callees_first(program, names.index))
     summaries = _summaries(program, names, order, through=through)
     held = _held(names, summaries, order, entry)
     told = summaries if through else [_without_parameters(names, place, one, entry) for place, one in enumerate(summaries)]
@@ -98,22 +98,6 @@ def _summaries(program: Program, names: Names, order: Sequence[int], *, through:
         if (before.returns, before.raises, before.changes) != (after.returns, after.raises, after.changes):
             waiting |= dict.fromkeys([*users[place], *([place] if after.is_recursive or names.components[place].kind == "type" else [])])
     return summaries
-
-
-def _callees_first(names: Names, graph: Mapping[str, frozenset[str]]) -> Iterator[int]:
-    seen: set[str] = set()
-    for root in names.index:
-        path = [] if root in seen else [(root, iter(sorted(graph[root])))]
-        seen.add(root)
-        while path:
-            name, below = path[-1]
-            following = next((other for other in below if other not in seen), None)
-            if following is None:
-                yield names.index[name]
-                path.pop()
-            else:
-                seen.add(following)
-                path.append((following, iter(sorted(graph[following]))))
 
 
 def _held(names: Names, summaries: Sequence[Summary], order: Sequence[int], entry: str) -> Mapping[tuple[int, str], int]:

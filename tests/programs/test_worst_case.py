@@ -150,6 +150,28 @@ def test_check_warns_with_the_number_where_the_limit_is_lower() -> None:
     assert any("nothing bounds its model calls" in str(d) for d in check(endless, entry="solve", parameters=["q"], max_calls=99))
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["x0 = 'a'", *(f"x{n + 1} = x{n} + x{n}" for n in range(40)), "return [ask(c) for c in x40[:2]]"],
+        ["x0 = [lambda: ask(q)]", *(f"x{n + 1} = [*x{n}, *x{n}]" for n in range(40)), "return parallel(*x40)"],
+        ["f0 = lambda: ask(q)", *(f"f{n + 1} = lambda: f{n}() or f{n}()" for n in range(200)), "return f200()"],
+        ["x0 = 'a'", *(f"x{n + 1} = x{n} + 'b'" for n in range(500)), "return [ask(c) for c in x500]"],
+        ["x = [*x, lambda: ask(q)]", "return parallel(*x)"],
+    ],
+)
+def test_names_that_lead_far_are_read_fast(lines: list[str]) -> None:
+    assert bound("\n    ".join(lines)) in {2 * ONE, None}
+
+
+def test_a_long_chain_of_functions_has_its_bound() -> None:
+    chain = "".join(f"\ndef f{n}(q):\n    return f{n - 1}(q)\n" for n in range(1, 300))
+    source = f"{HEAD}    return f299(q)\n\ndef f0(q):\n    return ask(q)\n{chain}"
+    assert worst_case_calls(parse(source), "solve") == ONE
+    assert worst_case_calls(parse(source.replace("def f0(q):\n    return ask(q)", "def f0(q):\n    return f299(ask(q))")), "solve") is None
+
+
 @settings(max_examples=50, deadline=None)
 @given(source=flowing(), seed=st.integers(0, 999))
 def test_no_run_makes_more_model_calls_than_the_bound(source: str, seed: int) -> None:
