@@ -5,18 +5,17 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Literal
 
 from .holding import join
 from .influence import Tracing
 from .origins import Names, Summary
-from .program import Component, Program
+from .program import CALLABLE, Component, Program
 from .structure import call_graph, callees_first, reachable
 
 __all__ = ["Flow", "FlowKind", "flows", "nearest_flows"]
 
 FlowKind = Literal["output", "constant", "input", "tool", "option"]
-_CALLABLE: Final = frozenset(("prompt", "tool", "function"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +130,7 @@ def _resolved(names: Names, held: Mapping[tuple[int, str], int], user: int, orig
 
 def _flows_into(names: Names, place: int, summaries: Sequence[Summary], held: Mapping[tuple[int, str], int], entry: str) -> Iterator[Flow]:
     component = names.components[place]
-    if component.kind not in _CALLABLE:
+    if component.kind not in CALLABLE:
         return
     for parameter in names.interfaces[place].named:
         origins = held.get((place, parameter), 0)
@@ -162,7 +161,7 @@ def _options(names: Names, component: Component, node: ast.stmt) -> Iterator[Flo
         named = [item.id for item in ast.walk(keyword.value) if isinstance(item, ast.Name) and item.id in names.index]
         for name in dict.fromkeys(named):
             kind = names.components[names.index[name]].kind
-            if keyword.arg == "tools" and kind in _CALLABLE:
+            if keyword.arg == "tools" and kind in CALLABLE:
                 yield Flow(source=name, target=component.name, parameter="", kind="tool")
             elif kind == "constant":
                 yield Flow(source=name, target=component.name, parameter=keyword.arg or "", kind="option")

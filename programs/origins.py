@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .parse import Kinds
-from .program import Component, Program
+from .program import CALLABLE, Component, Program
 from .structure import syntax
 
 __all__ = ["Interface", "Names", "Summary"]
@@ -80,7 +80,7 @@ class Names:
         self.imported = frozenset(item.name for item in program.imports)
         kinds = [component.kind for component in self.components]
         self.constants = frozenset(component.name for component in self.components if component.kind == "constant")
-        self.callable = sum(1 << (self.n + place) for place, kind in enumerate(kinds) if kind not in {"constant", "type"})
+        self.callable = sum(1 << (self.n + place) for place, kind in enumerate(kinds) if kind in CALLABLE)
         self.references = ((1 << self.n) - 1) << self.n
         self.methods = frozenset().union(*(_methods(syntax(component)) for component in self.components if "class " in component.source))
         self.first_parameter = 2 * self.n

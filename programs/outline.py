@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from .calls import local_names
 from .parse import Kinds
-from .program import Component, Program
+from .program import CALLABLE, Component, Program
 from .structure import syntax
 
 __all__ = ["Stage", "outline"]
@@ -34,13 +34,12 @@ class Stage:
 
 
 def outline(program: Program, component: Component) -> tuple[Stage, ...]:
-    """The steps of one function or tool; none for other components. Of a class, the calls in all its methods."""
+    """The steps of one function or tool; none for other components."""
     node = syntax(component)
-    if component.kind == "prompt" or not isinstance(node, ast.FunctionDef | ast.ClassDef):
+    if component.kind == "prompt" or not isinstance(node, ast.FunctionDef):
         return ()
-    called = {item.name for item in program.components if item.kind not in {"constant", "type"}}
-    hidden = local_names(node) if isinstance(node, ast.FunctionDef) else frozenset[str]()
-    callees = (component.refs | {component.name}) & called - hidden
+    called = {item.name for item in program.components if item.kind in CALLABLE}
+    callees = (component.refs | {component.name}) & called - local_names(node)
     return tuple(_Outline(callees, Kinds.of(program)).block(node.body)) if callees else ()
 
 
@@ -110,10 +109,13 @@ class _Outline:
         return self.of(first.iter) + self.within(f"for {_text(first.target)} in {_text(first.iter)}", inner)
 
     def function(self, node: ast.FunctionDef) -> list[Stage]:
-        return self.within(f"def {node.name}", node.body)
+        return self._defaults(node.args) + self.within(f"def {node.name}", node.body)
 
     def lambda_(self, node: ast.Lambda) -> list[Stage]:
-        return self.of(node.body)
+        return self._defaults(node.args) + self.of(node.body)
+
+    def _defaults(self, node: ast.arguments) -> list[Stage]:
+        return self.block([*node.defaults, *node.kw_defaults])
 
     def name(self, node: ast.Name) -> list[Stage]:
         return [Stage(component=node.id, label="handed on")] if node.id in self._callees else []
