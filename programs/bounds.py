@@ -98,11 +98,7 @@ class Bounds:
         """The built-in function that a name means, where it matters here, or the dotted origin of what is imported; else empty."""
         if isinstance(node, ast.Name) and node.id not in self._module.imported:
             return node.id if node.id in _READERS and node.id not in self._module.components and node.id not in self.bound else ""
-        root = node
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        imported = isinstance(root, ast.Name) and root.id in self._module.imported and root.id not in self.bound
-        return self._module.kinds.origin(node) if imported else ""
+        return self._module.kinds.origin(node, self.bound)
 
     def value(self, name: str) -> ast.expr | None:
         """What a name stands for wherever it is read; None where that can change."""

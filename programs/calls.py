@@ -57,7 +57,8 @@ def calls_in(program: Program, component: Component) -> tuple[Call, ...]:
     if not callees:
         return ()
     kinds, calls = Kinds.of(program), _calls(component.source)
-    combinators = {item.name: origin for item in program.imports if (origin := _combinator(kinds, item.name))}
+    origins = {item.name: kinds.combinator(ast.Name(id=item.name, ctx=ast.Load())) for item in program.imports}
+    combinators = {name: origin for name, origin in origins.items() if origin in ("retry", "vote")}
     return tuple(_found(calls.nodes, component.name, callees - calls.hidden, combinators))
 
 
@@ -111,11 +112,6 @@ def _calls(source: str) -> _Calls:
     node = statement_of(source)
     nodes = tuple((item, parents) for item, parents in _walk(node, ()) if isinstance(item, ast.Call) and isinstance(item.func, ast.Name))
     return _Calls(nodes=nodes, hidden=local_names(node) if isinstance(node, ast.FunctionDef) else frozenset())
-
-
-def _combinator(kinds: Kinds, name: str) -> str:
-    package, _, public = kinds.origin(ast.Name(id=name, ctx=ast.Load())).rpartition(".")
-    return public if package == "graftwork.programs" and public in ("retry", "vote") else ""
 
 
 def _found(

@@ -77,7 +77,6 @@ class Names:
         self.interfaces = tuple(Interface.of(node) for node in self.nodes)
         self.n = len(self.components)
         self.kinds = Kinds.of(program)
-        self.imported = frozenset(item.name for item in program.imports)
         kinds = [component.kind for component in self.components]
         self.constants = frozenset(component.name for component in self.components if component.kind == "constant")
         self.callable = sum(1 << (self.n + place) for place, kind in enumerate(kinds) if kind in CALLABLE)

@@ -15,7 +15,6 @@ from .structure import syntax
 __all__ = ["Stage", "outline"]
 
 _MAX_TEXT: Final = 40
-_COMBINATORS: Final = frozenset(f"graftwork.programs.{name}" for name in ("parallel", "retry", "vote"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +121,8 @@ class _Outline:
 
     def call(self, node: ast.Call) -> list[Stage]:
         given = [*node.args, *(keyword.value for keyword in node.keywords)]
-        origin = self._kinds.origin(node.func)
-        if origin in _COMBINATORS:
-            return self._combined(node, origin.rpartition(".")[2], given)
+        if name := self._kinds.combinator(node.func):
+            return self._combined(node, name, given)
         if isinstance(node.func, ast.Name) and node.func.id in self._callees:
             return [*self.block(given), Stage(component=node.func.id)]
         return self.block([node.func, *given])

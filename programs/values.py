@@ -128,7 +128,7 @@ class Values(Holding):
         place = self._component(function, environment)
         if place is not None:
             return self._call(place, self._arguments(given, node.keywords, environment), environment)
-        taken = _COMBINATORS.get(self._origin(function, environment), 0)
+        taken = _COMBINATORS.get(self._names.kinds.origin(function, environment), 0)
         if taken and len(given) >= taken and not any(isinstance(item, ast.Starred) for item in given[:taken]):
             place = self._component(given[taken - 1], environment)
             if place is not None:
@@ -254,13 +254,6 @@ class Values(Holding):
         place = self._names.index.get(node.id)
         self._found.is_recursive |= place == self._own
         return place if place is not None and self._names.components[place].kind != "constant" else None
-
-    def _origin(self, node: ast.expr, environment: Environment) -> str:
-        root = node
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        imported = isinstance(root, ast.Name) and root.id in self._names.imported and root.id not in environment
-        return self._names.kinds.origin(node) if imported else ""
 
 
 _EXPRESSIONS: Final = cast(
