@@ -62,8 +62,9 @@ def nearest_flows(program: Program, entry: str) -> tuple[Flow, ...]:
 def _flows(program: Program, entry: str, *, through: bool) -> tuple[Flow, ...]:
     used = reachable(program, entry)
     names = Names(program, [component.name for component in program.components if component.name in used])
-    order = tuple(names.index[name] for name in callees_first(program, names.index))
-    summaries = _summaries(program, names, order, through=through)
+    graph = call_graph(program)
+    order = tuple(names.index[name] for name in callees_first(graph, names.index))
+    summaries = _summaries(names, graph, order, through=through)
     held = _held(names, summaries, order, entry)
     told = summaries if through else [_without_parameters(names, place, one, entry) for place, one in enumerate(summaries)]
     return tuple(flow for place in range(names.n) for flow in _flows_into(names, place, told, held, entry))
@@ -76,10 +77,9 @@ def _without_parameters(names: Names, place: int, summary: Summary, entry: str) 
     return replace(summary, returns=summary.returns & ((1 << names.first_parameter) - 1))
 
 
-def _summaries(program: Program, names: Names, order: Sequence[int], *, through: bool) -> Sequence[Summary]:
+def _summaries(names: Names, graph: Mapping[str, frozenset[str]], order: Sequence[int], *, through: bool) -> Sequence[Summary]:
     """What every component does; each is read again when what it calls turns out to do more."""
     summaries = [Summary() for _ in names.components]
-    graph = call_graph(program)
     users: dict[int, list[int]] = {place: [] for place in range(names.n)}
     for place, component in enumerate(names.components):
         for name in graph[component.name]:

@@ -3,7 +3,8 @@
 The reading is an abstract interpretation in the order of the text: an assignment forgets what a name held before, branches are
 joined, loops are read until nothing new comes round. What is unknown (builtins, libraries, methods) passes on all that it is given.
 Not followed are two names for one object (a method under a name of its own included), conditions without a value of their own,
-what a method puts into its arguments, and functions that the program gives new meanings by `global`.
+what a method puts into its arguments, what a function that a component gave back is called with, and functions that the program
+gives new meanings by `global`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Tracing(Values):
 
     def _decorate(self, decorators: Iterable[ast.expr]) -> None:
         """What decorators of the program give back of a component, which is theirs to call, and of what it is given."""
-        given = self._data >> self._names.first_parameter << self._names.first_parameter | 1 << (self._names.n + self._own)
+        parameters = self._limit - (1 << self._names.first_parameter)
+        given = parameters | 1 << (self._names.n + self._own)
         for item in decorators:
             if self._names.kinds.decorated(item) is None:
                 function = item.func if isinstance(item, ast.Call) else item

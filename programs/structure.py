@@ -17,9 +17,8 @@ def call_graph(program: Program) -> Mapping[str, frozenset[str]]:
     return {component.name: component.refs & names for component in program.components}
 
 
-def callees_first(program: Program, roots: Iterable[str]) -> Iterator[str]:
-    """Some components and all that they need, each behind what it refers to as far as there are no circles."""
-    graph = call_graph(program)
+def callees_first(graph: Mapping[str, frozenset[str]], roots: Iterable[str]) -> Iterator[str]:
+    """Some components of a call graph and all that they need, each behind what it refers to as far as there are no circles."""
     seen: set[str] = set()
     for root in roots:
         path = [] if root in seen else [(root, iter(sorted(graph[root])))]

@@ -34,7 +34,7 @@ def worst_case_calls(program: Program, entry: str) -> int | None:
     costs = _Costs(program)
     most: float = UNBOUNDED
     with contextlib.suppress(RecursionError):  # deeper than a person writes
-        for name in callees_first(program, [entry]):
+        for name in callees_first(costs.graph, costs.asking & {entry}):
             costs.component(name)
         most = sum((costs.when_loaded(component) for component in program.components), start=costs.component(entry))
     return None if times(1, most) == UNBOUNDED else int(most)
@@ -45,7 +45,8 @@ class _Costs:
 
     def __init__(self, program: Program) -> None:
         self.module = Module(program)
-        self.asking = _asking(program)
+        self.graph = call_graph(program)
+        self.asking = _asking(program, self.graph)
         self._known: dict[str, float] = {}
         self._open: set[str] = set()
 
@@ -82,9 +83,8 @@ class _Costs:
         return self.module.kinds.decorated(decorator) is not None or self.module.kinds.origin(called) in _HARMLESS_DECORATORS
 
 
-def _asking(program: Program) -> frozenset[str]:
+def _asking(program: Program, graph: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """The components from which a prompt can be reached."""
-    graph = call_graph(program)
     asking = {prompt.name for prompt in program.prompts}
     while more := {name for name, refs in graph.items() if name not in asking and refs & asking}:
         asking |= more
