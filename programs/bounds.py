@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Final
 
-from .calls import local_names
+from .calls import bindings
 from .parse import Kinds
 from .program import Component, Program
 from .structure import syntax
@@ -18,11 +18,15 @@ from .structure import syntax
 __all__ = ["UNBOUNDED", "Bounds", "Module", "times"]
 
 UNBOUNDED: Final = math.inf
-_Ask = Callable[[ast.expr], float]
+Ask = Callable[[ast.expr], float]
+_MAX_STEPS: Final = 50  # from one name to the next
 _LARGEST: Final = 10**9  # what is more is as good as unbounded, and its digits would fill the screen
 
 _SAME_LENGTH: Final = frozenset(("enumerate", "frozenset", "iter", "list", "reversed", "set", "sorted", "tuple"))
 _READERS: Final = frozenset((*_SAME_LENGTH, "all", "any", "dict", "filter", "len", "map", "max", "min", "range", "str", "sum", "zip"))
+_PASSING: Final = frozenset(("max", "min", "sum"))
+"""Readers that may give back one of several operands as it is."""
+
 _READING_METHODS: Final = frozenset(("copy", "count", "format", "get", "index", "items", "join", "keys", "values"))
 
 
@@ -83,24 +87,22 @@ class Bounds:
         self._module, self._node = module, module.node(component.name)
         self._outer = component.refs
         self._open: set[str] = set()
+        self._answers: dict[tuple[str, Ask], float] = {}
 
     @cached_property
-    def _local(self) -> frozenset[str]:
-        return local_names(self._node) if isinstance(self._node, ast.FunctionDef) else frozenset()
+    def bound(self) -> Mapping[str, int]:
+        """How often the component, where it is a function, binds each name that is bound in it."""
+        return Counter(bindings(self._node)) if isinstance(self._node, ast.FunctionDef) else Counter()
 
     def builtin(self, node: ast.expr) -> str:
         """The built-in function that a name means, where it matters here, or the dotted origin of what is imported; else empty."""
         if isinstance(node, ast.Name) and node.id not in self._module.imported:
-            return node.id if node.id in _READERS and node.id not in self._module.components and node.id not in self._local else ""
-        root = node
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        imported = isinstance(root, ast.Name) and root.id in self._module.imported and root.id not in self._local
-        return self._module.kinds.origin(node) if imported else ""
+            return node.id if node.id in _READERS and node.id not in self._module.components and node.id not in self.bound else ""
+        return self._module.kinds.origin(node, self.bound)
 
     def value(self, name: str) -> ast.expr | None:
         """What a name stands for wherever it is read; None where that can change."""
-        if name not in self._local:
+        if name not in self.bound:
             return self._module.constant(name)
         return self._once.get(name) if name not in self._outer else None  # an inner function binds what the outer one takes from outside
 
@@ -116,7 +118,7 @@ class Bounds:
             case ast.IfExp(body=body, orelse=orelse):
                 most = max(self.at_most(body), self.at_most(orelse))
             case ast.Name(id=name) if number is None:
-                most = self._through(name, self.at_most)
+                most = self.through(name, self.at_most)
             case ast.Call(func=function, args=[first, *others], keywords=[]) if not any(
                 isinstance(item, ast.Starred) for item in node.args
             ):
@@ -161,7 +163,7 @@ class Bounds:
             case ast.Subscript(value=value, slice=ast.Slice(lower=lower, upper=upper, step=step)):
                 most = min(self.count(value), self._slice(lower, upper, step))
             case ast.Name(id=name):
-                most = self._through(name, self.count)
+                most = self.through(name, self.count)
             case ast.Call():
                 most = self._count_call(node)
         return most
@@ -207,21 +209,21 @@ class Bounds:
             return -start if start is not None and upper is None and step is None else UNBOUNDED
         return max(0, stop - (start or 0)) if stop is not None and stop >= 0 and step is None else UNBOUNDED
 
-    def _through(self, name: str, ask: _Ask) -> float:
-        """What a name's value answers; a name that stands for itself is unbounded."""
-        value = self.value(name)
-        if value is None or name in self._open:
-            return UNBOUNDED
-        self._open.add(name)
-        try:
-            return ask(value)
-        finally:
+    def through(self, name: str, ask: Ask) -> float:
+        """What a name's value answers; a name that stands for itself, or leads through too many others, is unbounded."""
+        key = name, ask
+        if key not in self._answers:
+            value = self.value(name)
+            if value is None or name in self._open or len(self._open) >= _MAX_STEPS:
+                return UNBOUNDED
+            self._open.add(name)
+            self._answers[key] = ask(value)
             self._open.discard(name)
+        return self._answers[key]
 
     @cached_property
     def _once(self) -> Mapping[str, ast.expr]:
         """Values of the names that are bound in one place only, and not changed where they can be."""
-        bound: Counter[str] = Counter()
         values: dict[str, ast.expr] = {}
         for item in ast.walk(self._node):
             match item:
@@ -229,16 +231,8 @@ class Bounds:
                     values[name] = value
                 case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                     values[name] = value
-                case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                    bound[name] += 1
-                case ast.arg(arg=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                    bound[name] += 2
-                case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                    bound[name] += 2
-                case ast.Global(names=names) | ast.Nonlocal(names=names):
-                    bound.update(dict.fromkeys(names, 2))
-        changed = _changed_in(self._node, hidden=self._local | self._outer)
-        return {name: value for name, value in values.items() if bound[name] == 1 and not (_is_mutable(value) and name in changed)}
+        changed = _changed_in(self._node, hidden=self.bound.keys() | self._outer)
+        return {name: value for name, value in values.items() if self.bound[name] == 1 and not (_is_mutable(value) and name in changed)}
 
 
 def _is_mutable(value: ast.expr) -> bool:
@@ -262,7 +256,7 @@ def _merely_read(node: ast.AST, hidden: Collection[str]) -> Iterator[ast.expr]:
         case ast.Attribute(value=one, attr=attr, ctx=ast.Load()) if attr in _READING_METHODS:
             yield one
         case ast.Call(func=ast.Name(id=name), args=given) if name in _READERS and name not in hidden:
-            yield from given
+            yield from () if name in _PASSING and len(given) > 1 else given
         case ast.Call(func=ast.Attribute(attr="join"), args=given):
             yield from given
         case ast.Compare(left=left, comparators=others):

@@ -15,7 +15,7 @@ from .readings import MAX_TREES
 from .signature import Signature
 from .structure import syntax
 
-__all__ = ["Call", "calls_in", "calls_of", "fits", "given_by", "local_names"]
+__all__ = ["Call", "bindings", "calls_in", "calls_of", "fits", "given_by", "local_names"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,7 +57,8 @@ def calls_in(program: Program, component: Component) -> tuple[Call, ...]:
     if not callees:
         return ()
     kinds, calls = Kinds.of(program), _calls(component.source)
-    combinators = {item.name: origin for item in program.imports if (origin := _combinator(kinds, item.name))}
+    origins = {item.name: kinds.combinator(ast.Name(id=item.name, ctx=ast.Load())) for item in program.imports}
+    combinators = {name: origin for name, origin in origins.items() if origin in ("retry", "vote")}
     return tuple(_found(calls, component.name, callees, combinators))
 
 
@@ -93,20 +94,23 @@ def fits(call: Call, signature: Signature) -> bool:
 
 def local_names(node: ast.FunctionDef) -> frozenset[str]:
     """Names that a function binds anywhere in itself: parameters, targets, inner functions, imports."""
-    found: set[str] = set()
+    return frozenset(bindings(node))
+
+
+def bindings(node: ast.AST) -> Iterator[str]:
+    """The names that a definition binds anywhere in itself, each as often as it does."""
     for item in ast.walk(node):
         match item:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-                found.add(name)
+                yield name
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name) if item is not node:
-                found.add(name)
+                yield name
             case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                found.add(name)
+                yield name
             case ast.MatchMapping(rest=str(name)):
-                found.add(name)
+                yield name
             case ast.Import(names=names) | ast.ImportFrom(names=names):
-                found.update(alias.asname or alias.name.partition(".")[0] for alias in names)
-    return frozenset(found)
+                yield from (alias.asname or alias.name.partition(".")[0] for alias in names)
 
 
 @lru_cache(maxsize=MAX_TREES)
@@ -114,11 +118,6 @@ def _calls(source: str) -> tuple[tuple[ast.Call, tuple[ast.AST, ...]], ...]:
     """The calls of anything by its name in one text, each with the nodes around it."""
     walked = _walk(statement_of(source), ())
     return tuple((item, parents) for item, parents in walked if isinstance(item, ast.Call) and isinstance(item.func, ast.Name))
-
-
-def _combinator(kinds: Kinds, name: str) -> str:
-    package, _, public = kinds.origin(ast.Name(id=name, ctx=ast.Load())).rpartition(".")
-    return public if package == "graftwork.programs" and public in ("retry", "vote") else ""
 
 
 def _found(

@@ -5,18 +5,17 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Literal
 
 from .holding import join
 from .influence import Tracing
 from .origins import Names, Summary
-from .program import Component, Program
-from .structure import call_graph, reachable
+from .program import CALLABLE, Component, Program
+from .structure import call_graph, callees_first, reachable
 
 __all__ = ["Flow", "FlowKind", "flows", "nearest_flows"]
 
 FlowKind = Literal["output", "constant", "input", "tool", "option"]
-_CALLABLE: Final = frozenset(("prompt", "tool", "function"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +39,8 @@ class Flow:
 def flows(program: Program, entry: str) -> tuple[Flow, ...]:
     """Every flow among the components that the entry needs, targets in the order of the text.
 
-    A flow may lead through other functions, conditions and containers; a prompt's output is its own, whatever it was asked. Too many
-    are told rather than too few: whatever is not understood passes on all that it is given.
+    A flow may lead through other functions, conditions and containers; a prompt's output is its own, whatever it was asked. But for
+    what `influence` does not follow, too many are told rather than too few: what is not understood passes on all that it is given.
 
     Raises:
         ProgramError: If there is no component `entry`.
@@ -63,8 +62,9 @@ def nearest_flows(program: Program, entry: str) -> tuple[Flow, ...]:
 def _flows(program: Program, entry: str, *, through: bool) -> tuple[Flow, ...]:
     used = reachable(program, entry)
     names = Names(program, [component.name for component in program.components if component.name in used])
-    order = tuple(_callees_first(names, call_graph(program)))
-    summaries = _summaries(program, names, order, through=through)
+    graph = call_graph(program)
+    order = tuple(names.index[name] for name in callees_first(graph, names.index))
+    summaries = _summaries(names, graph, order, through=through)
     held = _held(names, summaries, order, entry)
     told = summaries if through else [_without_parameters(names, place, one, entry) for place, one in enumerate(summaries)]
     return tuple(flow for place in range(names.n) for flow in _flows_into(names, place, told, held, entry))
@@ -77,10 +77,9 @@ def _without_parameters(names: Names, place: int, summary: Summary, entry: str) 
     return replace(summary, returns=summary.returns & ((1 << names.first_parameter) - 1))
 
 
-def _summaries(program: Program, names: Names, order: Sequence[int], *, through: bool) -> Sequence[Summary]:
+def _summaries(names: Names, graph: Mapping[str, frozenset[str]], order: Sequence[int], *, through: bool) -> Sequence[Summary]:
     """What every component does; each is read again when what it calls turns out to do more."""
     summaries = [Summary() for _ in names.components]
-    graph = call_graph(program)
     users: dict[int, list[int]] = {place: [] for place in range(names.n)}
     for place, component in enumerate(names.components):
         for name in graph[component.name]:
@@ -92,27 +91,12 @@ def _summaries(program: Program, names: Names, order: Sequence[int], *, through:
         before, after = summaries[place], Tracing(names, place, summaries, through=through).read()
         # Never less than before: so the last word is reached, whatever calls whatever.
         after.returns |= before.returns
+        after.raises |= before.raises
         join(after.changes, before.changes)
         summaries[place] = after
-        if (before.returns, before.changes) != (after.returns, after.changes):
+        if (before.returns, before.raises, before.changes) != (after.returns, after.raises, after.changes):
             waiting |= dict.fromkeys([*users[place], *([place] if after.is_recursive or names.components[place].kind == "type" else [])])
     return summaries
-
-
-def _callees_first(names: Names, graph: Mapping[str, frozenset[str]]) -> Iterator[int]:
-    seen: set[str] = set()
-    for root in names.index:
-        path = [] if root in seen else [(root, iter(sorted(graph[root])))]
-        seen.add(root)
-        while path:
-            name, below = path[-1]
-            following = next((other for other in below if other not in seen), None)
-            if following is None:
-                yield names.index[name]
-                path.pop()
-            else:
-                seen.add(following)
-                path.append((following, iter(sorted(graph[following]))))
 
 
 def _held(names: Names, summaries: Sequence[Summary], order: Sequence[int], entry: str) -> Mapping[tuple[int, str], int]:
@@ -146,7 +130,7 @@ def _resolved(names: Names, held: Mapping[tuple[int, str], int], user: int, orig
 
 def _flows_into(names: Names, place: int, summaries: Sequence[Summary], held: Mapping[tuple[int, str], int], entry: str) -> Iterator[Flow]:
     component = names.components[place]
-    if component.kind not in _CALLABLE:
+    if component.kind not in CALLABLE:
         return
     for parameter in names.interfaces[place].named:
         origins = held.get((place, parameter), 0)
@@ -177,7 +161,7 @@ def _options(names: Names, component: Component, node: ast.stmt) -> Iterator[Flo
         named = [item.id for item in ast.walk(keyword.value) if isinstance(item, ast.Name) and item.id in names.index]
         for name in dict.fromkeys(named):
             kind = names.components[names.index[name]].kind
-            if keyword.arg == "tools" and kind in _CALLABLE:
+            if keyword.arg == "tools" and kind in CALLABLE:
                 yield Flow(source=name, target=component.name, parameter="", kind="tool")
             elif kind == "constant":
                 yield Flow(source=name, target=component.name, parameter=keyword.arg or "", kind="option")

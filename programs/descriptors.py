@@ -5,16 +5,13 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final
 
 from .calls import calls_in
-from .program import Component, Program
+from .program import CALLABLE, Component, Program
 from .structure import levels, syntax
 from .worst_case import worst_case_calls
 
 __all__ = ["Descriptors", "descriptors"]
-
-_CALLABLE: Final = frozenset(("prompt", "tool", "function"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +24,8 @@ class Descriptors:
         n_functions: Plain functions, the entry included.
         n_types: Classes and aliases.
         n_constants: Constants.
-        n_calls: Places where a component is called.
-        depth: Calls on the shortest way from the entry to the farthest prompt, tool or function; 0 when it calls none.
+        n_calls: Places in functions and tools where a component is called by its name, or by `vote` and `retry`.
+        depth: References on the shortest way from the entry to the farthest prompt, tool or function; 0 when it needs none.
         worst_case_calls: The most model calls of one run; None where the text sets no bound, or there is no entry.
         size: Syntax nodes.
         n_lines: Lines that are not blank.
@@ -66,7 +63,7 @@ def descriptors(program: Program, entry: str) -> Descriptors:
         n_types=kinds["type"],
         n_constants=kinds["constant"],
         n_calls=sum(len(calls_in(program, component)) for component in used),
-        depth=max((found[component.name] for component in used if component.kind in _CALLABLE), default=0),
+        depth=max((found[component.name] for component in used if component.kind in CALLABLE), default=0),
         worst_case_calls=worst_case_calls(program, entry) if entry else None,
         size=sum(_size(component) for component in used),
         n_lines=sum(bool(line.strip()) for component in used for line in component.source.splitlines()),

@@ -10,7 +10,7 @@ from typing import Final
 from .dataflow import nearest_flows
 from .options import options_of
 from .outline import Stage, outline
-from .program import Component, ComponentKind, Program
+from .program import CALLABLE, Component, ComponentKind, Program
 from .signature import Parameter, signature_of
 from .structure import reachable
 
@@ -35,16 +35,17 @@ def draw_text(program: Program, entry: str) -> str:
     """The calls of a program as a tree: the entry at the top, below each component what it calls, in order.
 
     A component is taken apart where it is first met. Tools hang below the prompt that has them. The last lines name what is used
-    without being called, and what is never reached.
+    without being called there, such as what a class, a constant or a decorator calls, and what is never reached.
 
     Raises:
         ProgramError: If there is no component `entry`.
     """
     used = reachable(program, entry)
     lines = [_cut(_headline(program[entry]))]
-    lines += [_cut(prefix + text) for prefix, text in _branches(program, program[entry], seen={entry})]
-    for label, kind in (("constants", "constant"), ("types", "type")):
-        names = [component.name for component in program.components if component.kind == kind and component.name in used]
+    seen = {entry}
+    lines += [_cut(prefix + text) for prefix, text in _branches(program, program[entry], seen=seen)]
+    for label, kinds in (("reached in other ways", CALLABLE), ("constants", {"constant"}), ("types", {"type"})):
+        names = [component.name for component in program.components if component.kind in kinds and component.name in used - seen]
         lines += _listed(label, names)
     return "\n".join([*lines, *_listed("never reached", [name for name in program.names if name not in used])])
 
@@ -78,8 +79,8 @@ def draw_mermaid(program: Program, entry: str) -> str:
 def _branches(program: Program, component: Component, *, seen: set[str]) -> Iterator[tuple[str, str]]:
     """Lines below a component, each as the tree's strokes and its text."""
     if component.kind == "prompt":
-        refs = (program[name] for name in program.names if name in component.refs)
-        steps = tuple(Stage(component=item.name, label="given to the model") for item in refs if item.kind in {"tool", "function"})
+        refs = (item for item in program.components if item.name in component.refs)
+        steps = tuple(Stage(component=item.name) for item in refs if item.kind in {"tool", "function"})
     else:
         steps = outline(program, component)
     yield from _drawn(program, steps, seen=seen)
@@ -98,7 +99,7 @@ def _drawn(program: Program, steps: Iterable[Stage], *, seen: set[str]) -> Itera
             again = step.component in seen
             seen.add(step.component)
             text = f"{component.kind} {component.name}{times} (above)" if again else _headline(component, times)
-            yield corner, text + (f", {step.label}" if step.label and step.label != "given to the model" else "")
+            yield corner, text + (f", {step.label}" if step.label else "")
             below = iter(()) if again else _branches(program, component, seen=seen)
         yield from ((bar + prefix, text) for prefix, text in below)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .program import Program
+from .structure import syntax
 
 __all__ = ["duplicates"]
 
@@ -10,10 +11,11 @@ __all__ = ["duplicates"]
 def duplicates(program: Program) -> tuple[tuple[str, ...], ...]:
     """Groups of two or more components that do the same, in the order of the text; names in a group likewise.
 
-    Functions that call themselves are compared too. Constants are left out: two numbers are often equal by chance.
+    Functions that call themselves are compared too. Left out are constants, since two numbers are often equal by chance, and classes
+    with bases, such as errors, which are told apart by being two.
     """
     groups: dict[str, list[str]] = {}
     for component in program.components:
-        if component.shape and component.kind != "constant":
+        if component.shape and component.kind != "constant" and not getattr(syntax(component), "bases", ()):
             groups.setdefault(component.shape, []).append(component.name)
     return tuple(tuple(names) for names in groups.values() if len(names) > 1)

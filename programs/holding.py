@@ -43,6 +43,8 @@ class Holding:
         self._own = place
         self._found = Summary()
         self._ever: Environment = {}
+        self._evaluated = 0
+        self._global = _declared_global(self._node) & names.constants if "global" in component.source else frozenset[str]()
         self._shared: set[str] = set()  # names that inner functions change
         self._inner: dict[int, Inner] = {}
         self._by_bit: dict[int, Inner] = {}
@@ -50,9 +52,9 @@ class Holding:
         self._jumps: list[Environment] = []
         self._caught: list[tuple[int, Environment]] = []  # what names may hold when a handler begins
         self._scopes: list[tuple[frozenset[str], Inner]] = []
-        limit = 1 << (names.first_parameter + len(self._interface.named))
-        self._data = (limit - 1) & ~names.references  # origins that are no functions
-        self._next_bit = limit
+        self._limit = 1 << (names.first_parameter + len(self._interface.named))
+        self._data = (self._limit - 1) & ~names.references  # origins that are no functions
+        self._next_bit = self._limit
         self._changed = False
         self._flood = 0
         self._flooding = False
@@ -73,6 +75,9 @@ class Holding:
         return inner.returns
 
     def _store(self, name: str, value: int, environment: Environment) -> None:
+        if name in self._global:
+            self._give(self._names.index[name], "", value)
+            return
         environment[name] = value
         before = self._ever.get(name, 0)
         if value | before != before:
@@ -91,8 +96,10 @@ class Holding:
 
     def _change(self, node: ast.expr, value: int, environment: Environment) -> None:
         """Something is put into the object that an expression begins with."""
-        while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
-            node = node.value
+        while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred | ast.Call):
+            if isinstance(node, ast.Call) and not isinstance(node.func, ast.Attribute):
+                return
+            node = node.func if isinstance(node, ast.Call) else node.value
         if not (isinstance(node, ast.Name) and value):
             return
         name = node.id
@@ -125,17 +132,17 @@ class Holding:
 
     def _settled(self, value: int) -> int:
         """A value without the functions that only this component knows: what they give back stands for them."""
-        limit = (1 << (self._names.first_parameter + len(self._interface.named))) - 1
+        known = self._limit - 1
         seen = 0
-        while value > limit:
-            open_bits = value & ~limit & ~seen
+        while value > known:
+            open_bits = value & ~known & ~seen
             if not open_bits:
                 break
             seen |= open_bits
             for bit, inner in self._by_bit.items():
                 if open_bits & bit:
                     value |= inner.returns
-        return value & limit
+        return value & known
 
     def _come_round(self, node: ast.AST, environment: Environment) -> Environment:
         """Add what earlier turns of a loop left; returns a copy that takes up what leaves this one."""
@@ -145,6 +152,10 @@ class Holding:
     def _go_round(self, node: ast.AST, environment: Environment) -> None:
         before = self._rounds.setdefault(id(node), {})
         self._changed = join(before, environment) or self._changed
+
+
+def _declared_global(node: ast.AST) -> frozenset[str]:
+    return frozenset(name for item in ast.walk(node) if isinstance(item, ast.Global) for name in item.names)
 
 
 def join(into: Environment, other: Mapping[str, int]) -> bool:

@@ -2,7 +2,9 @@
 
 The reading is an abstract interpretation in the order of the text: an assignment forgets what a name held before, branches are
 joined, loops are read until nothing new comes round. What is unknown (builtins, libraries, methods) passes on all that it is given.
-Two names for one object, and conditions without a value of their own, are not followed.
+Not followed are two names for one object (a method under a name of its own included), conditions without a value of their own,
+what a method puts into its arguments, what a function that a component gave back is called with, and functions that the program
+gives new meanings by `global`.
 """
 
 from __future__ import annotations
@@ -35,13 +37,16 @@ class Tracing(Values):
             if not self._changed:
                 break
         self._found.returns = self._settled(self._found.returns)
+        self._found.raises = self._settled(self._evaluated) & self._data
         return self._found
 
     def _once(self) -> None:
         first = self._names.first_parameter
+        self._evaluated = 0
         environment = {name: 1 << (first + place) for place, name in enumerate(self._interface.named)}
         match self._node:
-            case ast.FunctionDef(args=arguments, body=body):
+            case ast.FunctionDef(args=arguments, body=body, decorator_list=decorators):
+                self._decorate(decorators)
                 for name, default in _defaults(arguments):
                     self._give(self._own, name, self.value(default, {}))
                 join(self._ever, environment)
@@ -50,6 +55,15 @@ class Tracing(Values):
                 self._returns(self._class(self._node, {}, environment[""] | self._summaries[self._own].returns))
             case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
                 self._returns(self.value(value, {}))
+
+    def _decorate(self, decorators: Iterable[ast.expr]) -> None:
+        """What decorators of the program give back of a component, which is theirs to call, and of what it is given."""
+        parameters = self._limit - (1 << self._names.first_parameter)
+        given = parameters | 1 << (self._names.n + self._own)
+        for item in decorators:
+            if self._names.kinds.decorated(item) is None:
+                function = item.func if isinstance(item, ast.Call) else item
+                self._returns(self._apply(self.value(function, {}), given) & self._data)
 
     def block(self, statements: Iterable[ast.stmt], environment: Environment) -> bool:
         """Read statements in order; False where the end is not reached."""
@@ -111,6 +125,7 @@ class Tracing(Values):
             self._bind(node.target, items, inside)
         else:
             self.value(node.test, inside)
+            join(self._jumps[0], inside)
         if self.block(node.body, inside):
             join(self._jumps[0], inside)
         self._go_round(node, self._jumps[0])
@@ -143,13 +158,17 @@ class Tracing(Values):
         """Body, handlers and `else`; whether the end of any is reached."""
         somewhere = environment.copy()
         self._caught.append((len(self._scopes), somewhere))
+        before, self._evaluated = self._evaluated, 0
         reached = self.block(node.body, environment)
+        raised, self._evaluated = self._evaluated, self._evaluated | before
+        if raised >= self._limit:  # an inner function may fail with whatever stands in it
+            raised = self._evaluated
         self._caught.pop()
         ends = [environment] if reached and self.block(node.orelse, environment) else []
         for handler in node.handlers:
             caught = somewhere.copy()
             if handler.name:
-                self._store(handler.name, 0, caught)
+                self._store(handler.name, raised & self._data, caught)
             if self.block(handler.body, caught):
                 ends.append(caught)
             join(somewhere, caught)
@@ -190,7 +209,8 @@ class Tracing(Values):
         inner = self._known(node)
         for name, default in _defaults(node.args):
             inner.parameters[name] = inner.parameters.get(name, 0) | self.value(default, environment)
-        inside = {name: environment.get(name, 0) | self._ever.get(name, 0) for name in environment.keys() | self._ever.keys()}
+        later = self._ever.keys() - self._outside  # a name that means something outside is another one in another scope
+        inside = {name: environment.get(name, 0) | self._ever.get(name, 0) for name in environment.keys() | later}
         inside |= {name: inner.parameters.get(name, 0) for name in inner.interface.named}
         own = frozenset(inner.interface.named)
         jumps, self._jumps = self._jumps, []
@@ -209,6 +229,8 @@ class Tracing(Values):
         """Read a class: every method may be called with all that any of them, or the class, is given."""
         inside = environment.copy()
         found = 0
+        for base in node.bases:
+            found |= self._apply(self.value(base, environment), given)
         for statement in node.body:
             if not isinstance(statement, ast.FunctionDef):
                 self.block([statement], inside)

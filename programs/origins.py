@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .parse import Kinds
-from .program import Component, Program
+from .program import CALLABLE, Component, Program
 from .structure import syntax
 
 __all__ = ["Interface", "Names", "Summary"]
@@ -64,6 +64,10 @@ class Names:
     Args:
         program: The program.
         used: Names of the components that are read, in the order of the text.
+
+    Attributes:
+        constants: Names of the constants.
+        methods: Names of the methods of all classes: what they are given may stay in the object.
     """
 
     def __init__(self, program: Program, used: Iterable[str]) -> None:
@@ -73,10 +77,11 @@ class Names:
         self.interfaces = tuple(Interface.of(node) for node in self.nodes)
         self.n = len(self.components)
         self.kinds = Kinds.of(program)
-        self.imported = frozenset(item.name for item in program.imports)
         kinds = [component.kind for component in self.components]
-        self.callable = sum(1 << (self.n + place) for place, kind in enumerate(kinds) if kind not in {"constant", "type"})
+        self.constants = frozenset(component.name for component in self.components if component.kind == "constant")
+        self.callable = sum(1 << (self.n + place) for place, kind in enumerate(kinds) if kind in CALLABLE)
         self.references = ((1 << self.n) - 1) << self.n
+        self.methods = frozenset().union(*(_methods(syntax(component)) for component in self.components if "class " in component.source))
         self.first_parameter = 2 * self.n
 
     def called(self, value: int) -> int:
@@ -98,11 +103,18 @@ class Summary:
     Attributes:
         returns: Origins of what it gives back; its own parameters from bit `Names.first_parameter` on.
         changes: Origins of what it puts into the objects that it is given, by parameter.
+        raises: Origins of what an error that leaves it may hold.
         given: Origins of what it hands on, by (component, parameter); with an empty parameter, what it puts into a constant.
         is_recursive: Whether its text names itself.
     """
 
     returns: int = 0
     changes: dict[str, int] = field(default_factory=dict)
+    raises: int = 0
     given: dict[tuple[int, str], int] = field(default_factory=dict)
     is_recursive: bool = False
+
+
+def _methods(node: ast.AST) -> set[str]:
+    classes = (item for item in ast.walk(node) if isinstance(item, ast.ClassDef))
+    return {item.name for each in classes for item in each.body if isinstance(item, ast.FunctionDef)}

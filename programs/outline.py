@@ -9,13 +9,12 @@ from typing import Any, Final, cast
 
 from .calls import local_names
 from .parse import Kinds
-from .program import Component, Program
+from .program import CALLABLE, Component, Program
 from .structure import syntax
 
 __all__ = ["Stage", "outline"]
 
 _MAX_TEXT: Final = 40
-_COMBINATORS: Final = frozenset(f"graftwork.programs.{name}" for name in ("parallel", "retry", "vote"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,13 +33,12 @@ class Stage:
 
 
 def outline(program: Program, component: Component) -> tuple[Stage, ...]:
-    """The steps of one function or tool; none for other components. Of a class, the calls in all its methods."""
+    """The steps of one function or tool; none for other components."""
     node = syntax(component)
-    if component.kind == "prompt" or not isinstance(node, ast.FunctionDef | ast.ClassDef):
+    if component.kind == "prompt" or not isinstance(node, ast.FunctionDef):
         return ()
-    called = {item.name for item in program.components if item.kind not in {"constant", "type"}}
-    hidden = local_names(node) if isinstance(node, ast.FunctionDef) else frozenset[str]()
-    callees = (component.refs | {component.name}) & called - hidden
+    called = {item.name for item in program.components if item.kind in CALLABLE}
+    callees = (component.refs | {component.name}) & called - local_names(node)
     return tuple(_Outline(callees, Kinds.of(program)).block(node.body)) if callees else ()
 
 
@@ -110,19 +108,21 @@ class _Outline:
         return self.of(first.iter) + self.within(f"for {_text(first.target)} in {_text(first.iter)}", inner)
 
     def function(self, node: ast.FunctionDef) -> list[Stage]:
-        return self.within(f"def {node.name}", node.body)
+        return self._defaults(node.args) + self.within(f"def {node.name}", node.body)
 
     def lambda_(self, node: ast.Lambda) -> list[Stage]:
-        return self.of(node.body)
+        return self._defaults(node.args) + self.of(node.body)
+
+    def _defaults(self, node: ast.arguments) -> list[Stage]:
+        return self.block([*node.defaults, *node.kw_defaults])
 
     def name(self, node: ast.Name) -> list[Stage]:
         return [Stage(component=node.id, label="handed on")] if node.id in self._callees else []
 
     def call(self, node: ast.Call) -> list[Stage]:
         given = [*node.args, *(keyword.value for keyword in node.keywords)]
-        origin = self._kinds.origin(node.func)
-        if origin in _COMBINATORS:
-            return self._combined(node, origin.rpartition(".")[2], given)
+        if name := self._kinds.combinator(node.func):
+            return self._combined(node, name, given)
         if isinstance(node.func, ast.Name) and node.func.id in self._callees:
             return [*self.block(given), Stage(component=node.func.id)]
         return self.block([node.func, *given])

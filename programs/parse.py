@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final, cast
 
 from .cutting import split, statement_of
@@ -20,6 +20,7 @@ __all__ = ["PUBLIC_NAMES", "Kinds", "parse"]
 PUBLIC_NAMES: Final = frozenset(("parallel", "prompt", "retry", "tool", "vote"))
 """What a program may import from `graftwork.programs`."""
 
+_COMBINATORS: Final = PUBLIC_NAMES - {"prompt", "tool"}
 _TYPING: Final = frozenset(("typing", "typing_extensions", "collections"))
 _TYPE_MAKERS: Final = frozenset(("NamedTuple", "NewType", "ParamSpec", "TypeVar", "TypeVarTuple", "TypedDict", "namedtuple"))
 _BUILTIN_TYPES: Final = frozenset(
@@ -91,14 +92,24 @@ class Kinds:
                 return "type" if self.origin(annotation).endswith(".TypeAlias") or self._is_type(value) else "constant"
         return "type"
 
-    def origin(self, node: ast.expr) -> str:
-        """Dotted origin of a name or attribute, such as `typing.Literal`; empty for anything else and for names not imported."""
+    def origin(self, node: ast.expr, hidden: Container[str] = ()) -> str:
+        """Dotted origin of a name or attribute, such as `typing.Literal`; empty for anything else and for names not imported.
+
+        Args:
+            node: The expression.
+            hidden: Names that mean something else where it stands.
+        """
         match node:
             case ast.Name(id=name):
-                return self._origins.get(name, "")
+                return self._origins.get(name, "") if name not in hidden else ""
             case ast.Attribute(value=value, attr=attr):
-                return f"{base}.{attr}" if (base := self.origin(value)) else ""
+                return f"{base}.{attr}" if (base := self.origin(value, hidden)) else ""
         return ""
+
+    def combinator(self, node: ast.expr, hidden: Container[str] = ()) -> str:
+        """`parallel`, `retry` or `vote` where a name or attribute means it, else empty; `hidden` as in `origin`."""
+        package, _, name = self.origin(node, hidden).rpartition(".")
+        return name if package == "graftwork.programs" and name in _COMBINATORS else ""
 
     def decorated(self, node: ast.expr) -> ComponentKind | None:
         """`prompt` or `tool` where a decorator makes one, else None."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from .errors import ProgramError
 from .layout import Piece
 
-__all__ = ["Component", "ComponentKind", "Import", "Program", "Statement"]
+__all__ = ["CALLABLE", "Component", "ComponentKind", "Import", "Program", "Statement"]
 
 ComponentKind = Literal["prompt", "tool", "function", "type", "constant"]
+CALLABLE: Final[frozenset[ComponentKind]] = frozenset(("prompt", "tool", "function"))
+"""The kinds that are called with arguments and give an output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

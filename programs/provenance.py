@@ -14,6 +14,8 @@ __all__ = ["Descent", "Origin", "Parent", "Provenance", "provenance", "self_made
 
 _ALIKE: Final = 0.4
 """Least share of equal words at which a new component counts as another one changed, not as added."""
+_MAX_WORDS: Final = 1000
+"""Words of each text that are compared: the time grows with their square."""
 _WORD: Final = re.compile(r"\w+|[^\w\s]")
 
 
@@ -112,10 +114,11 @@ def _change(component: Component, child: Program, parents: Sequence[Parent]) -> 
     others = namesakes or [(item, parent) for parent in parents for item in _left(parent.program, child, component)]
     if not namesakes and (twin := next((pair for pair in others if _unnamed(pair[0]) == _unnamed(component)), None)) is not None:
         return Descent(name=component.name, predecessor=twin[1].origins[twin[0].name], is_renamed=True)
-    ranked = sorted(others, key=lambda pair: -_similarity(pair[0], component))
-    if not ranked or (not namesakes and _similarity(ranked[0][0], component) < _ALIKE):
+    alike = [1.0] if len(namesakes) == 1 else [_similarity(item, component) for item, _ in others]
+    most = max(alike, default=0.0)
+    if not alike or (not namesakes and most < _ALIKE):
         return Descent(name=component.name, predecessor=None)
-    nearest, parent = ranked[0]
+    nearest, parent = others[alike.index(most)]
     return Descent(name=component.name, predecessor=parent.origins[nearest.name])
 
 
@@ -133,5 +136,5 @@ def _unnamed(component: Component) -> str:
 
 
 def _similarity(one: Component, other: Component) -> float:
-    words: list[list[str]] = [_WORD.findall(_unnamed(item)) for item in (one, other)]
+    words: list[list[str]] = [_WORD.findall(_unnamed(item))[:_MAX_WORDS] for item in (one, other)]
     return difflib.SequenceMatcher(None, words[0], words[1], autojunk=False).ratio()

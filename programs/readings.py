@@ -78,7 +78,7 @@ def _kept_tree(text: str) -> _Tree:
 
 def tree_of(text: str) -> ast.stmt | None:
     """The syntax of a component's text, where it is known. Whoever gets it must not change it: others get the same."""
-    return _kept_tree(text).node
+    return _kept_tree(text).node if len(text) <= MAX_KEPT_CHARS else None
 
 
 def keep_tree(text: str, node: ast.stmt) -> None:

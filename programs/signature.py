@@ -95,5 +95,8 @@ def _parameter(item: ast.arg, kind: ParameterKind, default: ast.expr | None) -> 
 def _type(node: ast.expr | None) -> str:
     """An annotation as normalised text; one that is quoted is read as if it were not."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value.strip()
+        try:
+            return ast.unparse(ast.parse(node.value.strip(), mode="eval").body)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return node.value.strip()
     return "" if node is None else ast.unparse(node)

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .cutting import statement_of
 from .program import Component, Program
 
-__all__ = ["call_graph", "closed", "levels", "misplaced", "reachable", "syntax"]
+__all__ = ["call_graph", "callees_first", "closed", "levels", "misplaced", "reachable", "syntax"]
 
 
 def call_graph(program: Program) -> Mapping[str, frozenset[str]]:
     """For each component, in the order of the text, the components that it refers to."""
     names = frozenset(program.names)
     return {component.name: component.refs & names for component in program.components}
+
+
+def callees_first(graph: Mapping[str, frozenset[str]], roots: Iterable[str]) -> Iterator[str]:
+    """Some components of a call graph and all that they need, each behind what it refers to as far as there are no circles."""
+    seen: set[str] = set()
+    for root in roots:
+        path = [] if root in seen else [(root, iter(sorted(graph[root])))]
+        seen.add(root)
+        while path:
+            name, below = path[-1]
+            following = next((other for other in below if other not in seen), None)
+            if following is None:
+                yield name
+                path.pop()
+            else:
+                seen.add(following)
+                path.append((following, iter(sorted(graph[following]))))
 
 
 def reachable(program: Program, entry: str) -> frozenset[str]:

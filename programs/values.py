@@ -20,12 +20,20 @@ _CHANGERS: Final = frozenset(
         "extendleft",
         "heappush",
         "heappushpop",
+        "heapreplace",
         "insert",
         "insort",
+        "insort_left",
+        "insort_right",
         "push",
         "put",
+        "put_nowait",
+        "setattr",
         "setdefault",
+        "symmetric_difference_update",
         "update",
+        "write",
+        "writelines",
     )
 )
 _CALLERS: Final = frozenset(("filter", "map", "reduce"))
@@ -48,11 +56,13 @@ class Values(Holding):
     def value(self, node: ast.AST, environment: Environment) -> int:
         """The origins of an expression's value."""
         handler = _EXPRESSIONS.get(node.__class__)
-        if handler is not None:
-            return handler(self, node, environment)
         found = 0
-        for child in ast.iter_child_nodes(node):
-            found |= self.value(child, environment)
+        if handler is not None:
+            found = handler(self, node, environment)
+        else:
+            for child in ast.iter_child_nodes(node):
+                found |= self.value(child, environment)
+        self._evaluated |= found
         return found
 
     def nothing(self, node: ast.AST, environment: Environment) -> int:
@@ -118,7 +128,7 @@ class Values(Holding):
         place = self._component(function, environment)
         if place is not None:
             return self._call(place, self._arguments(given, node.keywords, environment), environment)
-        taken = _COMBINATORS.get(self._origin(function, environment), 0)
+        taken = _COMBINATORS.get(self._names.kinds.origin(function, environment), 0)
         if taken and len(given) >= taken and not any(isinstance(item, ast.Starred) for item in given[:taken]):
             place = self._component(given[taken - 1], environment)
             if place is not None:
@@ -150,9 +160,9 @@ class Values(Holding):
         if inner := self._by_bit.get(held):
             return self._enter(inner, inner.interface.bind((place, value) for place, value, _ in arguments)) | self._apply(given, given)
         called = self._apply(held | given, held | given)
-        if name in _CHANGERS:
+        if name in _CHANGERS or attribute in self._names.methods:
             self._change(function, given | called, environment)
-            if node.args:
+            if node.args and name in _CHANGERS:
                 self._change(node.args[0], given | called, environment)
         return held | kept | called
 
@@ -190,7 +200,9 @@ class Values(Holding):
         kind = names.components[place].kind
         if not self._through and kind != "type":
             return 1 << place | self._summaries[place].returns & names.references
-        found = self._substituted(place, self._summaries[place].returns, bound)
+        summary = self._summaries[place]
+        found = self._substituted(place, summary.returns, bound)
+        self._evaluated |= self._substituted(place, summary.raises & ~summary.returns, bound)
         if kind in {"type", "constant"}:
             for value in bound.values():
                 found |= value
@@ -210,7 +222,7 @@ class Values(Holding):
         """What comes back when every function in a value is called with anything."""
         names = self._names
         found = 0
-        for bit, inner in list(self._by_bit.items()) if functions >> (names.first_parameter + len(self._interface.named)) else ():
+        for bit, inner in list(self._by_bit.items()) if functions >= self._limit else ():
             if functions & bit:
                 found |= self._enter(inner, dict.fromkeys(inner.interface.named, given))
         for place in names.places((functions & names.references) >> names.n):
@@ -242,13 +254,6 @@ class Values(Holding):
         place = self._names.index.get(node.id)
         self._found.is_recursive |= place == self._own
         return place if place is not None and self._names.components[place].kind != "constant" else None
-
-    def _origin(self, node: ast.expr, environment: Environment) -> str:
-        root = node
-        while isinstance(root, ast.Attribute):
-            root = root.value
-        imported = isinstance(root, ast.Name) and root.id in self._names.imported and root.id not in environment
-        return self._names.kinds.origin(node) if imported else ""
 
 
 _EXPRESSIONS: Final = cast(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final, cast
@@ -10,7 +11,7 @@ from typing import Any, Final, cast
 from .bounds import UNBOUNDED, Bounds, Module, times
 from .converse import MAX_READS, MAX_TURNS
 from .program import Component, Program
-from .structure import call_graph
+from .structure import call_graph, callees_first
 
 __all__ = ["worst_case_calls"]
 
@@ -31,8 +32,12 @@ def worst_case_calls(program: Program, entry: str) -> int | None:
     """
     program[entry]  # raises where it is missing
     costs = _Costs(program)
-    most = sum((costs.when_loaded(component) for component in program.components), start=costs.component(entry))
-    return None if most == UNBOUNDED else int(most)
+    most: float = UNBOUNDED
+    with contextlib.suppress(RecursionError):  # deeper than a person writes
+        for name in callees_first(costs.graph, costs.asking & {entry}):
+            costs.component(name)
+        most = sum((costs.when_loaded(component) for component in program.components), start=costs.component(entry))
+    return None if times(1, most) == UNBOUNDED else int(most)
 
 
 class _Costs:
@@ -40,7 +45,8 @@ class _Costs:
 
     def __init__(self, program: Program) -> None:
         self.module = Module(program)
-        self.asking = _asking(program)
+        self.graph = call_graph(program)
+        self.asking = _asking(program, self.graph)
         self._known: dict[str, float] = {}
         self._open: set[str] = set()
 
@@ -77,9 +83,8 @@ class _Costs:
         return self.module.kinds.decorated(decorator) is not None or self.module.kinds.origin(called) in _HARMLESS_DECORATORS
 
 
-def _asking(program: Program) -> frozenset[str]:
+def _asking(program: Program, graph: Mapping[str, frozenset[str]]) -> frozenset[str]:
     """The components from which a prompt can be reached."""
-    graph = call_graph(program)
     asking = {prompt.name for prompt in program.prompts}
     while more := {name for name, refs in graph.items() if name not in asking and refs & asking}:
         asking |= more
@@ -103,11 +108,13 @@ class _Body:
     def __init__(self, costs: _Costs, component: Component, node: ast.FunctionDef) -> None:
         self._costs, self._node = costs, node
         self._bounds = Bounds(costs.module, component)
+        self._outer = component.refs | {component.name}
         # The text decides whether there are any: most functions have none, and a walk costs more than all else.
         nested = "lambda" in component.source or component.source.count("def ") > 1
         self._inner = self._inner_functions() if nested else {}
+        self._known: dict[str, float] = {}
         self._open: set[str] = set()
-        self.asking = set((component.refs | {component.name}) & costs.asking)
+        self.asking = set(self._outer & costs.asking)
         names = {name: _names(function) for name, function in self._inner.items()}
         while more := {name for name, used in names.items() if name not in self.asking and used & self.asking}:
             self.asking |= more
@@ -115,6 +122,8 @@ class _Body:
     @cached_property
     def cost(self) -> float:
         """Model calls of one call."""
+        for name in self._inner:  # in the order of the text, so that none leads far
+            self._inside(name)
         return self.block(self._node.body)
 
     def block(self, statements: Iterable[ast.stmt]) -> float:
@@ -156,9 +165,10 @@ class _Body:
     def while_(self, node: ast.While) -> float:
         return times(UNBOUNDED, self.of(node.test) + self.block(node.body)) + self.block(node.orelse)
 
-    def try_(self, node: ast.Try) -> float:
-        handlers = max((self.block(handler.body) for handler in node.handlers), default=0)
-        return self.block(node.body) + handlers + self.block(node.orelse) + self.block(node.finalbody)
+    def try_(self, node: ast.Try | ast.TryStar) -> float:
+        handlers = [self.block(handler.body) for handler in node.handlers]
+        handled = sum(handlers) if isinstance(node, ast.TryStar) else max(handlers, default=0)
+        return self.block(node.body) + handled + self.block(node.orelse) + self.block(node.finalbody)
 
     def with_(self, node: ast.With) -> float:
         return sum(map(self.of, node.items)) + self.block(node.body)
@@ -213,12 +223,12 @@ class _Body:
     def thunks(self, node: ast.expr) -> float:
         """What calling each of `parallel`'s arguments costs, one argument or many behind a star."""
         match node:
-            case ast.Starred(value=ast.Name(id=name)) if (value := self._bounds.value(name)) is not None:
-                return self.thunks(ast.Starred(value=value, ctx=ast.Load()))
+            case ast.Starred(value=ast.Name(id=name)) if self._bounds.value(name) is not None:
+                return self._bounds.through(name, self.starred)
             case ast.Starred(value=ast.List(elts=items) | ast.Tuple(elts=items)):
                 return sum(map(self.thunks, items))
-            case ast.Starred(value=ast.BinOp(left=left, op=ast.Mult(), right=right)):
-                return times(max(0, self._bounds.at_most(right)), self.thunks(ast.Starred(value=left, ctx=ast.Load())))
+            case ast.Starred(value=ast.BinOp(left=ast.List() | ast.Tuple() | ast.ListComp() as left, op=ast.Mult(), right=right)):
+                return times(max(0, self._bounds.at_most(right)), self.starred(left))
             case ast.Starred(value=ast.ListComp(elt=each) | ast.GeneratorExp(elt=each) as many):
                 turns = self._bounds.count(many)
                 parts = sum(self.of(item) for part in many.generators for item in (part.iter, *part.ifs))
@@ -226,6 +236,10 @@ class _Body:
             case ast.Starred(value=value):
                 return self.of(value)
         return self.made(node) + self.prepared(node)
+
+    def starred(self, many: ast.expr) -> float:
+        """What calling each of many thunks costs, where a star spreads them."""
+        return self.thunks(ast.Starred(value=many, ctx=ast.Load()))
 
     def made(self, function: ast.expr) -> float:
         """What one call of what an expression gives costs."""
@@ -256,26 +270,23 @@ class _Body:
             return 0
         if name in self._open:
             return UNBOUNDED
-        self._open.add(name)
-        function = self._inner[name]
-        cost = self.block(function.body) if isinstance(function, ast.FunctionDef) else self.of(function.body)
-        self._open.discard(name)
-        return cost
+        if name not in self._known:
+            self._open.add(name)
+            function = self._inner[name]
+            self._known[name] = self.block(function.body) if isinstance(function, ast.FunctionDef) else self.of(function.body)
+            self._open.discard(name)
+        return self._known[name]
 
     def _inner_functions(self) -> Mapping[str, _Function]:
-        """Functions that are defined in this one under a name of their own."""
-        found: dict[str, list[_Function]] = {}
-        bound: list[str] = []
+        """Functions that are defined in this one under a name that means nothing else anywhere in it."""
+        found: dict[str, _Function] = {}
         for item in ast.walk(self._node):
             match item:
-                case ast.FunctionDef(name=name) if item is not self._node:
-                    found.setdefault(name, []).append(item)
-                    bound.append(name)
+                case ast.FunctionDef(name=name):
+                    found[name] = item
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as value):
-                    found.setdefault(name, []).append(value)
-                case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-                    bound.append(name)
-        return {name: functions[0] for name, functions in found.items() if bound.count(name) == 1}
+                    found[name] = value
+        return {name: item for name, item in found.items() if self._bounds.bound.get(name) == 1 and name not in self._outer}
 
     def _asks(self, node: ast.AST) -> bool:
         return bool(_names(node) & self.asking)

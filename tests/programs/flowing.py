@@ -50,13 +50,49 @@ def twice(text):
     first = ask(text)
     return ask(first, more=tag(first))
 
+STATE = ""
+
+def keep(text):
+    global STATE
+    STATE = text
+
+def kept_too(function):
+    def wrapped(text):
+        return function(text) + STATE
+    return wrapped
+
+@kept_too
+def low(text):
+    return text.lower()
+
+def number(text):
+    ask(text)
+    return float(text)
+
 class Holder:
     def __init__(self, text):
         self.text = text
 
+    def keep(self):
+        KEPT.append(self.text)
+        return ""
+
     def again(self, more):
         self.text = self.text + more
         return self.text
+
+class Child(Holder):
+    size = 1
+
+class Memory:
+    def __init__(self):
+        self.items = []
+
+    def remember(self, item):
+        self.items.append(item)
+
+    def last(self):
+        return self.items[-1] if self.items else ""
 
 '''
 _VARIABLES = ("a", "b", "c")
@@ -94,6 +130,11 @@ def _value(rng: random.Random, depth: int = 2) -> str:
         f"(lambda z: ask(z))({x})",
         f"Holder({x}).again({y})",
         f"str(grade({x}))",
+        f"Child({x}).keep()",
+        f"low({x})",
+        "STATE",
+        "memory.last()",
+        "table['k'][0]",
         f"KEPT[-1] if KEPT else {x}",
     ]
     return rng.choice(forms)
@@ -113,6 +154,11 @@ def _statement(rng: random.Random, depth: int, indent: str, *, in_loop: bool) ->
         f"put(box, {value})",
         f"box.append({value})",
         f"KEPT.append({value})",
+        f"keep({value})",
+        f"memory.remember({value})",
+        f"table.setdefault('k', []).insert(0, {value})",
+        f"while not ({target} := {value}):\n{indent}    raise ValueError({target})",
+        f"try:\n{indent}    number({value})\n{indent}except ValueError as error:\n{indent}    {target} = str(error)",
         f"box = [*box, {value}]",
         f"{target} = box[-1] if box else {value}",
     ]
@@ -148,7 +194,8 @@ def flowing() -> st.SearchStrategy[str]:
 
 def _program(rng: random.Random) -> str:
     body, result = _block(rng, 2, "    "), _value(rng, 1)
-    return f"{_HEAD}def solve(question):\n    a = b = c = question\n    box = []\n{body}\n    return {result}\n"
+    start = "    a = b = c = question\n    box, memory, table = [], Memory(), {'k': ['']}\n"
+    return f"{_HEAD}def solve(question):\n{start}{body}\n    return {result}\n"
 
 
 class Answers:

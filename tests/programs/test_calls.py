@@ -83,11 +83,13 @@ def f(a, *b, c=1, **d):
     match a:
         case [k, *l]:
             import m.n
+        case {**p}:
+            pass
     lambda o: o
 """
     node = syntax(parse(source)["f"])
     assert isinstance(node, ast.FunctionDef)
-    assert local_names(node) == frozenset("abcdeghijklmo")
+    assert local_names(node) == frozenset("abcdeghijklmop")
 
 
 @pytest.mark.parametrize(

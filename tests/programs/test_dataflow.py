@@ -19,6 +19,7 @@ from .sessions import RecordingSession, loaded
 
 HEAD = '''from functools import partial
 from heapq import heappush
+from io import StringIO
 from graftwork.programs import parallel, prompt, retry, tool, vote
 
 HINTS = ["a", "b"]
@@ -40,6 +41,45 @@ def note(box, item):
 
 def apply(function, item):
     return function(item)
+
+def shout(function):
+    def louder(*given):
+        return plan(function(*given))
+    return louder
+
+@shout
+def loud(text):
+    return text.upper()
+
+def failing(text):
+    plan(text)
+    return float(text)
+
+STATE = ""
+
+def keep(text):
+    global STATE
+    STATE = plan(text)
+
+class Memory:
+    def __init__(self):
+        self.items = []
+
+    def remember(self, text):
+        self.items.append(text)
+
+    def text(self):
+        return self.items[0]
+
+class Worker:
+    def __init__(self, text):
+        self.text = text
+
+    def go(self):
+        work(self.text)
+
+class Busy(Worker):
+    tired = False
 
 class Holder:
     def __init__(self, text):
@@ -119,6 +159,25 @@ def into(body: str, *targets: str) -> set[str]:
         ("return clean(work(plan(q)))", "plan>work.q"),
         ("import json\n    return work(json.dumps([plan(q)]))", "plan>work.q"),
         ("def g():\n        yield plan(q)\n    return [work(x) for x in g()]", "plan>work.q"),
+        ("try:\n        return float(plan(q))\n    except ValueError as e:\n        return work(str(e))", "plan>work.q q>work.q"),
+        (
+            "try:\n        return failing(q)\n    except ValueError as e:\n        return work(str(e))",
+            "failing>work.q plan>work.q q>work.q",
+        ),
+        (
+            "def f():\n        float(plan(q))\n    try:\n        f()\n    except ValueError as e:\n        return work(str(e))",
+            "plan>work.q q>work.q",
+        ),
+        ("m = Memory()\n    m.remember(plan(q))\n    return work(m.text())", "plan>work.q"),
+        ("d = {}\n    d.setdefault('k', []).append(plan(q))\n    return work(d['k'][0])", "plan>work.q"),
+        ("d = {}\n    setattr(d, 'k', plan(q))\n    return work(d.k)", "plan>work.q"),
+        ("d = StringIO()\n    d.write(plan(q))\n    return work(d.getvalue())", "plan>work.q"),
+        ("return Busy(plan(q)).go()", "plan>work.q"),
+        ("class A(Worker):\n        x = 1\n    return A(plan(q)).go()", "plan>work.q q>work.q"),
+        ("return work(loud(q))", "loud>work.q plan>work.q q>work.q shout>work.q"),
+        ("keep(q)\n    return work(STATE)", "STATE>work.q plan>work.q"),
+        ("while not (x := plan(q)):\n        raise ValueError\n    return work(x)", "plan>work.q"),
+        ("plans = [plan for plan in (q, q)]\n    f = lambda: work(plan(q))\n    return f()", "plan>work.q"),
     ],
 )
 def test_what_reaches_a_prompt(body: str, expected: str) -> None:

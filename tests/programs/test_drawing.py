@@ -114,6 +114,21 @@ def test_calls_are_told_in_the_order_in_which_they_are_made() -> None:
     assert re.findall(r"function (\w)\(", draw_text(program, "solve")) == ["b", "a", "c"]
 
 
+def test_what_is_reached_without_being_called_in_view_is_listed() -> None:
+    source = SOURCE.replace('HINTS = ["a", "b"]', 'HINTS = {"a": work}').partition("def solve")[0] + (
+        "class Agent:\n    def run(self, q):\n        return judge(q, [])\n\ndef solve(q):\n    return Agent().run(q) + HINTS['a'](q)\n"
+    )
+    listed = "reached in other ways: calculate, work, judge\nconstants: HINTS\ntypes: Agent\nnever reached: normal, lost"
+    assert draw_text(parse(source), "solve") == f"function solve(q)\n{listed}"
+
+
+def test_defaults_of_inner_functions_are_drawn() -> None:
+    head = SOURCE.partition("def solve")[0]
+    for body in ("f = lambda x=normal(q): x\n    return f", "def f(*, x=normal(q)):\n        pass\n    return f"):
+        drawn = draw_text(parse(f"{head}def solve(q):\n    {body}\n"), "solve")
+        assert drawn.splitlines()[1] == "└─ function normal(text)"
+
+
 def test_recursion_is_drawn_once() -> None:
     drawn = draw_text(parse("def even(n):\n    return odd(n - 1)\n\ndef odd(n):\n    return even(n - 1)\n"), "even")
     assert drawn == "function even(n)\n└─ function odd(n)\n   └─ function even (above)"

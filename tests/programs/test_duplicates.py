@@ -22,6 +22,7 @@ HEAD = "from graftwork.programs import prompt, tool\n\n"
         ('@prompt\ndef f(x):\n    """Say."""\n\n@prompt\ndef g(x):\n    """Tell."""\n', ()),
         ('@tool\ndef f(x):\n    """Say."""\n    return x\n\ndef g(x):\n    """Say."""\n    return x\n', ()),
         ("class A:\n    x: int\n\nclass B:\n    x: int\n", (("A", "B"),)),
+        ("class A(Exception):\n    pass\n\nclass B(Exception):\n    pass\n", ()),
         ("A = 3\nB = 3\n", ()),
         ("A = dict[str, int]\nB = dict[str, int]\nC = list\n", (("A", "B"),)),
         ("def f(x):\n    return x\n\ndef h():\n    return 1\n\ndef g(x):\n    return x\n\ndef k(x):\n    return x\n", (("f", "g", "k"),)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,15 @@ def test_a_renamed_component_keeps_its_origin() -> None:
     found = provenance(child, 2, [as_parent(SEED, 0)])
     assert dict(zip(child.names, found.origins, strict=True))["outline"] == origin(SEED, 0, "plan")
     assert Descent(name="outline", predecessor=origin(SEED, 0, "plan"), is_renamed=True) in found.changes
+
+
+@pytest.mark.timeout(5)
+def test_long_components_are_compared_in_no_time() -> None:
+    text = f"{CHAIN}\n\nROWS = [{'0, ' * 9000}]\n"
+    seed = parse(text)
+    for old, new in (("[0, ", "[1, "), ("ROWS = [0, ", "LINES = [1, ")):
+        found = provenance(parse(text.replace(old, new)), 2, [as_parent(seed, 0)])
+        assert [change.predecessor for change in found.changes] == [origin(seed, 0, "ROWS")]
 
 
 def test_what_is_much_like_another_was_made_from_it_and_what_is_like_none_was_added() -> None:

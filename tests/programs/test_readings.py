@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 
 from graftwork.programs.check import check
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.parse import parse
-from graftwork.programs.readings import MAX_KEPT_CHARS, forget, place_of
+from graftwork.programs.readings import MAX_KEPT_CHARS, forget, place_of, tree_of
 
 from .strategies import programs
 
@@ -47,6 +49,9 @@ def test_long_texts_are_not_kept() -> None:
     text = "X = " + repr("x" * MAX_KEPT_CHARS)
     assert place_of(text, ()) is not place_of(text, ())
     assert place_of("X = 1", ()) is place_of("X = 1", ())
+    n_holders = sys.getrefcount(text)
+    assert tree_of(text) is None
+    assert sys.getrefcount(text) == n_holders
 
 
 def test_pieces_are_the_whole_text_and_say_where_statements_begin() -> None:

@@ -89,6 +89,8 @@ def bound(body: str) -> int | None:
         ("f = lambda x: both(x)\n    return f(q) + f(q)", 4),
         ("def f(x):\n        return ask(x)\n    return vote(5, f, q)", 5),
         ("styles = ['a', 'b', 'c']\n    return [ask(s) for s in styles]", 3),
+        ("try:\n        plain(q)\n    except* E:\n        both(q)\n    except* F:\n        ask(q)", 3),
+        ("def helper():\n        def ask(x):\n            return x\n        return ''\n    return ask(q) + helper()", 1),
     ],
 )
 def test_bounded_forms_have_their_bound(body: str, prompts: int) -> None:
@@ -114,6 +116,11 @@ def test_bounded_forms_have_their_bound(body: str, prompts: int) -> None:
         "def f(x):\n        return f(ask(x))\n    return f(q)",
         "def f():\n        k = 1\n        return k\n    for _ in range(k):\n        ask(q)",
         "for x in q[:K - len(q)]:\n        ask(x)",
+        "return parallel(*3 * [lambda: ask(q)])",
+        "global plain\n    plain = lambda x: ask(x)\n    return plain(q)",
+        "k = 1\n    match q:\n        case {**k}:\n            pass\n    return vote(k, ask, q)",
+        "k = 1\n    from sys import maxsize as k\n    return vote(k, ask, q)",
+        "styles = ['a']\n    other = max(styles, q)\n    other += q\n    return [ask(s) for s in styles]",
         "class A:\n        def m(self):\n            return ask(q)\n    return A().m()",
     ],
 )
@@ -141,6 +148,28 @@ def test_check_warns_with_the_number_where_the_limit_is_lower() -> None:
     assert check(program, entry="solve", parameters=["q"], max_calls=22) == ()
     endless = parse(HEAD + "    return [ask(x) for x in q]\n")
     assert any("nothing bounds its model calls" in str(d) for d in check(endless, entry="solve", parameters=["q"], max_calls=99))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["x0 = 'a'", *(f"x{n + 1} = x{n} + x{n}" for n in range(40)), "return [ask(c) for c in x40[:2]]"],
+        ["x0 = [lambda: ask(q)]", *(f"x{n + 1} = [*x{n}, *x{n}]" for n in range(40)), "return parallel(*x40)"],
+        ["f0 = lambda: ask(q)", *(f"f{n + 1} = lambda: f{n}() or f{n}()" for n in range(200)), "return f200()"],
+        ["x0 = 'a'", *(f"x{n + 1} = x{n} + 'b'" for n in range(500)), "return [ask(c) for c in x500]"],
+        ["x = [*x, lambda: ask(q)]", "return parallel(*x)"],
+    ],
+)
+def test_names_that_lead_far_are_read_fast(lines: list[str]) -> None:
+    assert bound("\n    ".join(lines)) in {2 * ONE, None}
+
+
+def test_a_long_chain_of_functions_has_its_bound() -> None:
+    chain = "".join(f"\ndef f{n}(q):\n    return f{n - 1}(q)\n" for n in range(1, 300))
+    source = f"{HEAD}    return f299(q)\n\ndef f0(q):\n    return ask(q)\n{chain}"
+    assert worst_case_calls(parse(source), "solve") == ONE
+    assert worst_case_calls(parse(source.replace("def f0(q):\n    return ask(q)", "def f0(q):\n    return f299(ask(q))")), "solve") is None
 
 
 @settings(max_examples=50, deadline=None)
