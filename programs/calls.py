@@ -11,7 +11,7 @@ from typing import cast
 from .cutting import statement_of
 from .parse import Kinds
 from .program import Component, Program
-from .readings import MAX_TREES
+from .readings import MAX_KEPT_CHARS, MAX_TREES
 from .signature import Signature
 from .structure import syntax
 
@@ -56,7 +56,8 @@ def calls_in(program: Program, component: Component) -> tuple[Call, ...]:
     callees = component.refs & frozenset(program.names)
     if not callees:
         return ()
-    kinds, calls = Kinds.of(program), _calls(component.source)
+    kinds, text = Kinds.of(program), component.source
+    calls = _calls(text) if len(text) <= MAX_KEPT_CHARS else _calls.__wrapped__(text)
     origins = {item.name: kinds.combinator(ast.Name(id=item.name, ctx=ast.Load())) for item in program.imports}
     combinators = {name: origin for name, origin in origins.items() if origin in ("retry", "vote")}
     return tuple(_found(calls, component.name, callees, combinators))

@@ -16,7 +16,7 @@ from typing import Final
 
 from .errors import ProgramError
 from .layout import MAX_SOURCE_BYTES, Piece, read, split_nodes
-from .readings import MAX_KEPT, MAX_KEPT_CHARS, forget, keep_tree, tree_of
+from .readings import MAX_KEPT, MAX_KEPT_CHARS, forget, keep_tree, known_tree
 
 __all__ = ["forget_all", "split", "statement_of"]
 
@@ -55,7 +55,7 @@ def statement_of(text: str) -> ast.stmt:
     Raises:
         ProgramError: If it is not one statement.
     """
-    if (known := tree_of(text)) is not None:
+    if (known := known_tree(text)) is not None:
         return known
     statements = read(text)
     if len(statements) != 1:

@@ -38,7 +38,7 @@ def outline(program: Program, component: Component) -> tuple[Stage, ...]:
     if component.kind == "prompt" or not isinstance(node, ast.FunctionDef):
         return ()
     called = {item.name for item in program.components if item.kind in CALLABLE}
-    callees = (component.refs | {component.name}) & called - local_names(node)
+    callees = (component.refs | ({component.name} - local_names(node))) & called
     return tuple(_Outline(callees, Kinds.of(program)).block(node.body)) if callees else ()
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from .program import ComponentKind
 
-__all__ = ["MAX_KEPT", "MAX_KEPT_CHARS", "Reading", "forget", "keep_tree", "place_of", "tree_of"]
+__all__ = ["MAX_KEPT", "MAX_KEPT_CHARS", "Reading", "forget", "keep_tree", "known_tree", "place_of"]
 
 MAX_KEPT: Final = 2048
 MAX_TREES: Final = 512
@@ -76,7 +76,7 @@ def _kept_tree(text: str) -> _Tree:
     return _Tree()
 
 
-def tree_of(text: str) -> ast.stmt | None:
+def known_tree(text: str) -> ast.stmt | None:
     """The syntax of a component's text, where it is known. Whoever gets it must not change it: others get the same."""
     return _kept_tree(text).node if len(text) <= MAX_KEPT_CHARS else None
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from .cutting import statement_of
 from .program import Component
-from .readings import MAX_KEPT
+from .readings import MAX_KEPT, MAX_KEPT_CHARS
 
 __all__ = ["Parameter", "ParameterKind", "Signature", "signature_of"]
 
@@ -63,7 +63,8 @@ class Signature:
 
 def signature_of(component: Component) -> Signature | None:
     """The signature of a component; None for types and constants."""
-    return _signature_of(component.source)
+    source = component.source
+    return _signature_of(source) if len(source) <= MAX_KEPT_CHARS else _signature_of.__wrapped__(source)
 
 
 @lru_cache(maxsize=MAX_KEPT)

@@ -148,6 +148,12 @@ def test_an_unknown_entry_is_told() -> None:
             draw(program, "solve")
 
 
+def test_a_comprehensions_variable_hides_no_prompt() -> None:
+    ask = 'from graftwork.programs import prompt\n\n\n@prompt\ndef ask(q: str) -> str:\n    """Answer."""\n\n\n'
+    program = parse(ask + "def solve(q):\n    hints = [ask for ask in q]\n    return ask(q)\n")
+    assert "prompt ask" in draw_text(program, "solve")
+
+
 def test_every_example_is_drawn() -> None:
     for file in (Path(__file__).parents[2] / "examples").glob("*/program.py"):
         program = parse(file.read_text(encoding="utf-8"))

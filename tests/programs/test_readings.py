@@ -8,7 +8,7 @@ from hypothesis import given
 from graftwork.programs.check import check
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.parse import parse
-from graftwork.programs.readings import MAX_KEPT_CHARS, forget, place_of, tree_of
+from graftwork.programs.readings import MAX_KEPT_CHARS, forget, known_tree, place_of
 
 from .strategies import programs
 
@@ -50,7 +50,7 @@ def test_long_texts_are_not_kept() -> None:
     assert place_of(text, ()) is not place_of(text, ())
     assert place_of("X = 1", ()) is place_of("X = 1", ())
     n_holders = sys.getrefcount(text)
-    assert tree_of(text) is None
+    assert known_tree(text) is None
     assert sys.getrefcount(text) == n_holders
 
 
