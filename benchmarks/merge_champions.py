@@ -1,8 +1,8 @@
 """Two champions of one seed, one with a better tool and one with better prompts, merged into one program that holds both.
 
 Both are searched for on `examples/word_problems` with a real model: one search may change the code only, the other the prompts only.
-Their seed is the example's with a tool that cannot subtract, so that there is something to find in both places. Seed, champions and the
-merged program are then scored on val, and on test, which neither search has seen.
+Their seed is the example's with a tool that cannot subtract, so that there is something to find in both places. The seed, the best of
+each by val, and the merged program are then scored on val, and on test, which neither search has seen.
 
 python benchmarks/merge_champions.py --model qwen2.5-coder-1.5b-instruct --base-url http://127.0.0.1:8080/v1 --runs runs/two
 """
@@ -49,24 +49,25 @@ def main() -> None:
     settings = make_settings(
         model=chosen.model, base_url=chosen.base_url, values={"candidates": chosen.candidates, "window": 4, "slots": 4}
     )
-    champions = {
-        name: _champion(replace(task, name=name, frozen=frozen), settings, chosen.runs / name)
+    found = {
+        name: _best(replace(task, name=name, frozen=frozen), settings, chosen.runs / name)
         for name, frozen in (("tool", prompts | {task.entry}), ("prompts", code))
     }
-    merged = merge(champions["tool"], champions["prompts"], task.seed)
+    merged = merge(found["tool"], found["prompts"], task.seed)
     print("from whom: " + ", ".join(f"{name} {side}" for name, side in merged.sides.items()))
     print(*(f"conflict: {conflict}" for conflict in merged.conflicts), sep="\n")
     print(describe(task.seed, merged.program))
     (chosen.runs / "merged.py").write_text(merged.program.source, encoding="utf-8")
-    _compare(task, settings, {"seed": task.seed, **champions, "merged": merged.program}, chosen.runs / "comparison")
+    _compare(task, settings, {"seed": task.seed, **found, "merged": merged.program}, chosen.runs / "comparison")
 
 
-def _champion(task: Task, settings: RunSettings, folder: Path) -> Program:
+def _best(task: Task, settings: RunSettings, folder: Path) -> Program:
+    """The best of a search by val: on a dozen confirm examples a champion that is a little better is soon on a level with the seed."""
     if not (folder / "champion.py").is_file():
         run_search(prepare(task, settings, run_dir=folder), lambda progress: print(f"{task.name}: {progress.line}", flush=True))
-    row = gw.open(folder).champion
+    row = gw.open(folder).best
     if row is None:
-        raise SystemExit(f"{folder} has no champion: remove it to search again")
+        raise SystemExit(f"{folder} has no program with a score: remove it to search again")
     return parse(row["source"])
 
 
