@@ -225,7 +225,7 @@ def test_a_failed_call_reaches_the_program_with_its_own_kind() -> None:
         ('{"expression": "1 / 0"}', "error: ZeroDivisionError: division by zero"),
         ('{"expression": ', "error: JSONDecodeError: "),
         ("[1]", "error: TypeError: expected a JSON object of arguments"),
-        ('{"wrong": 1}', "error: TypeError: missing a required argument: 'expression'"),
+        ('{"wrong": 1}', "error: TypeError: calculate() got an unexpected keyword argument 'wrong'"),
     ],
 )
 def test_a_tools_error_goes_back_to_the_model_as_text(arguments: str, told: str) -> None:
