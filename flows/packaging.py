@@ -142,10 +142,12 @@ def _texts(made: Exported, facts: Mapping[str, object], *, run: str) -> Iterator
     packages = facts["packages"]
     needs = _requirements([*(packages if isinstance(packages, list) else ()), *(["openai"] if hook.complete else [])])
     first = (made.candidate.program.doc or "A program evolved by Graftwork.").split("\n", 1)[0]
+    # What JSON leaves as it is, TOML reads, but for what cannot be printed.
+    printable = "".join(each if each.isprintable() else " " for each in first)
     yield (
         "pyproject.toml",
         _PYPROJECT.format(
-            name=name, module=module, description=json.dumps(first, ensure_ascii=False), dependencies=json.dumps(list(needs))
+            name=name, module=module, description=json.dumps(printable, ensure_ascii=False), dependencies=json.dumps(list(needs))
         ),
     )
     yield f"{module}.py", made.text

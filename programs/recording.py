@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["FRAME", "MAX_FUNCTION_SPANS", "MAX_SPANS_OF_ONE", "CallFrame", "Recording", "Session", "Strand", "bounded_json", "fork"]
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 MAX_FUNCTION_SPANS: Final = 200
 MAX_SPANS_OF_ONE: Final = 8  # a span costs half a millisecond, and the hundredth call of a function tells little that the eighth did not
@@ -220,7 +221,7 @@ def _call_within(frame: CallFrame, thunk: Callable[[], Any]) -> Any:
     return thunk()
 
 
-def _looked(look: Callable[[], T], *, otherwise: T) -> T:
+def _looked(look: Callable[[], T], *, otherwise: U) -> T | U:
     """What a look at a program's values gives; `otherwise` where their own code, which it runs, raises: tracing changes no program."""
     try:
         return look()

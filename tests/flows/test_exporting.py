@@ -58,10 +58,10 @@ def rightly(x: int) -> Outcome:
     return Outcome(example_id="", output=None if x in FAILURES else 2 * x, failure=FAILURES.get(x))
 
 
-def recorded_run(folder: Path, outcome: Callable[[int], Outcome]) -> Path:
+def recorded_run(folder: Path, outcome: Callable[[int], Outcome], *, program: str = PROGRAM) -> Path:
     """A run that evaluated its seed on eight val examples and goes on; what the seed did on each is a function of its input."""
     rows = {"train": [({"x": 90}, 180)], "val": [({"x": n}, 2 * n) for n in range(8)]}
-    run = prepare(make_task(PROGRAM, rows, score), RunSettings(), run_dir=folder)
+    run = prepare(make_task(program, rows, score), RunSettings(), run_dir=folder)
     judged = []
     for example in run.task.splits["val"]:
         did = outcome(int(str(example.inputs["x"])))

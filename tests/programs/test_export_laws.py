@@ -228,6 +228,27 @@ def test_separators_that_are_no_line_ends_stay_in_the_text_of_a_prompt() -> None
     _assert_comes_back(source, "solve")
 
 
+@pytest.mark.parametrize(
+    "doc",
+    [
+        r'"""Half a \ud83d pair."""',
+        r'"""A\x00b"""',
+        r'"""A\rb"""',
+        r'"""A.\n# graftwork: begin x\nB.\n# graftwork: end x\nC."""',
+        r"""r'A\B "quoted" '""",
+        '"A " "B"  # why',
+        '"""A\r\nB"""',
+        '""""""',
+    ],
+)
+def test_a_docstring_comes_back_as_it_is_written(doc: str) -> None:
+    source = f"{doc}\n\n\ndef solve(x):\n    return x\n"
+    _assert_comes_back(source, "solve")
+    text = export(parse(source), header=ExportHeader())
+    assert text.encode().decode().startswith(doc.replace("\r\n", "\n"))
+    compile(text, "champion.py", "exec")
+
+
 def test_text_that_is_no_export_is_left_as_it_is() -> None:
     assert strip_export("x = 1\r\n\r\n\n") == "x = 1\r\n\r\n\n"
 
