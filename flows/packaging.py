@@ -13,7 +13,7 @@ from typing import Final
 
 from graftwork.evaluators.closure import distributions_of
 from graftwork.evaluators.evaluation import case_seed
-from graftwork.programs.errors import RunError
+from graftwork.programs.errors import ConfigError, RunError
 from graftwork.programs.export import Hook, hook_of
 from graftwork.programs.wire import to_json
 from graftwork.search.disk import writing_to
@@ -118,13 +118,16 @@ def export_package(run_dir: Path, folder: Path, *, verified: bool = True) -> str
 
     Raises:
         RunError: If there is no run, nothing was evaluated yet, the file does not do what the run recorded, or cannot be written.
-        ConfigError: If this machine cannot verify it.
+        ConfigError: If this machine cannot verify it, or the run's programs have no entry.
     """
+    record = open_run(run_dir)
+    if record.forgeable:
+        raise ConfigError(f"{run_dir} is of a task with a foreign evaluator: its champion has no entry; export it without --package")
     with writing_to(folder):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RunError(f"{folder} is not an empty folder: a package needs a folder of its own; choose another")
     made = checked(run_dir, verified=verified)
-    facts: Mapping[str, object] = open_run(run_dir).config["task"]
+    facts: Mapping[str, object] = record.config["task"]
     texts = dict(_texts(made, facts, run=run_dir.resolve().name))
     with writing_to(folder):
         for name, text in texts.items():
