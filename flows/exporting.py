@@ -14,7 +14,7 @@ from graftwork.programs.export import ExportHeader, export
 from graftwork.search.candidate import Candidate
 from graftwork.search.comparison import difference_of
 from graftwork.search.crowning import Measured
-from graftwork.search.disk import writing_to
+from graftwork.search.disk import publish_file, writing_to
 from graftwork.search.record import Record, open_run
 
 from .summary import labelled_headline, recorded_crown
@@ -129,9 +129,10 @@ async def exported(run_dir: Path, *, verification: Verification | None = None) -
 
 
 def _write(file: Path, text: str) -> None:
+    data = text.encode()
     with writing_to(file.parent):
         file.parent.mkdir(exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        publish_file(file, data)
 
 
 async def _verification(draft: str, candidate: Candidate, record: Record) -> Verification:

@@ -120,12 +120,12 @@ def export_package(run_dir: Path, folder: Path, *, verified: bool = True) -> str
         RunError: If there is no run, nothing was evaluated yet, the file does not do what the run recorded, or cannot be written.
         ConfigError: If this machine cannot verify it, or the run's programs have no entry.
     """
-    record = open_run(run_dir)
-    if record.forgeable:
-        raise ConfigError(f"{run_dir} is of a task with a foreign evaluator: its champion has no entry; export it without --package")
     with writing_to(folder):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RunError(f"{folder} is not an empty folder: a package needs a folder of its own; choose another")
+    record = open_run(run_dir)
+    if record.forgeable:
+        raise ConfigError(f"{run_dir} is of a task with a foreign evaluator: its champion has no entry; export it without --package")
     made = checked(run_dir, verified=verified)
     facts: Mapping[str, object] = record.config["task"]
     texts = dict(_texts(made, facts, run=run_dir.resolve().name))

@@ -136,6 +136,14 @@ def test_a_file_may_be_exported_unverified_and_says_so(own: Path, tmp_path: Path
     assert "# verified: NOT verified: --unverified was asked for\n" in (tmp_path / "best.py").read_text()
 
 
+def test_the_file_that_an_export_replaces_is_whole_to_the_end(own: Path, tmp_path: Path) -> None:
+    (tmp_path / "best.py").write_text("old\n")
+    (tmp_path / "kept.py").hardlink_to(tmp_path / "best.py")
+    export_champion(own, tmp_path / "best.py", verified=False)
+    assert (tmp_path / "kept.py").read_text() == "old\n"
+    assert "def solve" in (tmp_path / "best.py").read_text()
+
+
 def test_the_best_of_an_unfinished_run_is_held_to_its_record_failures_included(tmp_path: Path) -> None:
     said = export_champion(recorded_run(tmp_path / "run", rightly), tmp_path / "best.py")
     assert said.startswith("the best so far on val, not confirmed: the run is not finished; run alone, it gives")
