@@ -76,6 +76,7 @@ def test_a_task_file_comes_first(tmp_path: Path) -> None:
         ({"evaluator": "x = 1\n"}, "must define `evaluate"),
         ({"config": "evaluator:\n  timeout: soon\n"}, "evaluator.timeout"),
         ({"config": "a: [\n"}, "readable YAML"),
+        ({"config": "made: 2024-13-45\n"}, "readable YAML: month must be in"),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_one_clear_line(tmp_path: Path, parts: dict[str, str | None], message: str) -> None:
