@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graftwork.programs.errors import ConfigError, ProgramError, RunError
-from graftwork.programs.export import BEGIN, strip_export
+from graftwork.programs.export import strip_export
 from graftwork.programs.merge import Merge, merge
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
@@ -66,7 +66,7 @@ def load_source(path: Path) -> Source:
             f"cannot read {path}: {getattr(error, 'strerror', None) or error}; give a program's file or a run's folder"
         ) from None
     try:
-        return Source(path=path, program=parse(strip_export(text) if BEGIN in text else text))
+        return Source(path=path, program=parse(strip_export(text)))
     except ProgramError as error:
         raise ProgramError(f"{path}: {error}") from None
 

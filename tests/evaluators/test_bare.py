@@ -130,7 +130,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object
         }
 
 
-def test_a_hostile_file_reaches_nothing_but_the_endpoint(there: dict[str, object]) -> None:
+def test_a_hostile_file_reaches_no_port_but_the_endpoints(there: dict[str, object]) -> None:
     attempts = "\n".join(f"        {name!r}: lambda: {attack}," for name, attack in ATTACKS.items())
     body = f"""attacks = {{
 {attempts}
