@@ -1,6 +1,7 @@
 """Bare: runs an exported file as whoever gets it does: a clean interpreter, the packages that it asks for and nothing of ours.
 
-Its confinement is that of programs, but for one TCP port, where recorded replies answer the requests that it makes by itself.
+Its confinement is that of programs, but for one TCP port, where recorded replies answer the requests that it makes by itself. Landlock
+knows no addresses: the same port of another machine is open too, so that a file could tell its inputs to whoever listens there.
 """
 
 from __future__ import annotations

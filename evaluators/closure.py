@@ -51,6 +51,9 @@ def link_packages(directory: Path, distributions: Iterable[Distribution], *, pac
         directory: It becomes a place of imports.
         distributions: Which.
         packages: Importable packages to link too, for those that no distribution brings, such as modules on the path.
+
+    Raises:
+        ConfigError: If a link cannot be made.
     """
     links = {name: target for one in distributions for name, target in _top_level(one)}
     for package in packages:
@@ -59,10 +62,15 @@ def link_packages(directory: Path, distributions: Iterable[Distribution], *, pac
             continue
         target = Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
         links.setdefault(target.name, target)
-    for name, target in links.items():
-        link = directory / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(target)
+    try:
+        for name, target in links.items():
+            # What is in a folder that is linked whole is there with it, or hidden by it as on the path.
+            if name.rpartition("/")[0] not in links:
+                link = directory / name
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(target)
+    except OSError as error:
+        raise ConfigError(f"cannot link the installed packages into {directory}: {error}") from None
 
 
 def _applies(need: Requirement, extras: set[str]) -> bool:

@@ -55,7 +55,7 @@ def read_config(file: Path) -> ForeignConfig:
         return ForeignConfig()
     try:
         found: Any = yaml.safe_load(file.read_bytes()[:_MAX_BYTES])
-    except (yaml.YAMLError, OSError, RecursionError) as error:
+    except (yaml.YAMLError, OSError, RecursionError, ValueError) as error:
         raise TaskError(f"{file} must be readable YAML: {' '.join(str(error).split()):.200}") from None
     if not isinstance(found, Mapping):
         raise TaskError(f"{file} must hold a mapping of settings, not a {type(found).__name__}: mend or remove it")

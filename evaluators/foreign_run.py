@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import math
 import os
@@ -19,7 +18,7 @@ from graftwork.programs.failure import FAULTS_OF_THE_PROGRAM, Failure
 
 from .case_run import cpu_limit_s, death
 from .claims import bounded, claimed_failure, trouble_with
-from .evaluation import Case, Outcome, Work
+from .evaluation import Case, Outcome, Work, case_seed
 from .foreign_metrics import combined_score
 from .template_client import ENVIRONMENT, NOBODY, Exit
 
@@ -30,9 +29,13 @@ _OVERHEAD_S: Final = 60.0
 _MAX_METRICS: Final = 200
 _NAME_CHARACTERS: Final = 200
 _ROOT: Final = str(Path(__file__).absolute().parents[2])
-_BOOT: Final = """import sys
+_BOOT: Final = """import json, os, sys
 sys.path.append(sys.argv[1])
-from graftwork.evaluators.foreign_host import main
+try:
+    from graftwork.evaluators.foreign_host import main
+except (ImportError, OSError) as error:
+    print(json.dumps({"unstarted": f"user {os.getuid()} cannot read what it needs: {error}"}))
+    sys.exit()
 sys.path.remove(sys.argv[1])
 main()
 """
@@ -49,7 +52,7 @@ class ForeignRunner:
 
     def __init__(self, *, locked: bool) -> None:
         self._locked = locked
-        self._users: list[int | None] = [NOBODY, None] if os.geteuid() == 0 else [None]
+        self._users: tuple[int | None, ...] = (NOBODY, None) if os.geteuid() == 0 else (None,)
 
     async def outcome(self, work: Work, case: Case) -> Outcome:
         """Evaluate a program once.
@@ -58,23 +61,36 @@ class ForeignRunner:
             InfrastructureError: If no host process could be started, the tree could not be locked in, or the host was lost.
         """
         started = asyncio.get_running_loop().time()
-        reason = ""
-        while self._users:
-            report = await self._report(work, case, self._users[0])
+        reason, users = "", self._users
+        for place, user in enumerate(users):
+            report = await self._report(work, case, user)
             if "unstarted" not in report:
+                self._users = users[place:]
                 return _outcome(report, work, case, seconds=asyncio.get_running_loop().time() - started)
             reason = report["unstarted"]
-            if len(self._users) == 1:
-                break
-            del self._users[0]
         raise InfrastructureError(f"the process for a foreign evaluation did not start: {reason}")
 
     async def _report(self, work: Work, case: Case, user: int | None) -> Mapping[str, Any]:
+        try:
+            text, said = await self._answer(work, case, user)
+        except OSError as error:
+            return {"unstarted": str(error)}
+        try:
+            report: Mapping[str, Any] = json.loads(text)
+        except ValueError:
+            raise InfrastructureError(f"the host of a foreign evaluation was lost: {said or 'it said nothing'}") from None
+        if "unconfined" in report:
+            raise InfrastructureError(f"a foreign evaluation could not be locked in: {report['unconfined']}")
+        return report
+
+    async def _answer(self, work: Work, case: Case, user: int | None) -> tuple[bytes, str]:
+        """What a host process answers, and the end of what it said beside that.
+
+        Raises:
+            OSError: If it cannot be executed.
+        """
         with tempfile.TemporaryFile() as said:
-            try:
-                process = await _execute(user, said)
-            except OSError as error:
-                return {"unstarted": str(error)}
+            process = await _execute(user, said)
             try:
                 assert process.stdin is not None  # noqa: S101 (they are pipes)
                 assert process.stdout is not None  # noqa: S101
@@ -87,22 +103,16 @@ class ForeignRunner:
                 raise InfrastructureError("the host of a foreign evaluation gave no report in time") from None
             finally:
                 await _end(process)
-            if not text:
-                said.seek(0)
-                return {"unstarted": said.read()[-1000:].decode(errors="replace") or "it said nothing"}
-        report: Mapping[str, Any] = json.loads(text)
-        if "unconfined" in report:
-            raise InfrastructureError(f"a foreign evaluation could not be locked in: {report['unconfined']}")
-        return report
+            said.seek(0)
+            return text, said.read()[-1000:].decode(errors="replace")
 
     def _order(self, work: Work, case: Case) -> bytes:
         assert work.foreign is not None  # noqa: S101 (or nobody comes here)
-        seed = hashlib.blake2b(f"{work.digest}/{case.example_id}/{case.repeat}".encode(), digest_size=8).digest()
         order = {
             "folder": work.foreign.folder,
             "thresholds": work.foreign.thresholds,
             "source": work.source,
-            "seed": int.from_bytes(seed),
+            "seed": case_seed(work.digest, case.example_id, case.repeat),
             "locked": self._locked,
             "directory": tempfile.gettempdir(),
             "memory_mb": work.limits.memory_mb,

@@ -77,7 +77,7 @@ class ReplayEndpoint:
         self._key = secrets.token_hex(16)
         self.answered: list[Answered] = []
         self.unrecorded: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="replay-endpoint")
 
@@ -139,6 +139,11 @@ class ReplayEndpoint:
     def _unknown(self, what: str) -> tuple[int, Mapping[str, object]]:
         self.unrecorded.append(what)
         return 404, _error(f"the run has no reply to {what}")
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: whoever asks may break off as it likes."""
 
 
 def _error(message: str) -> Mapping[str, object]:

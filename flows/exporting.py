@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from graftwork.programs.errors import InfrastructureError, ProgramError, RunError, UserError
 from graftwork.programs.export import ExportHeader, export
-from graftwork.programs.parse import parse
 from graftwork.search.candidate import Candidate
 from graftwork.search.comparison import difference_of
 from graftwork.search.crowning import Measured
-from graftwork.search.disk import writing_to
+from graftwork.search.disk import publish_file, writing_to
 from graftwork.search.record import Record, open_run
 
 from .summary import labelled_headline, recorded_crown
@@ -24,6 +23,9 @@ from .verification import Verification, verify
 __all__ = ["Exported", "checked", "export_champion", "exported", "told", "write_champion"]
 
 _RUN_AGAIN: Final = Verification(holds=True, said="run once more by the folder's own evaluator, whose scores are forgeable")
+_NOT_AGAIN: Final = Verification(
+    holds=True, said="NOT verified: not run again yet, and the scores of the folder's own evaluator are forgeable"
+)
 _UNASKED: Final = Verification(holds=True, said="NOT verified: --unverified was asked for")
 
 
@@ -115,9 +117,10 @@ async def exported(run_dir: Path, *, verification: Verification | None = None) -
     record = open_run(run_dir)
     candidate, is_final = await asyncio.to_thread(_chosen, record)
     header = _header(record, candidate)
-    if record.config["task"].get("forgeable"):
-        said = {**header.provenance, "program": candidate.program.digest, "verified": _RUN_AGAIN.said}
-        return Exported(text=_module(candidate.program.source, said), candidate=candidate, is_final=is_final, verification=_RUN_AGAIN)
+    if record.forgeable:
+        verification = verification or (_RUN_AGAIN if recorded_crown(record)[0].keys() - {"val"} else _NOT_AGAIN)
+        said = {**header.provenance, "program": candidate.program.digest, "verified": verification.said}
+        return Exported(text=_module(candidate.program.source, said), candidate=candidate, is_final=is_final, verification=verification)
     if verification is None:
         verification = await _verification(export(candidate.program, header=header), candidate, record)
     header = replace(header, provenance={**header.provenance, "verified": verification.said})
@@ -126,9 +129,10 @@ async def exported(run_dir: Path, *, verification: Verification | None = None) -
 
 
 def _write(file: Path, text: str) -> None:
+    data = text.encode()
     with writing_to(file.parent):
         file.parent.mkdir(exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        publish_file(file, data)
 
 
 async def _verification(draft: str, candidate: Candidate, record: Record) -> Verification:
@@ -145,8 +149,7 @@ def _chosen(record: Record) -> tuple[Candidate, bool]:
     row = (record.champion if measured else None) or record.best
     if row is None:
         raise RunError(f"{record.path} has no evaluated candidate yet: let it run")
-    program = parse(row["source"], statements=bool(record.config["task"].get("forgeable")))
-    return Candidate(number=row["number"], program=program, operator=row["operator"]), bool(measured)
+    return Candidate(number=row["number"], program=record.program(row), operator=row["operator"]), bool(measured)
 
 
 def _header(record: Record, candidate: Candidate) -> ExportHeader:

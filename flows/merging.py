@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graftwork.programs.errors import ConfigError, ProgramError, RunError
-from graftwork.programs.export import BEGIN, strip_export
+from graftwork.programs.export import strip_export
 from graftwork.programs.merge import Merge, merge
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
-from graftwork.search.ancestry import Ancestry
 from graftwork.search.record import open_run
 
 __all__ = ["Merged", "Source", "load_source", "merge_sources"]
@@ -55,6 +54,7 @@ def load_source(path: Path) -> Source:
 
     Raises:
         RunError: If there is neither, or nothing was evaluated in the run yet.
+        ConfigError: If the run's programs have no entry.
         ProgramError: If the file is no program.
     """
     if path.is_dir():
@@ -66,7 +66,7 @@ def load_source(path: Path) -> Source:
             f"cannot read {path}: {getattr(error, 'strerror', None) or error}; give a program's file or a run's folder"
         ) from None
     try:
-        return Source(path=path, program=parse(strip_export(text) if BEGIN in text else text))
+        return Source(path=path, program=parse(strip_export(text)))
     except ProgramError as error:
         raise ProgramError(f"{path}: {error}") from None
 
@@ -96,10 +96,12 @@ def merge_sources(one: Path, other: Path, base: Path | None) -> Merged:
 
 def _of_run(path: Path) -> Source:
     record = open_run(path)
+    if record.forgeable:
+        raise ConfigError(f"{path} is of a task with a foreign evaluator: its programs have no entry, and without one nothing is merged")
     champion = record.champion
     row = champion or record.best
     if row is None:
         raise RunError(f"{path} has no evaluated candidate yet: let it run")
     entry = record.config["task"]["entry"] if (path / "run.toml").is_file() else "solve"
     said = f"candidate {row['number']}, the {'champion' if champion else 'best so far'}"
-    return Source(path=path, program=parse(row["source"]), seed=Ancestry(record.candidates.to_pylist()).program(0), entry=entry, said=said)
+    return Source(path=path, program=record.program(row), seed=record.ancestry().program(0), entry=entry, said=said)

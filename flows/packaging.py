@@ -7,13 +7,16 @@ import keyword
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 from typing import Final
 
-from graftwork.evaluators.closure import distributions_of
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from graftwork.evaluators.closure import dependency_closure, distributions_of
 from graftwork.evaluators.evaluation import case_seed
-from graftwork.programs.errors import RunError
+from graftwork.programs.errors import ConfigError, RunError
 from graftwork.programs.export import Hook, hook_of
 from graftwork.programs.wire import to_json
 from graftwork.search.disk import writing_to
@@ -118,13 +121,16 @@ def export_package(run_dir: Path, folder: Path, *, verified: bool = True) -> str
 
     Raises:
         RunError: If there is no run, nothing was evaluated yet, the file does not do what the run recorded, or cannot be written.
-        ConfigError: If this machine cannot verify it.
+        ConfigError: If this machine cannot verify it, or the run's programs have no entry.
     """
     with writing_to(folder):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RunError(f"{folder} is not an empty folder: a package needs a folder of its own; choose another")
+    record = open_run(run_dir)
+    if record.forgeable:
+        raise ConfigError(f"{run_dir} is of a task with a foreign evaluator: its champion has no entry; export it without --package")
     made = checked(run_dir, verified=verified)
-    facts: Mapping[str, object] = open_run(run_dir).config["task"]
+    facts: Mapping[str, object] = record.config["task"]
     texts = dict(_texts(made, facts, run=run_dir.resolve().name))
     with writing_to(folder):
         for name, text in texts.items():
@@ -137,15 +143,20 @@ def export_package(run_dir: Path, folder: Path, *, verified: bool = True) -> str
 def _texts(made: Exported, facts: Mapping[str, object], *, run: str) -> Iterator[tuple[str, str]]:
     """Names and texts of the folder's files."""
     hook, entry = hook_of(made.text), str(facts["entry"])
-    module = _module_name(str(facts["name"]))
-    name = module.replace("_", "-").strip("-")
     packages = facts["packages"]
-    needs = _requirements([*(packages if isinstance(packages, list) else ()), *(["openai"] if hook.complete else [])])
+    needs = distributions_of([*(packages if isinstance(packages, list) else ()), *(["openai"] if hook.complete else [])])
+    module = _module_name(str(facts["name"]), needs)
+    name = module.replace("_", "-").strip("-")
     first = (made.candidate.program.doc or "A program evolved by Graftwork.").split("\n", 1)[0]
+    # What JSON leaves as it is, TOML reads, but for what cannot be printed.
+    printable = "".join(each if each.isprintable() else " " for each in first)
     yield (
         "pyproject.toml",
         _PYPROJECT.format(
-            name=name, module=module, description=json.dumps(first, ensure_ascii=False), dependencies=json.dumps(list(needs))
+            name=name,
+            module=module,
+            description=json.dumps(printable, ensure_ascii=False),
+            dependencies=json.dumps([_requirement(need, version(need)) for need in needs]),
         ),
     )
     yield f"{module}.py", made.text
@@ -156,17 +167,20 @@ def _texts(made: Exported, facts: Mapping[str, object], *, run: str) -> Iterator
         yield "tests/recorded.jsonl", "".join(json.dumps(case) + "\n" for case in cases)
 
 
-def _module_name(task: str) -> str:
-    """The task's name as a module's that nothing else has."""
+def _module_name(task: str, needs: Iterable[str]) -> str:
+    """The task's name as a module's that nothing else has: neither what it needs, nor what its test does."""
+    closure = {"openai", "pytest", *(canonicalize_name(one.name) for one in dependency_closure(needs))}
+    modules = {module for module, brought in packages_distributions().items() if closure & set(map(canonicalize_name, brought))}
     name = re.sub(r"\W+", "_", task, flags=re.ASCII).strip("_").lower() or "champion"
-    taken = name in sys.stdlib_module_names or keyword.iskeyword(name) or not name[0].isalpha()
+    taken = (
+        name in sys.stdlib_module_names | modules or canonicalize_name(name) in closure or keyword.iskeyword(name) or not name[0].isalpha()
+    )
     return f"champion_{name}" if taken else name
 
 
-def _requirements(packages: Iterable[str]) -> Iterator[str]:
-    """Distributions of some packages, from the version that is here and was verified."""
-    for name in distributions_of(packages):
-        yield f"{name}>={version(name)}"
+def _requirement(name: str, here: str) -> str:
+    """A distribution, from the version that is here and was verified."""
+    return f"{name}>={Version(here).public}"
 
 
 def _test(module: str, entry: str, hook: Hook) -> str:

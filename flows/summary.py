@@ -37,7 +37,7 @@ def crown_detail(crown: Crown) -> dict[str, object]:
 def recorded_crown(record: Record) -> tuple[Mapping[str, Measured], tuple[str, ...]]:
     """Scores by split, and remarks, of a run that was crowned; no scores for one that was not."""
     details = [row["detail"] for row in record.decisions.to_pylist() if row["kind"] == "crown"]
-    forgeable = (FORGEABLE,) if record.config["task"].get("forgeable") else ()
+    forgeable = (FORGEABLE,) if record.forgeable else ()
     if not details:
         return {}, forgeable
     detail = json.loads(details[-1])

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from graftwork.programs.errors import ConfigError, GraftworkError, UserError
 
-from .cli_lines import blame_run, merge_programs
+from .cli_lines import blame_run, merge_programs, new_file
 from .cli_run import run
 
 __all__ = ["app", "main"]
@@ -66,7 +66,7 @@ def show(
 @app.command()
 def export(
     run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("champion.py"),
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; else a new champion.py.")] = None,
     package: Annotated[Path | None, typer.Option(metavar="DIR", help="Write an installable folder with a test instead.")] = None,
     unverified: Annotated[bool, typer.Option("--unverified", help="Do not hold it to what the run recorded.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
@@ -78,6 +78,7 @@ def export(
         return
     from graftwork.flows.exporting import export_champion
 
+    output = output or new_file("champion.py")
     typer.echo(f"wrote {output}: {export_champion(run_dir, output, verified=not unverified)}")
 
 

@@ -7,28 +7,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from graftwork.programs.errors import ConfigError
+
 if TYPE_CHECKING:
     from graftwork.flows.merging import Merged
 
-__all__ = ["blame_run", "merge_programs"]
+__all__ = ["blame_run", "merge_programs", "new_file"]
 
 
 def merge_programs(
     one: Annotated[Path, typer.Argument(help="A program's file, an exported file or a run's folder; it decides conflicts.")],
     other: Annotated[Path, typer.Argument(help="Another one.")],
     base: Annotated[Path | None, typer.Option(help="What both came from; else the seed, of two runs of one seed.")] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")] = Path("merged.py"),
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; else a new merged.py.")] = None,
 ) -> None:
     """Merge two programs into one that holds what both changed."""
     from graftwork.flows.merging import merge_sources
-    from graftwork.search.disk import writing_to
+    from graftwork.search.disk import publish_file, writing_to
 
+    output = output or new_file("merged.py")
+    if output.resolve() in {path.resolve() for path in (one, other, base) if path is not None}:
+        raise ConfigError(f"{output} is part of what is merged: name another file to write with -o")
     merged = merge_sources(one, other, base)
+    data = merged.outcome.program.source.encode()
     with writing_to(output):
-        output.write_text(merged.outcome.program.source, encoding="utf-8")
+        publish_file(output, data)
     for line in _merge_lines(merged):
         typer.echo(line)
     typer.echo(f"wrote {output}: it passes check")
+
+
+def new_file(name: str) -> Path:
+    """A file to write where the person named none.
+
+    Raises:
+        ConfigError: If it is there already.
+    """
+    if Path(name).exists():
+        raise ConfigError(f"{name} is there already: to replace it, or to write another file, name it with -o")
+    return Path(name)
 
 
 def _merge_lines(merged: Merged) -> list[str]:

@@ -43,12 +43,11 @@ def show_program(file: Path, console: Console, *, entry: str | None = None, merm
 
 
 def show_candidate(run_dir: Path, console: Console, *, number: int | None = None, mermaid: Path | None = None) -> None:
-    """Print the structure of one candidate of a run, else of its champion, else of its best so far.
+    """Print the structure of one candidate of a run, else of its champion, else of its best so far. Without an entry there is none.
 
     Raises:
         UserError: There is no run or no such candidate; the Mermaid file cannot be written.
     """
-    from graftwork.programs.parse import parse
     from graftwork.search.record import open_run
 
     record = open_run(run_dir)
@@ -63,7 +62,11 @@ def show_candidate(run_dir: Path, console: Console, *, number: int | None = None
     task = record.config.get("task", {})
     if not {"entry", "packages", "limits"} <= task.keys():
         raise RunError(f"{run_dir / 'run.toml'} does not say the task's entry, packages and limits")
-    program = parse(row["source"], statements=bool(task.get("forgeable")))
+    if record.forgeable:
+        if mermaid is not None:
+            raise ConfigError(f"{run_dir} is of a task with a foreign evaluator: its programs have no entry, whose calls could be drawn")
+        return
+    program = record.program(row)
     _show(program, console, entry=task["entry"], mermaid=mermaid)
     _show_defects(program, console, entry=task["entry"], packages=task["packages"], max_calls=task["limits"]["calls"])
 

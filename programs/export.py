@@ -75,7 +75,7 @@ def export(program: Program, *, header: ExportHeader) -> str:
         ProgramError: If the program lacks the entry, takes from graftwork what a program cannot, or has lines that look like ours.
     """
     program[header.entry]  # raises where it is missing
-    for number, line in enumerate(program.source.split("\n"), 1):
+    for number, line in enumerate(_LINE_END.split(program.source), 1):
         if line.startswith((BEGIN, END)):
             raise ProgramError(f"`{line[:40]}` marks the parts of an export; change that line", line=number)
     ours = [item.statement for item in program.imports if item.module == "graftwork"]
@@ -84,7 +84,7 @@ def export(program: Program, *, header: ExportHeader) -> str:
     bound = {name: origin for statement in ours for name, origin in _bindings(statement)}
     runtime = _runtime(program, header, bound=bound)
     parts = (
-        _literal(program.doc),
+        "".join(_LINE_END.sub("\n", piece.text) for piece in split(program.source) if piece.kind == "doc"),
         _section("provenance", _provenance(program, header, asks=HOOK in runtime.names)),
         "\n".join(future),
         _section("runtime", [*(STANDS_FOR + statement for statement in ours), runtime.source, *_assignments(bound, runtime)]),
@@ -213,9 +213,3 @@ def _main(header: ExportHeader, *, serve: str) -> Iterator[str]:
     yield f"    {serve}({header.entry}, ["
     yield from (f"        {dict(example)!r}," for example in header.examples)
     yield "    ])"
-
-
-def _literal(doc: str) -> str:
-    """A module's docstring as Python."""
-    escaped = doc.replace("\\", "\\\\").replace('"""', '\\"""')
-    return f'"""{escaped}{" " if escaped.endswith(chr(34)) else ""}"""' if doc else ""

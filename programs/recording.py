@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["FRAME", "MAX_FUNCTION_SPANS", "MAX_SPANS_OF_ONE", "CallFrame", "Recording", "Session", "Strand", "bounded_json", "fork"]
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 MAX_FUNCTION_SPANS: Final = 200
 MAX_SPANS_OF_ONE: Final = 8  # a span costs half a millisecond, and the hundredth call of a function tells little that the eighth did not
@@ -107,11 +108,14 @@ class Strand:
 
     def keep(self, path: str, value: object, text: str) -> None:
         """Remember an output, and its JSON; not a large one, which would cost the program the memory that it has freed."""
-        if _is_telling(value) and _size(value) <= MAX_KEPT:
+        if _looked(lambda: _is_telling(value) and _size(value) <= MAX_KEPT, otherwise=False):
             self.outputs.append(Output(path=path, value=value, text=value if isinstance(value, str) else text))
 
     def feeds(self, arguments: Mapping[str, object], rendered: str = "") -> tuple[Feed, ...]:
         """Edges from earlier outputs into a call with these arguments, whose request reads `rendered`."""
+        return _looked(lambda: self._edges(arguments, rendered), otherwise=())
+
+    def _edges(self, arguments: Mapping[str, object], rendered: str) -> tuple[Feed, ...]:
         outputs = (*self.earlier, *self.outputs)
         parts = [_Part(parameter, value) for parameter, given in arguments.items() for value in _parts(given)] if outputs else []
         found = [edge for output in outputs if (edge := _edge(output, arguments, parts, rendered))]
@@ -188,7 +192,7 @@ class Recording:
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         FRAME.reset(self._token)
-        line = f"{type(error).__name__}: {error}".split("\n", 1)[0][:400] if error else ""
+        line = f"{type(error).__name__}: {_looked(lambda: str(error), otherwise='')}".split("\n", 1)[0][:400] if error else ""
         seconds = time.perf_counter() - self._started
         self.frame.strand.session.span(replace(self._span, error=line, seconds=seconds, feeds=self._feeds or ()))
 
@@ -217,6 +221,14 @@ def _call_within(frame: CallFrame, thunk: Callable[[], Any]) -> Any:
     return thunk()
 
 
+def _looked(look: Callable[[], T], *, otherwise: U) -> T | U:
+    """What a look at a program's values gives; `otherwise` where their own code, which it runs, raises: tracing changes no program."""
+    try:
+        return look()
+    except Exception:
+        return otherwise
+
+
 def _is_telling(value: object) -> bool:
     """Whether meeting this very object again means that it came from where it was seen: small constants are shared by all."""
     if isinstance(value, str | bytes | tuple):
@@ -226,7 +238,8 @@ def _is_telling(value: object) -> bool:
 
 def _size(value: object) -> int:
     """Items in a container or an array; 1 for anything else."""
-    size = getattr(value, "size", None)  # an array without dimensions has a length that cannot be asked for
+    # What an object answers to, its type may not have; and an array without dimensions has a length that cannot be asked for.
+    size = getattr(value, "size", None) if hasattr(type(value), "size") else None
     return size if isinstance(size, int) else len(value) if isinstance(value, Sized) else 1
 
 
@@ -280,6 +293,9 @@ def bounded_json(value: object) -> str:
     left = MAX_ITEMS
 
     def shrink(item: object, depth: int) -> object:
+        return _looked(lambda: shrunk(item, depth), otherwise=f"<{type(item).__name__}>")
+
+    def shrunk(item: object, depth: int) -> object:
         nonlocal left
         left -= 1
         if left < 0 or depth > MAX_DEPTH:
@@ -292,8 +308,8 @@ def bounded_json(value: object) -> str:
             return shrunk_parts(item[: max(1, left)], depth)
         if is_dataclass(item) and not isinstance(item, type):
             return {part.name: shrink(getattr(item, part.name), depth + 1) for part in fields(item)}
-        if callable(convert := getattr(item, "tolist", None)) and _size(item) < MAX_ITEMS:
-            return shrink(convert(), depth + 1)
+        if callable(convert := getattr(type(item), "tolist", None)) and _size(item) < MAX_ITEMS:
+            return shrink(convert(item), depth + 1)
         return f"<{type(item).__name__}>"
 
     def shrunk_parts(parts: Sequence[object], depth: int) -> list[object]:

@@ -112,12 +112,20 @@ def tool(function: Callable[P, T], /) -> Callable[P, T]:
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         frame = FRAME.get()
-        if frame is None:
+        if frame is None or (arguments := _fitting(function, args, kwargs)) is None:
             return function(*args, **kwargs)
-        with Recording(frame, component=function.__name__, kind="tool", arguments=arguments_of(function, args, kwargs)) as recording:
+        with Recording(frame, component=function.__name__, kind="tool", arguments=arguments) as recording:
             return recording.returns(function(*args, **kwargs))
 
     return call
+
+
+def _fitting(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Arguments by parameter; None where they do not fit, which Python itself says when the call is made, as in an export."""
+    try:
+        return arguments_of(function, args, kwargs)
+    except TypeError:
+        return None
 
 
 @contextmanager
@@ -172,9 +180,11 @@ def _traced(function: FunctionType, name: str, *, counts: dict[str, int], releas
             if not BRANCH.get() and (used_up or counts[name] >= MAX_COUNTED):
                 release()
             return function(*args, **kwargs)
+        if (arguments := _fitting(function, args, kwargs)) is None:
+            return function(*args, **kwargs)
         strand.spans_left -= 1
         strand.spanned[name] += 1
-        with Recording(frame, component=name, kind="function", arguments=arguments_of(function, args, kwargs)) as recording:
+        with Recording(frame, component=name, kind="function", arguments=arguments) as recording:
             return recording.returns(function(*args, **kwargs))
 
     return call

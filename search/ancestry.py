@@ -42,9 +42,11 @@ class Ancestry:
 
     Args:
         rows: Rows of `candidates`.
+        statements: Whether programs may hold other top-level statements: those of a run whose scores are forgeable.
     """
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, rows: Iterable[Mapping[str, Any]], *, statements: bool = False) -> None:
+        self._statements = statements
         self._rows = {row["number"]: row for row in rows}
         self._programs: dict[int, Program] = {}
 
@@ -58,7 +60,7 @@ class Ancestry:
             row = self._rows.get(number)
             if row is None or row["source"] is None:
                 raise RunError(f"no program of candidate {number} in this run: it has candidates 0 to {max(self._rows, default=0)}")
-            self._programs[number] = parse(row["source"])
+            self._programs[number] = parse(row["source"], statements=self._statements)
         return self._programs[number]
 
     def row(self, number: int) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from graftwork.programs.errors import RunError
@@ -82,14 +82,19 @@ def publish_file(path: Path, data: bytes) -> None:
     """Put a file in place, durable and whole; a reader sees the old one or the new one.
 
     Raises:
-        OSError: If the disk takes no more; the old file is intact then.
+        OSError: If the disk takes no more; the old file is intact then, and nothing stands beside it.
     """
     draft = path.with_name(f".{path.name}.tmp")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        write_all(fd, data)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    draft.replace(path)
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            write_all(fd, data)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
     sync_directory(path.parent)

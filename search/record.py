@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 from graftwork.evaluators.call_store import RecordedCall
 from graftwork.programs.errors import RunError
 from graftwork.programs.model import Role
+from graftwork.programs.parse import parse
+from graftwork.programs.program import Program
 
 from .ancestry import Ancestry, Step
 from .rows import recorded_call
@@ -104,6 +106,19 @@ class Record:
             raise RunError(f"{file} is not TOML: {error}") from None
 
     @property
+    def forgeable(self) -> bool:
+        """Whether a foreign evaluator gave the scores: then programs may hold any statements and have no entry."""
+        return (self.path / "run.toml").is_file() and bool(self.config.get("task", {}).get("forgeable"))
+
+    def program(self, row: Mapping[str, Any]) -> Program:
+        """The program in a row of `candidates`.
+
+        Raises:
+            ProgramError: If it has none that can be read.
+        """
+        return parse(row["source"], statements=self.forgeable)
+
+    @property
     def best(self) -> Mapping[str, Any] | None:
         """The row of `candidates` with the highest score on val, of equals the shortest; None while nothing is evaluated."""
         table = self.candidates
@@ -160,7 +175,7 @@ class Record:
             RunError: If a file is damaged or cannot be read.
         """
         columns = ["number", "operator", "parents", "source", "note", "changes", "score", "status"]
-        return Ancestry(self.candidates.select(columns).to_pylist())
+        return Ancestry(self.candidates.select(columns).to_pylist(), statements=self.forgeable)
 
 
 def open_run(path: str | Path) -> Record:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from graftwork.evaluators.bare import run_bare
 from graftwork.evaluators.lockdown import ABI_OF_NETWORK, landlock_abi
 from graftwork.evaluators.sandbox import probe
 
-from .bare_files import exported_work, run_asking
+from .bare_files import answering, exported_work, run_asking
 
 pytestmark = pytest.mark.skipif(
     bool(probe().missing) or landlock_abi() < ABI_OF_NETWORK, reason="this machine has not the walls behind which a file may ask a model"
@@ -130,7 +132,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object
         }
 
 
-def test_a_hostile_file_reaches_nothing_but_the_endpoint(there: dict[str, object]) -> None:
+def test_a_hostile_file_reaches_no_port_but_the_endpoints(there: dict[str, object]) -> None:
     attempts = "\n".join(f"        {name!r}: lambda: {attack}," for name, attack in ATTACKS.items())
     body = f"""attacks = {{
 {attempts}
@@ -159,3 +161,13 @@ def test_whoever_has_not_the_files_key_gets_no_reply() -> None:
     (outcome,), endpoint = run_asking(exported_work(HOSTILE.replace("{body}", body), {"there": {}}), lambda draw: "4")
     assert (outcome.output, outcome.failure) == (401, None)
     assert len(endpoint.answered) == 1
+
+
+def test_a_client_that_breaks_off_is_not_told_on_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    with answering(lambda draw: None) as endpoint, socket.create_connection(("127.0.0.1", endpoint.port)) as client:
+        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 50\r\n\r\n")
+        time.sleep(0.2)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        time.sleep(0.3)
+    assert capfd.readouterr() == ("", "")

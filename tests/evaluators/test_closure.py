@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,28 @@ from importlib.metadata import version
 print(openai.__version__ == version("openai"), [name for name in ("numpy", "graftwork", "rich") if importlib.util.find_spec(name)])"""
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "True []"
+
+
+def installed(site: Path, name: str, file: str) -> PathDistribution:
+    """A distribution of one file."""
+    (site / file).parent.mkdir(parents=True, exist_ok=True)
+    (site / file).write_text(name)
+    info = site / f"{name}-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Name: {name}\nVersion: 1\n")
+    (info / "RECORD").write_text(f"{file},,\n{info.name}/METADATA,,\n")
+    return PathDistribution(info)
+
+
+def test_a_folder_that_two_distributions_share_is_linked_once_and_never_written_through(tmp_path: Path) -> None:
+    one = installed(tmp_path / "site", "one", "shared/__init__.py")
+    beside = installed(tmp_path / "site", "beside", "shared/extra.py")
+    other = installed(tmp_path / "elsewhere", "other", "shared/more.py")
+    (tmp_path / "links").mkdir()
+    link_packages(tmp_path / "links", [one, beside, other])
+    assert sorted(path.name for path in (tmp_path / "links" / "shared").iterdir()) == ["__init__.py", "extra.py"]
+    with pytest.raises(ConfigError, match="cannot link the installed packages into"):
+        link_packages(tmp_path / "links", [one])
 
 
 def test_a_module_that_no_distribution_brings_is_linked_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from graftwork.evaluators.evaluate import evaluate
-from graftwork.evaluators.evaluation import Evaluation
+from graftwork.evaluators.evaluation import Case, Evaluation, Outcome, Work
 from graftwork.evaluators.foreign_metrics import combined_score
+from graftwork.evaluators.foreign_run import ForeignRunner
 from graftwork.evaluators.foreign_task import WORST
 from graftwork.evaluators.load import load_task
 from graftwork.evaluators.local_pool import LocalPool
 from graftwork.evaluators.sandbox import SandboxLevel, probe
-from graftwork.programs.errors import TaskError
+from graftwork.evaluators.task import Limits
+from graftwork.programs.errors import InfrastructureError, TaskError
 
 from .pool_programs import EchoRelay
 
@@ -74,6 +76,7 @@ def test_a_task_file_comes_first(tmp_path: Path) -> None:
         ({"evaluator": "x = 1\n"}, "must define `evaluate"),
         ({"config": "evaluator:\n  timeout: soon\n"}, "evaluator.timeout"),
         ({"config": "a: [\n"}, "readable YAML"),
+        ({"config": "made: 2024-13-45\n"}, "readable YAML: month must be in"),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_one_clear_line(tmp_path: Path, parts: dict[str, str | None], message: str) -> None:
@@ -219,6 +222,48 @@ def evaluate(path):
 """
     evaluation = evaluated(folder_with(tmp_path, evaluator=evaluator))
     assert evaluation.values == (14.0,), evaluation.judgements[0]
+
+
+class Answering(ForeignRunner):
+    """Runs no process: answers come from a list, in order."""
+
+    def __init__(self, *answers: bytes) -> None:
+        super().__init__(locked=True)
+        self._users = (65534, None)
+        self._answers = list(answers)
+        self.asked: list[int | None] = []
+
+    async def _answer(self, work: Work, case: Case, user: int | None) -> tuple[bytes, str]:  # noqa: ARG002 - as the base class has them
+        self.asked.append(user)
+        await asyncio.sleep(0)
+        return self._answers.pop(0), "its last words"
+
+
+DONE = b'{"stopped": ["timeout", "late"], "said": "", "cpu_s": 0.0}'
+UNREAD = b'{"unstarted": "user 65534 cannot read it"}'
+
+
+async def outcomes(runner: ForeignRunner, n: int) -> list[Outcome | BaseException]:
+    """What comes of evaluations at the same time."""
+    work = Work(candidate=0, source="", digest="", entry="", cases=(), limits=Limits())
+    return await asyncio.gather(*(runner.outcome(work, Case(example_id="", inputs={})) for _ in range(n)), return_exceptions=True)
+
+
+@pytest.mark.parametrize("answer", [b"", b'{"stopped": [', b"\xff"])
+def test_a_lost_host_is_our_own_trouble_and_changes_no_later_user(answer: bytes) -> None:
+    runner = Answering(answer, DONE)
+    (lost,) = asyncio.run(outcomes(runner, 1))
+    assert isinstance(lost, InfrastructureError)
+    assert "was lost: its last words" in str(lost)
+    asyncio.run(outcomes(runner, 1))
+    assert runner.asked == [65534, 65534]
+
+
+def test_what_the_ordinary_user_cannot_read_is_evaluated_by_root_from_then_on() -> None:
+    runner = Answering(UNREAD, UNREAD, DONE, DONE, DONE)
+    assert all(isinstance(outcome, Outcome) for outcome in asyncio.run(outcomes(runner, 2)))
+    asyncio.run(outcomes(runner, 1))
+    assert runner.asked == [65534, 65534, None, None, None]
 
 
 def test_the_weak_sandbox_evaluates_as_well(tmp_path: Path) -> None:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import io
+import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from graftwork.cli_structure import show_candidate
 from graftwork.evaluators.load import load_task
 from graftwork.evaluators.sandbox import probe
 from graftwork.flows.engine import run_search
 from graftwork.flows.exporting import export_champion
+from graftwork.flows.merging import load_source
+from graftwork.flows.packaging import export_package
 from graftwork.flows.prepare import prepare
 from graftwork.flows.progress import Progress
 from graftwork.flows.run import Report
 from graftwork.flows.settings import RunSettings
 from graftwork.flows.summary import headline, recorded_crown, report_markdown
 from graftwork.programs.blocks import outside
+from graftwork.programs.errors import ConfigError
 from graftwork.programs.model import Model, Role
 from graftwork.programs.scripted import ScriptedModel
+from graftwork.search.candidate import Candidate, Result
+from graftwork.search.lineage import Lineage
 from graftwork.search.record import open_run
 from tests.examples.running import EXAMPLES
+from tests.search.factory import evaluation
 
 pytestmark = pytest.mark.skipif(bool(probe().missing), reason="the sandbox does not hold on this machine")
 LAYOUT = EXAMPLES / "openevolve_layout"
@@ -57,7 +67,7 @@ def test_the_champion_can_stand_in_place_of_the_initial_program(tmp_path: Path) 
     export_champion(report.run_dir, tmp_path / "champion.py")
     text = (tmp_path / "champion.py").read_text(encoding="utf-8")
     assert text.startswith("# Evolved by Graftwork")
-    assert "forgeable" in text.partition("import os")[0]
+    assert "# verified: run once more by the folder's own evaluator" in text.partition("import os")[0]
     initial = (LAYOUT / "knapsack" / "initial_program.py").read_text(encoding="utf-8")
     assert outside(text)[-len(outside(initial)) :] == outside(initial)
     again = tmp_path / "again"
@@ -84,3 +94,60 @@ def test_a_model_is_told_what_the_evaluator_said_and_its_rewrite_stays_in_the_bl
     assert test.champion > 0.95
     initial = (LAYOUT / "knapsack" / "initial_program.py").read_text(encoding="utf-8")
     assert outside(report.crown.champion.program.source) == outside(initial)
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    """A run that evaluated its seed, which holds a statement that no other program may, and goes on."""
+    folder = tmp_path / "task"
+    folder.mkdir()
+    (folder / "initial_program.py").write_text("A = [0]\nfor n in range(3):\n    A.append(n)\n\n\ndef f(x):\n    return x + 1\n")
+    (folder / "evaluator.py").write_text("def evaluate(path):\n    return {'combined_score': 1.0}\n")
+    run = prepare(folder, RunSettings(), run_dir=tmp_path / "run")
+    seed = Candidate(number=0, program=run.task.seed)
+    with Lineage(tmp_path / "run", clock=time.time) as lineage:
+        lineage.result(
+            Result(
+                number=0,
+                operator="seed",
+                island=0,
+                parents=(),
+                status="evaluated",
+                candidate=seed,
+                val=evaluation([1.0]),
+                train=evaluation(()),
+            )
+        )
+    return tmp_path / "run"
+
+
+def test_what_needs_an_entry_is_refused_in_one_line(begun: Path, tmp_path: Path) -> None:
+    console = Console(file=io.StringIO())
+    for use, said in (
+        (lambda: export_package(begun, tmp_path / "package"), "export it without --package"),
+        (lambda: load_source(begun), "nothing is merged"),
+        (lambda: show_candidate(begun, console, mermaid=tmp_path / "m.mmd"), "calls could be drawn"),
+    ):
+        with pytest.raises(ConfigError, match=said) as caught:
+            use()
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "package").exists()
+
+
+def test_a_candidate_is_shown_and_its_components_are_traced_without_an_entry(begun: Path) -> None:
+    told = io.StringIO()
+    show_candidate(begun, Console(file=told), number=0)
+    assert told.getvalue() == "candidate 0 by seed, val 1: \n"
+    assert [step.candidate for step in open_run(begun).blame(0, "f")] == [0]
+
+
+@pytest.mark.parametrize(
+    ("verified", "said"),
+    [
+        (True, "NOT verified: not run again yet, and the scores of the folder's own evaluator are forgeable"),
+        (False, "NOT verified: --unverified was asked for"),
+    ],
+)
+def test_what_was_not_run_again_does_not_say_that_it_was(begun: Path, tmp_path: Path, *, verified: bool, said: str) -> None:
+    assert export_champion(begun, tmp_path / "best.py", verified=verified).endswith(said)
+    assert f"# verified: {said}\n" in (tmp_path / "best.py").read_text()

@@ -58,10 +58,10 @@ def rightly(x: int) -> Outcome:
     return Outcome(example_id="", output=None if x in FAILURES else 2 * x, failure=FAILURES.get(x))
 
 
-def recorded_run(folder: Path, outcome: Callable[[int], Outcome]) -> Path:
+def recorded_run(folder: Path, outcome: Callable[[int], Outcome], *, program: str = PROGRAM) -> Path:
     """A run that evaluated its seed on eight val examples and goes on; what the seed did on each is a function of its input."""
     rows = {"train": [({"x": 90}, 180)], "val": [({"x": n}, 2 * n) for n in range(8)]}
-    run = prepare(make_task(PROGRAM, rows, score), RunSettings(), run_dir=folder)
+    run = prepare(make_task(program, rows, score), RunSettings(), run_dir=folder)
     judged = []
     for example in run.task.splits["val"]:
         did = outcome(int(str(example.inputs["x"])))
@@ -134,6 +134,14 @@ def test_a_file_may_be_exported_unverified_and_says_so(own: Path, tmp_path: Path
     said = export_champion(own, tmp_path / "best.py", verified=False)
     assert said == "the champion; NOT verified: --unverified was asked for"
     assert "# verified: NOT verified: --unverified was asked for\n" in (tmp_path / "best.py").read_text()
+
+
+def test_the_file_that_an_export_replaces_is_whole_to_the_end(own: Path, tmp_path: Path) -> None:
+    (tmp_path / "best.py").write_text("old\n")
+    (tmp_path / "kept.py").hardlink_to(tmp_path / "best.py")
+    export_champion(own, tmp_path / "best.py", verified=False)
+    assert (tmp_path / "kept.py").read_text() == "old\n"
+    assert "def solve" in (tmp_path / "best.py").read_text()
 
 
 def test_the_best_of_an_unfinished_run_is_held_to_its_record_failures_included(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from graftwork.evaluators.closure import dependency_closure, link_packages
-from graftwork.flows.packaging import export_package
+from graftwork.flows.packaging import _module_name, _requirement, export_package
 from graftwork.programs.errors import RunError
 
-from .test_exporting import finished, pytestmark, recorded_run, rightly
+from .test_exporting import PROGRAM, finished, pytestmark, recorded_run, rightly
 
 __all__ = ["finished", "pytestmark"]  # the fixture, and where it can be had
 
@@ -70,6 +70,23 @@ def test_a_package_that_was_not_verified_has_no_test_to_pass(tmp_path: Path) -> 
         export_package(run, folder)
     assert "NOT verified" in export_package(run, folder, verified=False)
     assert not (folder / "tests").exists()
+
+
+def test_what_a_docstring_says_is_a_description_that_packaging_tools_read(tmp_path: Path) -> None:
+    doc = r'"""Half a \ud83d pair, \x7f \x00 and a whole \U0001f600 \"smile\"."""'
+    run = recorded_run(tmp_path / "run", rightly, program=f"{doc}\n{PROGRAM}")
+    export_package(run, tmp_path / "package")
+    project = tomllib.loads((tmp_path / "package" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["description"] == 'Half a   pair,     and a whole \U0001f600 "smile".'
+
+
+@pytest.mark.parametrize("task", ["openai", "pytest", "typing_extensions", "Pydantic", "json", "numpy"])
+def test_a_module_hides_nothing_that_it_or_its_test_imports(task: str) -> None:
+    assert _module_name(task, ["numpy", "openai"]) == f"champion_{task.lower()}"
+
+
+def test_a_local_version_is_no_requirement() -> None:
+    assert (_requirement("torch", "2.1.0+cpu"), _module_name("parcels", [])) == ("torch>=2.1.0", "parcels")
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:

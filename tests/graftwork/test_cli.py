@@ -144,6 +144,26 @@ def test_two_runs_of_one_seed_are_merged_and_their_components_traced(tmp_path: P
     assert "--base FILE" in unknown.stderr
 
 
+def test_a_persons_file_is_replaced_only_where_it_is_named_and_never_while_it_is_merged(tmp_path: Path) -> None:
+    write_run(tmp_path / "one", ONE)
+    for name, text in (("two.py", OTHER), ("merged.py", "mine"), ("champion.py", "mine")):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "kept.py").hardlink_to(tmp_path / "merged.py")
+    merge = ("merge", "one", "two.py", "--base", "two.py")
+    for words, said in (
+        (merge, "merged.py is there already: to replace it"),
+        (("export", "one"), "champion.py is there already: to replace it"),
+        ((*merge, "-o", "./two.py"), "two.py is part of what is merged"),
+    ):
+        refused = graftwork(*words, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith(f"graftwork: {said}")
+    assert ((tmp_path / "two.py").read_text(), (tmp_path / "champion.py").read_text()) == (OTHER, "mine")
+    assert graftwork(*merge, "-o", "merged.py", cwd=tmp_path).returncode == 0
+    assert "def solve" in (tmp_path / "merged.py").read_text()
+    assert (tmp_path / "kept.py").read_text() == "mine"
+
+
 @pytest.mark.parametrize("command", ["show", "export"])
 def test_a_run_that_is_not_there_is_one_line_and_exit_code_2(command: str, tmp_path: Path) -> None:
     result = graftwork(command, "nowhere", cwd=tmp_path)

@@ -264,6 +264,7 @@ def test_a_program_may_name_the_runtime_as_it_likes(imports: str, decorator: str
         ("def other():\n    return 1", "no component 'solve'"),
         ("from graftwork.search import x\ndef solve():\n    return x", "cannot export a use of graftwork.search.x"),
         ('TEXT = """\n# graftwork: begin main\n"""\ndef solve():\n    return TEXT', "change that line"),
+        ('TEXT = """a\r# graftwork: end main\rb"""\ndef solve():\n    return TEXT', "line 2: `# graftwork: end main"),
     ],
 )
 def test_what_cannot_be_exported_is_said(source: str, said: str) -> None:

@@ -111,12 +111,14 @@ TEXTS = (
 )
 FITTING = {"What is in": TEXTS[:2], "How big": TEXTS[4:6], "Its price": TEXTS[6:8], "The weight of all": TEXTS[8:10]}
 
+Reply = Callable[[Asked, int], Mapping[str, Any]]
+
 
 def _reply(asked: Asked, seed: int) -> Mapping[str, Any]:
     """What a whimsical model says: a function of the request and its draw."""
     rng = random.Random(f"{seed}/{sorted(asked.body.items())}/{asked.path}#{asked.occurrence}")
     if "tools" in asked.body and rng.random() < 0.5:
-        arguments = rng.choice(('{"name": "cup"}', '{"name": "sand"}', '{"name": "brick", "times": 2}', "{", "[]"))
+        arguments = rng.choice(('{"name": "cup"}', '{"name": "sand"}', '{"name": "brick", "times": 2}', '{"thing": "cup"}', "{", "[]"))
         return {"text": "", "tool_calls": [{"id": "1", "name": rng.choice(("lookup", "lookup", "other")), "arguments": arguments}]}
     if rng.random() < 0.05:
         return {"text": "", "refusal": "I would rather not"}
@@ -132,15 +134,15 @@ def _outcome(call: Callable[[], object]) -> object:
         return type(error).__name__.replace("PromptInvalid", "Unanswered"), str(error)
 
 
-def _in_session(source: str, text: str, seed: int) -> tuple[object, Counter[str]]:
-    session = RecordingSession(script=lambda asked: _reply(asked, seed))
+def _in_session(source: str, text: str, seed: int, reply: Reply = _reply) -> tuple[object, Counter[str]]:
+    session = RecordingSession(script=lambda asked: reply(asked, seed))
     with loaded(source) as module, using_session(session):
         trace_functions(module.__dict__)
         outcome = _outcome(lambda: module.solve(text=text))
     return outcome, Counter(f"{asked.path}#{asked.occurrence} {asked.body}" for asked in session.asked)
 
 
-def _alone(source: str, text: str, seed: int) -> tuple[object, Counter[str]]:
+def _alone(source: str, text: str, seed: int, reply: Reply = _reply) -> tuple[object, Counter[str]]:
     exported = export(parse(source), header=ExportHeader())
     hook, counts, asked = hook_of(exported), Counter[tuple[str, str]](), Counter[str]()
     with loaded(exported) as module:
@@ -150,7 +152,7 @@ def _alone(source: str, text: str, seed: int) -> tuple[object, Counter[str]]:
             occurrence = counts[path, str(body)]
             counts[path, str(body)] += 1
             asked[f"{path}#{occurrence} {body}"] += 1
-            return _reply(Asked(body=body, component="", path=path, occurrence=occurrence, span=""), seed)
+            return reply(Asked(body=body, component="", path=path, occurrence=occurrence, span=""), seed)
 
         setattr(module, hook.complete, complete)
         return _outcome(lambda: module.solve(text=text)), asked
@@ -160,6 +162,29 @@ def _alone(source: str, text: str, seed: int) -> tuple[object, Counter[str]]:
 @given(st.integers(0, 10**9), st.sampled_from(["a cup", "cups & bricks", "größe"]))
 def test_an_export_behaves_as_the_program_failures_included(seed: int, text: str) -> None:
     assert _alone(EVERYTHING, text, seed) == _in_session(EVERYTHING, text, seed)
+
+
+WRONG_CALLS = {
+    "by a model, an unknown argument": ('{"thing": "cup"}', "total({})"),
+    "by a model, one too many": ('{"name": "cup", "times": 2, "more": 1}', "total({})"),
+    "by a model, none": ("{}", "total({})"),
+    "of a function, none": ("", "helper()"),
+    "of a function, one too many": ("", "helper(1, 2)"),
+    "of a tool": ("", "lookup(times=2)"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "call"), WRONG_CALLS.values(), ids=WRONG_CALLS)
+def test_a_call_that_does_not_fit_fails_in_the_words_of_python_in_both(arguments: str, call: str) -> None:
+    def reply(asked: Asked, seed: int) -> Mapping[str, Any]:
+        if asked.body["messages"][-1]["role"] == "tool":
+            return {"text": "1"}
+        return {"text": "", "tool_calls": [{"id": "1", "name": "lookup", "arguments": arguments}]}
+
+    source = f"{EVERYTHING.partition('def careful')[0]}def helper(x: int):\n    return x\n\n\ndef solve(text: str):\n    return {call}\n"
+    found = _alone(source, "", 0, reply)
+    assert found == _in_session(source, "", 0, reply)
+    assert "() " in str(found)
 
 
 def test_the_whimsical_model_lets_the_program_succeed_and_fail_in_every_way() -> None:
@@ -201,6 +226,27 @@ def test_any_program_comes_back_whole_and_exports_to_the_same_file_again(source:
 def test_separators_that_are_no_line_ends_stay_in_the_text_of_a_prompt() -> None:
     source = 'from graftwork.programs import prompt\n\n@prompt\ndef solve(x: str) -> str:\n    """One\u2028two\x0cthree\x1cfour."""\n'
     _assert_comes_back(source, "solve")
+
+
+@pytest.mark.parametrize(
+    "doc",
+    [
+        r'"""Half a \ud83d pair."""',
+        r'"""A\x00b"""',
+        r'"""A\rb"""',
+        r'"""A.\n# graftwork: begin x\nB.\n# graftwork: end x\nC."""',
+        r"""r'A\B "quoted" '""",
+        '"A " "B"  # why',
+        '"""A\r\nB"""',
+        '""""""',
+    ],
+)
+def test_a_docstring_comes_back_as_it_is_written(doc: str) -> None:
+    source = f"{doc}\n\n\ndef solve(x):\n    return x\n"
+    _assert_comes_back(source, "solve")
+    text = export(parse(source), header=ExportHeader())
+    assert text.encode().decode().startswith(doc.replace("\r\n", "\n"))
+    compile(text, "champion.py", "exec")
 
 
 def test_text_that_is_no_export_is_left_as_it_is() -> None:

@@ -225,7 +225,7 @@ def test_a_failed_call_reaches_the_program_with_its_own_kind() -> None:
         ('{"expression": "1 / 0"}', "error: ZeroDivisionError: division by zero"),
         ('{"expression": ', "error: JSONDecodeError: "),
         ("[1]", "error: TypeError: expected a JSON object of arguments"),
-        ('{"wrong": 1}', "error: TypeError: missing a required argument: 'expression'"),
+        ('{"wrong": 1}', "error: TypeError: calculate() got an unexpected keyword argument 'wrong'"),
     ],
 )
 def test_a_tools_error_goes_back_to_the_model_as_text(arguments: str, told: str) -> None:
@@ -397,6 +397,56 @@ def test_what_is_not_shown_is_not_looked_at() -> None:
     endless = Endless()
     assert len(bounded_json([endless, endless])) <= 4000
     assert endless.seen < 1_000
+
+
+STUBBORN = """
+from dataclasses import dataclass, field
+from graftwork.programs import tool
+
+class Bag(dict):
+    __getattr__ = dict.__getitem__
+
+class Sealed:
+    def __getattribute__(self, name):
+        raise KeyError(name)
+
+class Untold(str):
+    def __len__(self):
+        raise ValueError("no length")
+
+@dataclass
+class Unset:
+    later: int = field(init=False)
+
+class Silent(Exception):
+    def __str__(self):
+        raise OSError("no text")
+
+@tool
+def take(*values):
+    return values[0]
+
+def fail(value):
+    raise Silent
+
+def solve():
+    values = [Bag(a=1), Sealed(), Untold("text"), Unset()]
+    taken = [take(value, values) for value in values]
+    try:
+        fail(values)
+    except Silent:
+        return taken[0].a, len(taken)
+"""
+
+
+def test_values_whose_own_code_raises_when_it_is_looked_at_are_traced_by_their_type() -> None:
+    session = RecordingSession(script=lambda _: "")
+    with loaded(STUBBORN) as program, using_session(session):
+        trace_functions(program.__dict__)
+        assert program.solve() == (1, 4)
+    outputs = [span.output for span in session.spans if span.component == "take"]
+    assert outputs == ['{"a": 1}', '"<Sealed>"', '"<Untold>"', '"<Unset>"']
+    assert [span.error for span in session.spans if span.component == "fail"] == ["Silent: "]
 
 
 def test_a_value_that_contains_itself_is_shown() -> None:

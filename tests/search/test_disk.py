@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,15 @@ def test_an_error_of_the_disk_is_one_line_that_names_the_file(tmp_path: Path) ->
     with pytest.raises(RunError, match=r"cannot write .*nowhere.*: No such file or directory; .* intact") as raised, writing_to(tmp_path):
         publish_file(missing, b"")
     assert "\n" not in str(raised.value)
+
+
+def test_a_disk_that_takes_no_more_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    publish_file(tmp_path / "file", b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            publish_file(tmp_path / "file", b"new and longer")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]
