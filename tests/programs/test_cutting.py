@@ -69,7 +69,7 @@ def _outcome(text: str, *, whole: bool) -> tuple[Piece, ...] | str:
         return str(error)
 
 
-@settings(max_examples=1500)
+@settings(max_examples=500)
 @given(_TEXTS)
 @example('def f():\n    return 1\n\nif __name__ == "__main__":\n    pass\n\nelse:\n    pass\n')
 @example('x = """a\n\nb = 1\n"""\n\ny = """\n\nc = """ + "\n"')
