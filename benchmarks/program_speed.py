@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Final
 
 from graftwork.programs.check import check
-from graftwork.programs.cutting import forget_all
 from graftwork.programs.dataflow import flows
 from graftwork.programs.edit import Add, Replace, apply, diff, graft_source
 from graftwork.programs.merge import merge
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
+from graftwork.programs.readings import forget
 from graftwork.programs.transplant import grafts, transplant
 from graftwork.programs.worst_case import worst_case_calls
 
@@ -237,7 +237,7 @@ def _measured(case: Case, repeats: int) -> dict[str, tuple[float, float, float, 
         for _ in range(repeats):
             plain.append(_seconds(lambda: compile(case.source, "<program>", "exec", ast.PyCF_ONLY_AST, dont_inherit=True))[0])
             if cold:
-                forget_all()
+                forget()
             spent = _seconds(step)
             cpu.append(spent[0])
             wall.append(spent[1])

@@ -5,13 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import cast
 
 from .cutting import statement_of
 from .parse import Kinds
 from .program import Component, Program
-from .readings import MAX_KEPT_CHARS, MAX_TREES
+from .readings import MAX_TREES, kept
 from .signature import Signature
 from .structure import syntax
 
@@ -56,11 +55,10 @@ def calls_in(program: Program, component: Component) -> tuple[Call, ...]:
     callees = component.refs & frozenset(program.names)
     if not callees:
         return ()
-    kinds, text = Kinds.of(program), component.source
-    calls = _calls(text) if len(text) <= MAX_KEPT_CHARS else _calls.__wrapped__(text)
+    kinds = Kinds.of(program)
     origins = {item.name: kinds.combinator(ast.Name(id=item.name, ctx=ast.Load())) for item in program.imports}
     combinators = {name: origin for name, origin in origins.items() if origin in ("retry", "vote")}
-    return tuple(_found(calls, component.name, callees, combinators))
+    return tuple(_found(_calls(component.source), component.name, callees, combinators))
 
 
 def given_by(call: Call, signature: Signature) -> dict[str, ast.expr] | None:
@@ -114,7 +112,7 @@ def bindings(node: ast.AST) -> Iterator[str]:
                 yield from (alias.asname or alias.name.partition(".")[0] for alias in names)
 
 
-@lru_cache(maxsize=MAX_TREES)
+@kept(MAX_TREES)
 def _calls(source: str) -> tuple[tuple[ast.Call, tuple[ast.AST, ...]], ...]:
     """The calls of anything by its name in one text, each with the nodes around it."""
     walked = _walk(statement_of(source), ())

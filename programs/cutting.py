@@ -11,14 +11,13 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from typing import Final
 
 from .errors import ProgramError
 from .layout import MAX_SOURCE_BYTES, Piece, read, split_nodes
-from .readings import MAX_KEPT, MAX_KEPT_CHARS, forget, keep_tree, known_tree
+from .readings import MAX_KEPT, keep_tree, kept, known_tree
 
-__all__ = ["forget_all", "split", "statement_of"]
+__all__ = ["split", "statement_of"]
 
 _START: Final = re.compile(r"\n[ \t]*\n(?=[^\s)\]}])")
 # What only the top of a text may have ends above its first definition.
@@ -64,17 +63,11 @@ def statement_of(text: str) -> ast.stmt:
     return statements[0]
 
 
-def forget_all() -> None:
-    """Forget every text, as a program that nobody has seen before finds it."""
-    _kept.cache_clear()
-    forget()
-
-
 def _joined(source: str) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
     above = 0
     for text, at_top in _stretches(source):
-        for piece in (_kept if len(text) <= MAX_KEPT_CHARS else _cut)(text, at_top=at_top):
+        for piece in _cut(text, at_top=at_top):
             moved = _below(piece, above) if above else piece
             if moved.kind == "gap" and pieces and pieces[-1].kind == "gap":
                 gap = pieces.pop()
@@ -116,11 +109,7 @@ def _below(piece: Piece, above: int) -> Piece:
     )
 
 
-@lru_cache(maxsize=MAX_KEPT)
-def _kept(text: str, *, at_top: bool) -> tuple[Piece, ...]:
-    return _cut(text, at_top=at_top)
-
-
+@kept(MAX_KEPT)
 def _cut(text: str, *, at_top: bool) -> tuple[Piece, ...]:
     pairs = split_nodes(text, at_top=at_top)
     for piece, node in pairs:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from .cutting import statement_of
 from .program import Component
-from .readings import MAX_KEPT, MAX_KEPT_CHARS
+from .readings import MAX_KEPT, kept
 
 __all__ = ["Parameter", "ParameterKind", "Signature", "signature_of"]
 
@@ -63,11 +62,10 @@ class Signature:
 
 def signature_of(component: Component) -> Signature | None:
     """The signature of a component; None for types and constants."""
-    source = component.source
-    return _signature_of(source) if len(source) <= MAX_KEPT_CHARS else _signature_of.__wrapped__(source)
+    return _signature_of(component.source)
 
 
-@lru_cache(maxsize=MAX_KEPT)
+@kept(MAX_KEPT)
 def _signature_of(source: str) -> Signature | None:
     node = statement_of(source)
     return _signature(node) if isinstance(node, ast.FunctionDef) else None

@@ -155,7 +155,9 @@ def test_a_comprehensions_variable_hides_no_prompt() -> None:
 
 
 def test_every_example_is_drawn() -> None:
-    for file in (Path(__file__).parents[2] / "examples").glob("*/program.py"):
+    files = list((Path(__file__).parents[2] / "examples").glob("*/program.py"))
+    assert files
+    for file in files:
         program = parse(file.read_text(encoding="utf-8"))
         assert draw_text(program, "solve").startswith("function solve(")
         assert draw_mermaid(program, "solve").startswith("flowchart TD\n")
