@@ -25,6 +25,7 @@ from graftwork.programs.wire import encode_frame, to_json
 
 from .bounded_text import BoundedText
 from .channel import Channel
+from .door import use_door
 from .draws import tell_draws
 from .lockdown import (
     address_space_mb,
@@ -58,26 +59,27 @@ class Confinement:
         readable: Descriptors of what may be read.
         processes: Processes and threads that the user had before; None sets no limit on them.
         bare: Whether it runs a file that needs nothing of ours, without a session.
-        port: Of TCP, the one that may be connected to; 0 for none.
+        asking: Whether that file asks models, at a door.
     """
 
     locked: bool
     readable: tuple[int, ...]
     processes: int | None
     bare: bool = False
-    port: int = 0
+    asking: bool = False
 
     @property
     def profile(self) -> Profile:
         """Of seccomp."""
-        return "client" if self.port else "program"
+        return "client" if self.asking else "program"
 
 
-def serve(socket: int, confinement: Confinement, *, scratch: str, limits: Mapping[str, int], template: int) -> NoReturn:
+def serve(socket: int, *doors: int, confinement: Confinement, scratch: str, limits: Mapping[str, int], template: int) -> NoReturn:
     """Be the child: lock down, run one case, and end the process.
 
     Args:
         socket: Descriptor of the stream socket to the worker.
+        doors: None, or the descriptor of one, where a file asks for connections.
         confinement: What to lock down to.
         scratch: Where its directory is made, the only one that can be written; it becomes the current one and HOME.
         limits: `memory_mb`, above what the template has, and `cpu_s`.
@@ -90,8 +92,8 @@ def serve(socket: int, confinement: Confinement, *, scratch: str, limits: Mappin
         inherited = _settle(scratch, template)
         memory_mb = address_space_mb() + limits["memory_mb"]
         if confinement.locked:
-            restrict_files(readable=confinement.readable, writable=scratch, port=confinement.port)
-        for descriptor in inherited - {socket}:
+            restrict_files(readable=confinement.readable, writable=scratch)
+        for descriptor in inherited - {socket, *doors}:
             with suppress(OSError):  # the one that listed them is closed already
                 os.close(descriptor)
         set_limits(memory_mb=memory_mb, cpu_s=limits["cpu_s"], processes=confinement.processes)
@@ -103,6 +105,8 @@ def serve(socket: int, confinement: Confinement, *, scratch: str, limits: Mappin
     os.write(socket, CONFINED)
     channel = Channel(socket)
     case = channel.receive()
+    for door in doors:
+        use_door(door)
     if confinement.bare:
         channel.send(_result(case, lambda: _run_alone(case)))
     else:

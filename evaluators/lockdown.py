@@ -19,7 +19,6 @@ from typing import Final
 from .seccomp import Profile, bpf_program, is_supported_machine
 
 __all__ = [
-    "ABI_OF_NETWORK",
     "ABI_OF_SCOPES",
     "address_space_mb",
     "die_with_parent",
@@ -34,9 +33,6 @@ __all__ = [
     "set_limits",
     "use_memory_reserve",
 ]
-
-ABI_OF_NETWORK: Final = 4
-"""The Landlock ABI from which on TCP is restricted, and a port can be left open."""
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_SECCOMP: Final = 22
@@ -55,7 +51,6 @@ _SYS_LANDLOCK_ADD_RULE: Final = 445
 _SYS_LANDLOCK_RESTRICT_SELF: Final = 446
 _LANDLOCK_CREATE_RULESET_VERSION: Final = 1
 _LANDLOCK_RULE_PATH_BENEATH: Final = 1
-_LANDLOCK_RULE_NET_PORT: Final = 2
 
 _EXECUTE: Final = 1 << 0
 _WRITE_FILE: Final = 1 << 1
@@ -70,7 +65,7 @@ _IOCTL_DEV: Final = 1 << 15
 _ALL_OF_ABI_1: Final = (1 << 13) - 1
 _RIGHTS_SINCE: Final = ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV))  # by the ABI that brought them
 _NETWORK: Final = 0b11  # bind and connect of TCP
-_CONNECT: Final = 0b10
+_ABI_OF_NETWORK: Final = 4
 _SCOPES: Final = 0b11  # abstract unix sockets and signals
 ABI_OF_SCOPES: Final = 6
 """The Landlock ABI from which on signals stay within what is confined together."""
@@ -187,9 +182,7 @@ def has_seccomp() -> bool:
     return is_supported_machine() and "\nSeccomp:" in Path("/proc/self/status").read_text(encoding="utf-8")
 
 
-def restrict_files(
-    *, readable: Iterable[int], writable: str, executable: Iterable[int] = (), also_writable: Iterable[str] = (), port: int = 0
-) -> None:
+def restrict_files(*, readable: Iterable[int], writable: str, executable: Iterable[int] = (), also_writable: Iterable[str] = ()) -> None:
     """Allow reading beneath some paths and writing beneath one, and nothing else; no TCP, no signals to the outside.
 
     Args:
@@ -197,21 +190,18 @@ def restrict_files(
         writable: A directory; nothing in it can be executed, or be a device or a socket.
         executable: From `open_readable`; what is beneath can be read and executed.
         also_writable: Directories and files that can be written besides; what is not there is left out.
-        port: The one TCP port that may be connected to, at any address; 0 for none.
 
     Raises:
-        OSError: If the kernel has no Landlock, has none for TCP where a port is open, or refuses.
+        OSError: If the kernel has no Landlock, or refuses.
     """
     own = open_readable((writable, *also_writable))
     abi = landlock_abi()
     if abi < 1:
         raise OSError("this kernel has no Landlock (it needs 5.13 or later, with `landlock` among its security modules)")
-    if port and abi < ABI_OF_NETWORK:
-        raise OSError(f"this kernel's Landlock cannot leave one port open (it needs ABI {ABI_OF_NETWORK}, Linux 6.7; this is ABI {abi})")
     handled = _ALL_OF_ABI_1
     for since, right in _RIGHTS_SINCE:
         handled |= right if abi >= since else 0
-    words = [handled, _NETWORK, _SCOPES][: 1 + (abi >= ABI_OF_NETWORK) + (abi >= ABI_OF_SCOPES)]
+    words = [handled, _NETWORK, _SCOPES][: 1 + (abi >= _ABI_OF_NETWORK) + (abi >= ABI_OF_SCOPES)]
     attributes = struct.pack(f"={len(words)}Q", *words)
     size = ctypes.c_size_t(len(attributes))
     ruleset = _system_call(_SYS_LANDLOCK_CREATE_RULESET, ctypes.create_string_buffer(attributes), size, 0)
@@ -222,9 +212,6 @@ def restrict_files(
     for descriptor in own:
         _allow(ruleset, descriptor, handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _MAKE_SOCK | _IOCTL_DEV))
         os.close(descriptor)
-    if port:
-        rule = ctypes.create_string_buffer(struct.pack("=QQ", _CONNECT, port))
-        _system_call(_SYS_LANDLOCK_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_LANDLOCK_RULE_NET_PORT), rule, 0)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _system_call(_SYS_LANDLOCK_RESTRICT_SELF, ctypes.c_int(ruleset), 0)
     os.close(ruleset)
@@ -233,7 +220,7 @@ def restrict_files(
 def restrict_system_calls(profile: Profile = "program") -> None:
     """Install the filter of `seccomp.py`: no processes, no sockets, no signals to others.
 
-    For a `tree` no processes and signals beyond itself; for a `client` TCP connections, to where `restrict_files` says.
+    For a `tree` no processes and signals beyond itself; for a `client` the sockets that it is handed.
 
     Raises:
         OSError: If the machine is not x86_64, or the kernel refuses.

@@ -1,18 +1,20 @@
-"""ReplayEndpoint: an OpenAI-compatible endpoint on 127.0.0.1 that answers from recorded calls, by request and draw, and asks nobody.
+"""ReplayEndpoint: an OpenAI-compatible endpoint that answers from recorded calls, by request and draw, and asks nobody.
 
-Whoever asks is an untrusted file: requests are capped, hold a key, and can bring back nothing but what was recorded.
+It listens nowhere: it speaks HTTP on connections that it is given. Whoever asks is an untrusted file: requests are capped, and can bring
+back nothing but what was recorded.
 """
 
 from __future__ import annotations
 
 import json
-import secrets
+import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Final, Self
+from http.server import BaseHTTPRequestHandler
+from socketserver import BaseRequestHandler, BaseServer
+from typing import Any, Final
 
 from graftwork.programs.errors import CallFailed
 from graftwork.programs.model import Reply
@@ -22,10 +24,16 @@ from .channel import MAX_CALL_BYTES
 from .chat_request import sanitise_request
 from .draws import HEADER
 
-__all__ = ["Answered", "ReplayEndpoint", "Replayed"]
+__all__ = ["VARIABLES", "Answered", "ReplayEndpoint", "Replayed"]
 
 UNNAMED: Final = "graftwork-unnamed"
 """The model that a file names where its program names none: the file is told so, and it is taken out again."""
+VARIABLES: Final[Mapping[str, str]] = {
+    "OPENAI_BASE_URL": "http://replay.invalid/v1",
+    "OPENAI_API_KEY": "none-needed",
+    "GRAFTWORK_MODEL": UNNAMED,
+}
+"""Environment of a file whose connections come here, whatever address it asks for."""
 _PATH: Final = "/v1/chat/completions"
 _SILENCE_S: Final = 20.0
 
@@ -65,7 +73,7 @@ class Answered:
 
 
 class ReplayEndpoint:
-    """The endpoint, with threads of its own. A context manager; use its port and variables inside.
+    """The endpoint, with a thread for each connection.
 
     Attributes:
         answered: Requests with a recorded reply, in order of arrival.
@@ -74,47 +82,26 @@ class ReplayEndpoint:
 
     def __init__(self, run: Replayed) -> None:
         self._run = run
-        self._key = secrets.token_hex(16)
         self.answered: list[Answered] = []
         self.unrecorded: list[str] = []
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="replay-endpoint")
 
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._server.server_address[1])
+    def serve(self, connection: socket.socket) -> threading.Thread:
+        """Answer what comes on a connection, which is blocking, on a thread that lives until it has ended."""
+        thread = threading.Thread(target=self._handle, args=(connection,), name="replay-endpoint", daemon=True)
+        thread.start()
+        return thread
 
-    @property
-    def variables(self) -> Mapping[str, str]:
-        """Environment variables that lead a file here."""
-        return {
-            "OPENAI_BASE_URL": f"http://127.0.0.1:{self.port}/v1",
-            "OPENAI_API_KEY": self._key,
-            "GRAFTWORK_MODEL": UNNAMED,
-            "NO_PROXY": "*",
-        }
+    def _handle(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):  # whoever asks may break off as it likes
+            _Handler(connection, self)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def answer(self, key: str | None, told: str | None, body: bytes) -> tuple[int, Mapping[str, object]]:
+    def answer(self, told: str | None, body: bytes) -> tuple[int, Mapping[str, object]]:
         """Status and JSON for one request.
 
         Args:
-            key: The Authorization header.
             told: The header that tells the draw.
             body: As it came.
         """
-        if key != f"Bearer {self._key}":
-            return 401, _error("this endpoint answers one file, with its key")
         try:
             request: dict[str, Any] = dict(json.loads(body))
             place = {name: str(value) for name, value in dict(json.loads(told or "")).items()}
@@ -141,11 +128,6 @@ class ReplayEndpoint:
         return 404, _error(f"the run has no reply to {what}")
 
 
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: whoever asks may break off as it likes."""
-
-
 def _error(message: str) -> Mapping[str, object]:
     return {"error": {"message": message, "type": "invalid_request_error"}}
 
@@ -167,25 +149,26 @@ def _completion(reply: Reply) -> Mapping[str, object]:
     }
 
 
-def _handler(endpoint: ReplayEndpoint) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = _SILENCE_S
+class _Handler(BaseHTTPRequestHandler):
+    timeout = _SILENCE_S
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-            """Say nothing."""
+    def __init__(self, connection: socket.socket, endpoint: ReplayEndpoint) -> None:
+        self._endpoint = endpoint
+        super().__init__(connection, "", BaseServer("", BaseRequestHandler))
 
-        def do_POST(self) -> None:
-            """Answer one chat completion."""
-            length = self.headers.get("content-length", "")
-            if self.path != _PATH or not length.isdecimal() or int(length) > 2 * MAX_CALL_BYTES:
-                self.send_error(404)
-                return
-            status, said = endpoint.answer(self.headers.get("authorization"), self.headers.get(HEADER), self.rfile.read(int(length)))
-            payload = json.dumps(said).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(payload)))
-            self.end_headers()
-            self.wfile.write(payload)
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Say nothing."""
 
-    return Handler
+    def do_POST(self) -> None:
+        """Answer one chat completion."""
+        length = self.headers.get("content-length", "")
+        if self.path != _PATH or not length.isdecimal() or int(length) > 2 * MAX_CALL_BYTES:
+            self.send_error(404)
+            return
+        status, said = self._endpoint.answer(self.headers.get(HEADER), self.rfile.read(int(length)))
+        payload = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)

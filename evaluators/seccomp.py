@@ -1,9 +1,9 @@
 """The system calls that a program may make, as a BPF program for seccomp. Standard library only: the template imports it.
 
-Two profiles: `program` is one process that makes no other; `tree` may fork, execute, signal its own and use socket pairs, for evaluators
-that were written for elsewhere. A deny list for the calls that the kernel has had for long, an allow list for those it gained since
-(number 424 on), so that a kernel newer than this file opens nothing. Numbers are those of x86_64
-(`arch/x86/entry/syscalls/syscall_64.tbl`).
+Three profiles: `program` is one process that makes no other; `client` may besides use sockets that it is handed; `tree` may fork,
+execute, signal its own and use socket pairs, for evaluators that were written for elsewhere. A deny list for the calls that the kernel
+has had for long, an allow list for those it gained since (number 424 on), so that a kernel newer than this file opens nothing. Numbers
+are those of x86_64 (`arch/x86/entry/syscalls/syscall_64.tbl`).
 """
 
 from __future__ import annotations
@@ -47,18 +47,10 @@ _PRETENDED: Final = frozenset((90, 91, 92, 93, 94, 132, 235, 260, 261, 268, 280)
 # Calls from number 424 on that Python and its libraries use; every other one says ENOSYS.
 _ALLOWED_NEW_CALLS: Final = (436, 437, 439, 441, 449, 454, 455, 456)  # close_range, openat2, faccessat2, epoll_pwait2, futexes
 
-# What making a TCP connection and talking over it takes; binding, listening and accepting are not among it, nor is sendmsg.
-_TCP_CALLS: Final = frozenset((41, 42, 44, 45, 48, 51, 52, 54, 55))
-_SOCKET: Final = 41
-_AF_INET: Final = 2
-# SOCK_STREAM, also with SOCK_NONBLOCK and SOCK_CLOEXEC. A datagram socket could send to any other that has a name.
-_STREAMS: Final = (1, 0o4001, 0o2000001, 0o2004001)
-_TCP: Final = (0, 6)  # by number, for MPTCP and SCTP are streams too, and Landlock does not see where they connect to
-_SENDTO: Final = 44
-_MSG_FASTOPEN: Final = 0x20000000  # it connects while it sends, and Landlock does not see that either
-_MORE_ALLOWED: Final = {"program": frozenset[int](), "client": _TCP_CALLS, "tree": _FOR_TREES | _PRETENDED}
-_SETSOCKOPT: Final = 54
-_ALLOWED_OPTIONS: Final = (1, 4, 5, 6, 9, 18)  # TCP_NODELAY, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, SO_KEEPALIVE, TCP_USER_TIMEOUT
+# What talking over a socket takes that was handed in, and being handed it; making, binding and connecting one is not among it.
+_FOR_CLIENTS: Final = frozenset((44, 45, 47, 48, 51, 52, 55))
+_STREAMS: Final = (1, 0o4001, 0o2000001, 0o2004001)  # SOCK_STREAM, also with SOCK_NONBLOCK and SOCK_CLOEXEC
+_MORE_ALLOWED: Final = {"program": frozenset[int](), "client": _FOR_CLIENTS, "tree": _FOR_TREES | _PRETENDED}
 
 _CLONE: Final = 56
 _CLONE_THREAD: Final = 0x00010000
@@ -104,7 +96,7 @@ def bpf_program(pid: int, profile: Profile = "program") -> bytes:
 
     Args:
         pid: Process that the filter is for.
-        profile: `program` may signal nobody but itself; so may `client`, which may make TCP connections besides, and no other sockets;
+        profile: `program` may signal nobody but itself; so may `client`, which may use sockets besides that it is handed;
             for `tree` Landlock or a namespace must hold signals in.
 
     Returns:
@@ -133,8 +125,6 @@ def _for_any_process(profile: Profile) -> tuple[bytes, tuple[int, ...]]:
     denied = {number for numbers in DENIED.values() for number in numbers}
     for number in sorted(denied - _MORE_ALLOWED[profile]):
         program += [(_JUMP_EQUAL, 0, 1, number), refuse]
-    if profile == "client":
-        program += _connections()
     program += _when(_PRLIMIT64, 0, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=refuse[3])
     program += _when(_FCNTL, 1, (_JUMP_EQUAL, _DENIED_FCNTL), matching=refuse[3], else_=_ALLOW)
     program += _when(_IOCTL, 1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=refuse[3])
@@ -162,13 +152,6 @@ def _processes_of_tree() -> list[_Instruction]:
     for number in sorted(_PRETENDED):
         decided += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO)]
     return decided
-
-
-def _connections() -> list[_Instruction]:
-    refuse = _ERRNO | errno.EPERM
-    decided = _only(_SOCKET, (_AF_INET,), _STREAMS, _TCP)
-    decided += _when(_SENDTO, 3, (_JUMP_ANY_BIT, (_MSG_FASTOPEN,)), matching=refuse, else_=_ALLOW)
-    return decided + _when(_SETSOCKOPT, 2, (_JUMP_EQUAL, _ALLOWED_OPTIONS), matching=_ALLOW, else_=refuse)
 
 
 def _when(number: int, argument: int, test: tuple[int, tuple[int, ...]], *, matching: int, else_: int) -> list[_Instruction]:

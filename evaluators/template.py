@@ -6,7 +6,7 @@ Messages on the control socket (SOCK_SEQPACKET, one JSON object each):
 | from → to         | message                                                                            |
 |-------------------|------------------------------------------------------------------------------------|
 | template → worker | `ready` pid, rss_kb, scratch; or `failed` message                                  |
-| worker → template | `start` id, memory_mb, cpu_s, with the child's socket by SCM_RIGHTS; or `kill` id  |
+| worker → template | `start` id, memory_mb, cpu_s, its socket, maybe a door, by SCM_RIGHTS; or `kill` id |
 | template → worker | `exited` id, status, cpu_s, max_rss_kb, overwrote; or `unforked` id, message       |
 """
 
@@ -23,7 +23,7 @@ import socket
 import sys
 import sysconfig
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -37,6 +37,7 @@ __all__ = ["MAX_MESSAGE_BYTES", "main"]
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 _OURS: Final = "graftwork"
+_MAX_DESCRIPTORS: Final = 2
 _ROUNDS: Final = 1_000
 _LOOK_S: Final = 0.25
 _DEVICES: Final = ("/dev/null", "/dev/urandom")
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
     Args:
         arguments: Control socket's file descriptor, and JSON: `locked`, the directory for `scratch`, the `packages` to import, and for
-            children that run files alone, the `path` of packages and the `port` that they may connect to.
+            children that run files alone, the `path` of packages and whether they are `asking` models.
     """
     control = socket.socket(fileno=int(arguments[0]))
     settings = json.loads(arguments[1])
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     processes = None if locked else tasks_of_user()
     readable = open_readable(_readable(packages) if path is None else _bare_readable(path))
     bare = path is not None
-    confinement = Confinement(locked=locked, readable=readable, processes=processes, bare=bare, port=settings.get("port", 0))
+    confinement = Confinement(locked=locked, readable=readable, processes=processes, bare=bare, asking=settings.get("asking", False))
     if locked:
         bpf_program(os.getpid(), confinement.profile)  # children inherit it but for the process
     _hide(_OURS if bare else f"{_OURS}.evaluators")
@@ -149,18 +150,18 @@ class _Template:
 
     def _obey(self) -> bool:
         """Do what one message says; False when the worker is gone."""
-        message, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, 1)
+        message, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE_BYTES, _MAX_DESCRIPTORS)
         if not message:
             return False
         order = json.loads(message)
         if order["op"] == "start":
-            self._start(order, fds[0])
+            self._start(order, fds)
         for pid, number in self._children.items():
             if order["op"] == "kill" and number == order["id"]:
                 os.kill(pid, signal.SIGKILL)
         return True
 
-    def _start(self, order: dict[str, int], fd: int) -> None:
+    def _start(self, order: dict[str, int], descriptors: Sequence[int]) -> None:
         scratch = self._scratch / str(order["id"])
         scratch.mkdir()
         template = os.getpid()
@@ -168,14 +169,14 @@ class _Template:
             pid = os.fork()
         except OSError as error:
             _send(self._control, op="unforked", id=order["id"], message=str(error))
-            os.close(fd)
+            _close(descriptors)
             return
         if pid == 0:
             try:
-                serve(fd, self._confinement, scratch=str(scratch), limits=order, template=template)
+                serve(*descriptors, confinement=self._confinement, scratch=str(scratch), limits=order, template=template)
             finally:
                 os._exit(70)
-        os.close(fd)
+        _close(descriptors)
         self._children[pid] = order["id"]
 
     def _reap(self) -> None:
@@ -266,6 +267,11 @@ def _libraries() -> set[str]:
 def _without_packages(library: str) -> set[str]:
     """Each entry by itself, which costs a child milliseconds."""
     return {entry.path for entry in os.scandir(library) if entry.name not in {"site-packages", "dist-packages"}}
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _send(control: socket.socket, **message: object) -> None:

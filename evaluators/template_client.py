@@ -50,12 +50,12 @@ class Bareness:
 
     Attributes:
         path: Directory of what can be imported besides the standard library; site-packages is not.
-        port: Of TCP, the one that children may connect to; 0 for none.
+        asking: Whether children ask models, through a door of their own.
         variables: Added to the environment.
     """
 
     path: str
-    port: int = 0
+    asking: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -139,7 +139,7 @@ class TemplateClient:
         """
         settings = {"locked": locked, "scratch": tempfile.gettempdir(), "packages": list(packages)}
         if bare is not None:
-            settings |= {"path": bare.path, "port": bare.port}
+            settings |= {"path": bare.path, "asking": bare.asking}
         message: Mapping[str, Any] = {}
         for user in (NOBODY, None) if os.geteuid() == 0 else (None,):
             with tempfile.TemporaryFile() as said:
@@ -185,8 +185,13 @@ class TemplateClient:
         control.setblocking(False)
         return cls(process, control)
 
-    def spawn(self, *, memory_mb: int, cpu_s: int) -> Child:
+    def spawn(self, *, memory_mb: int, cpu_s: int, door: socket.socket | None = None) -> Child:
         """Have a child forked.
+
+        Args:
+            memory_mb: Above what the template has, in MiB.
+            cpu_s: CPU seconds after which the kernel stops it.
+            door: The child's end of one, for children that ask.
 
         Raises:
             InfrastructureError: If the template is lost.
@@ -197,7 +202,8 @@ class TemplateClient:
         child = Child(self, self._last_number, ours)
         self._children[self._last_number] = child
         with theirs:
-            self.tell(theirs.fileno(), op="start", id=self._last_number, memory_mb=memory_mb, cpu_s=cpu_s)
+            doors = () if door is None else (door.fileno(),)
+            self.tell(theirs.fileno(), *doors, op="start", id=self._last_number, memory_mb=memory_mb, cpu_s=cpu_s)
         if self.lost:
             ours.close()
             raise InfrastructureError("the template process is gone")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from graftwork.evaluators.bare import run_bare
@@ -67,11 +66,9 @@ async def verify(text: str, candidate: Candidate, record: Record) -> Verificatio
     if not cases:
         return Verification(holds=False, said=f"none of {n_recorded} recorded val examples gives the same again whenever it is run")
     work = _work(text, candidate, record, cases)
-    with ExitStack() as stack:
-        endpoint = None
-        if work.hook is not None and work.hook.complete:
-            endpoint = stack.enter_context(ReplayEndpoint(await asyncio.to_thread(replayed, record)))
-        outcomes = await run_bare(work, endpoint=endpoint, sandbox=record.config["settings"]["sandbox"])
+    asks = work.hook is not None and bool(work.hook.complete)
+    endpoint = ReplayEndpoint(await asyncio.to_thread(replayed, record)) if asks else None
+    outcomes = await run_bare(work, endpoint=endpoint, sandbox=record.config["settings"]["sandbox"])
     if endpoint is not None and endpoint.unrecorded:
         return Verification(holds=False, said=f"the file asked what the run did not: {min(endpoint.unrecorded)}")
     for case, outcome in zip(cases, outcomes, strict=True):
@@ -82,7 +79,7 @@ async def verify(text: str, candidate: Candidate, record: Record) -> Verificatio
         Reproduced(case=case, outcome=outcome, answered=tuple(one for one in answered if one.example_id == case.example_id))
         for case, outcome in zip(cases, outcomes, strict=True)
     )
-    return Verification(holds=True, said=_success(cases, n_recorded, asks=endpoint is not None), reproduced=reproduced)
+    return Verification(holds=True, said=_success(cases, n_recorded, asks=asks), reproduced=reproduced)
 
 
 def _work(text: str, candidate: Candidate, record: Record, cases: tuple[RecordedCase, ...]) -> Work:

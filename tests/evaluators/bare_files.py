@@ -37,5 +37,5 @@ def run_asking(work: Work, reply: Callable[[str], str | None]) -> tuple[tuple[Ou
         text = reply(draw)
         return None if text is None else RecordedCall(reply=Reply(text=text), usage=Usage())
 
-    with answering(recorded) as endpoint:
-        return asyncio.run(run_bare(work, endpoint=endpoint, sandbox="standard")), endpoint
+    endpoint = answering(recorded)
+    return asyncio.run(run_bare(work, endpoint=endpoint, sandbox="standard")), endpoint

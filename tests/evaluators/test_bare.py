@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import struct
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from graftwork.evaluators.bare import run_bare
-from graftwork.evaluators.lockdown import ABI_OF_NETWORK, landlock_abi
+from graftwork.evaluators.call_store import RecordedCall
+from graftwork.evaluators.replay_endpoint import Replayed, ReplayEndpoint
 from graftwork.evaluators.sandbox import probe
+from graftwork.programs.model import Reply, Usage
 
 from .bare_files import answering, exported_work, run_asking
 
-pytestmark = pytest.mark.skipif(
-    bool(probe().missing) or landlock_abi() < ABI_OF_NETWORK, reason="this machine has not the walls behind which a file may ask a model"
-)
+pytestmark = pytest.mark.skipif(bool(probe().missing), reason="this machine has not the walls behind which a file is run")
 
 ASKING = '''
 from graftwork.programs import prompt, vote
@@ -41,11 +41,33 @@ from graftwork.programs import prompt
 def number(text: str) -> int:
     """Give a number."""
 
-def allowed():
-    return int(os.environ["OPENAI_BASE_URL"].rpartition(":")[2].partition("/")[0])
+def way():
+    return socket.create_connection(("anywhere", 1))
+
+SOCKETS = []  # what it was started with; kept, or they would be closed
+
+def find_sockets():
+    for descriptor in range(1024):
+        try:
+            SOCKETS.append(socket.socket(fileno=descriptor))
+        except OSError:
+            continue
+    return SOCKETS
+
+def connect_each(address):
+    assert len(SOCKETS) == 2
+    for connection in SOCKETS:
+        connection.connect(address)
+
+def ended(attack):
+    try:
+        attack()
+    except OSError as error:  # it is connected already
+        raise PermissionError from error
 
 def solve(there: dict):
     assert number("x") == 4
+    find_sockets()
     {body}
 '''
 
@@ -93,18 +115,19 @@ def solve(x):
     assert (outcome.output, outcome.failure) == ([True, 3.0], None)
 
 
+FOUR = RecordedCall(reply=Reply(text="4"), usage=Usage())
 ATTACKS = {
-    "another port": "socket.create_connection(('127.0.0.1', there['port']))",
-    "another address, on another port": "socket.create_connection(('127.0.0.2', there['port']))",
+    "to connect what it has elsewhere": "connect_each(there['unix'])",
+    "a socket of TCP": "socket.socket()",
     "UDP": "socket.socket(type=socket.SOCK_DGRAM)",
     "IPv6": "socket.socket(socket.AF_INET6)",
     "a unix socket": "socket.socket(socket.AF_UNIX)",
-    "MPTCP, which Landlock does not see": "socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)",
-    "a connection while sending, which Landlock does not see": (
-        "socket.socket().sendto(b'x', socket.MSG_FASTOPEN, ('127.0.0.1', there['port']))"
-    ),
-    "to listen": "socket.socket().bind(('127.0.0.1', 0))",
-    "a message with descriptors": "socket.socket().sendmsg([b'x'])",
+    "a socket pair": "socket.socketpair()",
+    "to connect a connection elsewhere": "way().connect(there['unix'])",
+    "to send from a connection to elsewhere": "ended(lambda: way().sendto(b'x', there['unix']))",
+    "to bind a connection": "way().bind('name')",
+    "to listen on a connection": "way().listen()",
+    "a message with descriptors": "way().sendmsg([b'x'])",
     "a secret file": "open(there['secret']).read()",
     "our source": "open(there['source']).read()",
     "the parent's environment": "open(f'/proc/{os.getppid()}/environ').read()",
@@ -123,20 +146,22 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, object
     folder = tmp_path_factory.mktemp("there")
     folder.chmod(0o755)
     (folder / "secret").write_text("secret")
-    with socket.create_server(("127.0.0.1", 0)) as other:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(folder / "unix"))
+        other.listen()
         yield {
-            "port": other.getsockname()[1],
+            "unix": str(folder / "unix"),
             "secret": str(folder / "secret"),
             "source": str(Path(run_bare.__code__.co_filename)),
             "driver": os.getpid(),
         }
 
 
-def test_a_hostile_file_reaches_no_port_but_the_endpoints(there: dict[str, object]) -> None:
+def test_a_hostile_file_reaches_nothing_but_the_endpoint(there: dict[str, object]) -> None:
     attempts = "\n".join(f"        {name!r}: lambda: {attack}," for name, attack in ATTACKS.items())
     body = f"""attacks = {{
 {attempts}
-        "its own endpoint": lambda: socket.create_connection(('127.0.0.1', allowed())).close(),
+        "the endpoint": lambda: way().close(),
     }}
     done = []
     for name, attack in attacks.items():
@@ -148,26 +173,38 @@ def test_a_hostile_file_reaches_no_port_but_the_endpoints(there: dict[str, objec
     return done"""
     (outcome,), _ = run_asking(exported_work(HOSTILE.replace("{body}", body), {"there": there}), lambda draw: "4")
     assert outcome.failure is None, outcome.failure
-    assert outcome.output == ["its own endpoint"]
+    assert outcome.output == ["the endpoint"]
 
 
-def test_whoever_has_not_the_files_key_gets_no_reply() -> None:
-    body = """import urllib.error, urllib.request
-    url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+def test_connections_that_a_file_asks_for_and_does_not_take_are_bounded() -> None:
+    body = """door, = (one for one in SOCKETS if one.type == socket.SOCK_SEQPACKET)
     try:
-        urllib.request.urlopen(urllib.request.Request(url, data=b"{}", headers={"authorization": "Bearer guessed"}))
-    except urllib.error.HTTPError as error:
-        return error.code"""
-    (outcome,), endpoint = run_asking(exported_work(HOSTILE.replace("{body}", body), {"there": {}}), lambda draw: "4")
-    assert (outcome.output, outcome.failure) == (401, None)
-    assert len(endpoint.answered) == 1
+        for _ in range(2_000):
+            door.send(b"?")
+    except (BrokenPipeError, ConnectionResetError):
+        return True"""
+    served: list[threading.Thread] = []
+
+    class Counting(ReplayEndpoint):
+        def serve(self, connection: socket.socket) -> threading.Thread:
+            served.append(super().serve(connection))
+            return served[-1]
+
+    endpoint = Counting(Replayed(find=lambda key, draw: FOUR, alias="model", max_tokens=64))
+    work = exported_work(HOSTILE.replace("{body}", body), {"there": {}})
+    (outcome,) = asyncio.run(run_bare(work, endpoint=endpoint, sandbox="standard"))
+    assert outcome.output is True, outcome.failure
+    assert 32 < len(served) < 200
+    for thread in served:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_a_client_that_breaks_off_is_not_told_on_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    with answering(lambda draw: None) as endpoint, socket.create_connection(("127.0.0.1", endpoint.port)) as client:
-        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 50\r\n\r\n")
-        time.sleep(0.2)
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        client.close()
-        time.sleep(0.3)
+    ours, client = socket.socketpair()
+    with client:
+        answering(lambda draw: None).serve(ours)
+        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}")
+    time.sleep(0.3)
+    assert ours.fileno() == -1
     assert capfd.readouterr() == ("", "")
