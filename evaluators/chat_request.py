@@ -18,6 +18,7 @@ __all__ = ["ChatRequest", "sanitise_request"]
 
 # Chat templates wrap each message in a few special tokens and headers; known ones take fewer than 20.
 _TEMPLATE_TOKENS_PER_MESSAGE: Final = 64
+_BYTES_PER_TOKEN: Final = 4  # of English text, roughly
 _MAX_MESSAGES: Final = 256
 _MAX_TOOLS: Final = 64
 _ROLES: Final = frozenset(("system", "developer", "user", "assistant", "tool"))
@@ -44,6 +45,11 @@ class ChatRequest:
     def model(self) -> str:
         """The model that it names, or the role whose model it asks for; empty where it names none."""
         return str(self.body.get("model", ""))
+
+    @property
+    def estimated_tokens(self) -> int:
+        """What it may take of a rate: its bytes at four to a token, and all that it may generate."""
+        return self.n_bytes // _BYTES_PER_TOKEN + self.max_tokens
 
     def without_model(self) -> ChatRequest:
         """The same request with its model left to the endpoint's default."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import math
+import itertools
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +14,7 @@ from graftwork.programs.model import Model, Reply, Role, Usage
 
 from .call_store import CallStore, RecordedCall, Reservation, Settlement, call_key
 from .chat_request import ChatRequest, sanitise_request
+from .endpoint import Endpoint, EndpointLimits
 from .ledger import CandidateCaps, Ledger
 from .loop_thread import LoopThread
 from .pool import ProgramCall, Relayed
@@ -30,21 +31,19 @@ class GatewaySettings:
         prices: List price by role; a role without one is free unless its model prices its own replies.
         named_models: Models that a request may name, each with its list price; others are refused. Its role's endpoint serves it.
         proposer_max_tokens: Output tokens of one proposer call, unless the operator asks for fewer.
-        max_in_flight: Calls at the endpoints at the same time, over all roles, at least 1.
-        attempts: How often one call is sent while the endpoint fails, at least 1.
+        endpoints: Limits of each role's endpoint; roles whose limits have the same name share it.
+        attempts: How often one call is sent while it alone fails, at least 1; while its endpoint is busy or down it only waits.
         backoff_s: Pause before the second attempt; doubled each time, then drawn between half and all of it.
-        max_backoff_s: The longest pause.
-        patience_s: Wall seconds of one call over all attempts and pauses, waiting for its turn left out.
+        patience_s: Wall seconds of one attempt.
         drain_s: Wall seconds that `close` gives to calls in flight, so that they are settled and not in doubt.
     """
 
     prices: Mapping[Role, Price] = field(default_factory=dict)
     named_models: Mapping[str, Price] = field(default_factory=dict)
     proposer_max_tokens: int = 8192
-    max_in_flight: int = 16
+    endpoints: Mapping[Role, EndpointLimits] = field(default_factory=dict)
     attempts: int = 4
     backoff_s: float = 1.0
-    max_backoff_s: float = 30.0
     patience_s: float = 600.0
     drain_s: float = 5.0
 
@@ -102,7 +101,7 @@ class Gateway:
         self._settings = settings or GatewaySettings()
         self._rng = rng or random.SystemRandom()
         self._flights: dict[tuple[str, str], _Flight] = {}
-        self._places = asyncio.Semaphore(self._settings.max_in_flight)
+        self._endpoints: dict[str, Endpoint] = {}
         self._closing = False
         self._thread = LoopThread("graftwork-gateway")
 
@@ -126,12 +125,17 @@ class Gateway:
         """Calls that are being made or wait for their turn."""
         return len(self._flights)
 
+    @property
+    def trouble(self) -> str:
+        """Which endpoints are down and why, in one line; empty while all is well."""
+        return "; ".join(trouble for endpoint in tuple(self._endpoints.values()) if (trouble := endpoint.trouble))
+
     async def call(self, call: ProgramCall) -> Relayed:
         """Make a call for a program; from any loop.
 
         Raises:
             CeilingReached: The run's budget is spent.
-            EndpointError: The endpoint refuses the key or the model's name.
+            EndpointError: The endpoint refuses the key or the model's name, or was down for too long.
             InfrastructureError: The gateway is closed.
         """
         return await self._thread.awaitable(self._call(call))
@@ -146,7 +150,7 @@ class Gateway:
 
         Raises:
             CeilingReached: The run's budget is spent.
-            EndpointError: The endpoint refuses the key or the model's name.
+            EndpointError: The endpoint refuses the key or the model's name, or was down for too long.
             InfrastructureError: The gateway is closed.
         """
         return await self._thread.awaitable(self._propose(body, brief, attempt))
@@ -220,41 +224,59 @@ class Gateway:
             flight.waiters -= 1
 
     async def _fly(self, call: _Call) -> RecordedCall:
-        """Send a call until it is answered for good, patience or attempts are spent, or nobody waits for it any more."""
-        settings, deadline, flight = self._settings, math.inf, self._flights[call.key, call.draw]
-        recorded = _abandoned("nobody waits for this model call any more")
+        """Send a call until it is answered for good, its attempts are spent, or nobody waits for it any more."""
+        settings, flight, endpoint = self._settings, self._flights[call.key, call.draw], self._endpoint(call.role)
+        recorded, n_counted = _abandoned("nobody waits for this model call any more"), 0
         try:
-            for attempt in range(settings.attempts):
-                async with self._places:
-                    deadline = min(deadline, _now() + settings.patience_s)
-                    if not flight.waiters or deadline <= _now():
+            for attempt in itertools.count():
+                async with endpoint.turn((call.role, call.candidate), tokens=call.request.estimated_tokens) as turn:
+                    if not flight.waiters:
                         return recorded
-                    recorded = await self._attempt(call, attempt, deadline=deadline)
-                pause_s = min(settings.max_backoff_s, settings.backoff_s * 2**attempt) * self._rng.uniform(0.5, 1.0)
-                if recorded.lasts or attempt + 1 == settings.attempts or _now() + pause_s >= deadline:
-                    return recorded
-                await asyncio.sleep(pause_s)
+                    recorded, counts = await self._attempt(call, attempt, endpoint)
+                    if recorded.reply is not None:
+                        turn.tokens = recorded.usage.tokens
+                n_counted += counts
+                if recorded.lasts or n_counted == settings.attempts:
+                    break
+                if counts:
+                    await asyncio.sleep(settings.backoff_s * 2 ** (n_counted - 1) * self._rng.uniform(0.5, 1.0))
             return recorded
         finally:
             del self._flights[call.key, call.draw]
 
-    async def _attempt(self, call: _Call, attempt: int, *, deadline: float) -> RecordedCall:
+    def _endpoint(self, role: Role) -> Endpoint:
+        limits = self._settings.endpoints.get(role, EndpointLimits())
+        if limits.name not in self._endpoints:
+            self._endpoints[limits.name] = Endpoint(limits, self._rng)
+        return self._endpoints[limits.name]
+
+    async def _attempt(self, call: _Call, attempt: int, endpoint: Endpoint) -> tuple[RecordedCall, bool]:
+        """What came of sending a call once, and whether that counts against it."""
         call_id, started = self._reserve(call, attempt), _now()
         try:
-            async with asyncio.timeout_at(deadline):
-                reply = await self._models[call.role].complete(call.request.body, draw=call.draw)
-            outcome = RecordedCall(reply=reply, usage=self._priced(call, reply))
+            reply = await self._answer(call)
         except CallFailed as error:
             outcome = RecordedCall(failure=error.failure, usage=call.bound if error.in_doubt else Usage())
-        except TimeoutError:
-            message = f"the endpoint gave no answer within {self._settings.patience_s:g} s"
-            outcome = RecordedCall(failure=Failure(kind="model", message=message), usage=call.bound)
+            self._settle(call_id, outcome, _now() - started)
+            if not outcome.lasts:
+                return outcome, endpoint.failed(f"{call.key}/{call.draw}", error)
         except EndpointError as error:
             refused = RecordedCall(failure=Failure(kind="model", message=str(error)), usage=Usage())
             self._settle(call_id, refused, _now() - started)
             raise
-        self._settle(call_id, outcome, _now() - started)
-        return outcome
+        else:
+            outcome = RecordedCall(reply=reply, usage=self._priced(call, reply))
+            self._settle(call_id, outcome, _now() - started)
+        endpoint.answered()
+        return outcome, True
+
+    async def _answer(self, call: _Call) -> Reply:
+        try:
+            async with asyncio.timeout(self._settings.patience_s):
+                return await self._models[call.role].complete(call.request.body, draw=call.draw)
+        except TimeoutError:
+            message = f"the endpoint gave no answer within {self._settings.patience_s:g} s"
+            raise CallFailed(Failure(kind="model", message=message)) from None
 
     def _reserve(self, call: _Call, attempt: int) -> str:
         call_id = f"{self._rng.getrandbits(64):016x}"

@@ -24,7 +24,7 @@ MAX_ACCOUNTS: Final = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceilings:
-    """Hard limits of a run on model calls, over all roles; None is no limit.
+    """Hard limits on model calls, of a run over all roles or of one role; None is no limit.
 
     Attributes:
         usd: US dollars at list price.
@@ -72,12 +72,21 @@ class Ledger:
 
     Args:
         ceilings: The run's limits.
+        roles: Limits of single roles, beside the run's.
         caps: Each candidate's limits.
         booked: What an earlier session of the run has spent, from `CallStore.booked`.
     """
 
-    def __init__(self, ceilings: Ceilings, *, caps: CandidateCaps | None = None, booked: Iterable[Booked] = ()) -> None:
+    def __init__(
+        self,
+        ceilings: Ceilings,
+        *,
+        roles: Mapping[Role, Ceilings] | None = None,
+        caps: CandidateCaps | None = None,
+        booked: Iterable[Booked] = (),
+    ) -> None:
         self._ceilings = ceilings
+        self._roles = dict(roles or {})
         self._caps = caps or CandidateCaps()
         self._spent: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
         self._open: dict[str, tuple[Role, Usage]] = {}
@@ -106,14 +115,13 @@ class Ledger:
             bound: The most that the call can cost.
 
         Raises:
-            CeilingReached: If spent, reserved and `bound` together would pass a ceiling; nothing is set aside then.
+            CeilingReached: If spent, reserved and `bound` together would pass a ceiling, of the run or of the role; nothing is set aside.
         """
         with self._lock:
-            open_bounds = (usage for _, usage in self._open.values())
-            name = _exceeded(self._ceilings, _total((*self._spent.values(), *open_bounds, bound)))
-            if name:
-                limit = getattr(self._ceilings, name)
-                raise CeilingReached(f"the budget of {limit:g} {name} has no room for another model call; raise it to go on")
+            _refuse_above(self._ceilings, (*self._spent.values(), *(usage for _, usage in self._open.values()), bound), "the budget")
+            if role in self._roles:
+                own = (usage for owner, usage in self._open.values() if owner == role)
+                _refuse_above(self._roles[role], (self._spent[role], *own, bound), f"the {role}'s budget")
             self._open[call_id] = (role, bound)
 
     def settle(self, call_id: str, usage: Usage) -> None:
@@ -180,6 +188,12 @@ def _total(usages: Iterable[Usage]) -> Usage:
         usd=math.fsum(row.usd for row in rows),
         calls=sum(row.calls for row in rows),
     )
+
+
+def _refuse_above(ceilings: Ceilings, usages: Iterable[Usage], whose: str) -> None:
+    if name := _exceeded(ceilings, _total(usages)):
+        limit = getattr(ceilings, name)
+        raise CeilingReached(f"{whose} of {limit:g} {name} has no room for another model call; raise it to go on")
 
 
 def _exceeded(limits: Ceilings, total: Usage) -> str:

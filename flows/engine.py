@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from graftwork.evaluators.evaluate import audit, evaluate
 from graftwork.evaluators.gateway import Gateway
@@ -37,6 +37,7 @@ __all__ = ["OnSlice", "run_search"]
 
 OnSlice = Callable[[Progress], None]
 Number = TypeVar("Number", int, float)
+_LOOK_S: Final = 1.0
 
 
 def run_search(run: Run, on_slice: OnSlice, *, stopping: threading.Event | None = None) -> Report:
@@ -65,11 +66,30 @@ class _Engine:
         self._task, self._settings = run.task, run.settings
         self._started = time.monotonic()
         self._seed_score: float | None = None
+        self._stage = "starting"
         self._evaluate = functools.partial(evaluate, task=run.task, pool=pool)
 
     async def run(self, stopping: threading.Event) -> Report:
         """Seed, search, crown, report."""
         state = State.start(self._run.strategy, self._settings.seed)
+        watch = asyncio.create_task(self._watch_endpoints(state))
+        try:
+            return await self._run_all(state, stopping)
+        finally:
+            watch.cancel()
+
+    async def _watch_endpoints(self, state: State) -> None:
+        """Say when an endpoint is down, and when it answers again: nothing is told meanwhile."""
+        said = ""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            trouble = self._gateway.trouble
+            if bool(trouble) != bool(said):
+                self._lineage.event("endpoint", trouble or "all endpoints answer again")
+                self._progress(self._stage, state)
+                said = trouble
+
+    async def _run_all(self, state: State, stopping: threading.Event) -> Report:
         search = self._search(state, stopping)
         self._lineage.event("start", f"{self._task.name}, seed {self._settings.seed}, strategy {self._run.strategy.name}")
         seed = await self._seed(search)
@@ -179,6 +199,7 @@ class _Engine:
         )
 
     def _progress(self, stage: str, state: State) -> None:
+        self._stage = stage
         best = state.finalists[:1]
         self._on_slice(
             Progress(
@@ -192,6 +213,7 @@ class _Engine:
                 failures=dict(state.failures),
                 spent=self._gateway.spent,
                 seconds=time.monotonic() - self._started,
+                trouble=self._gateway.trouble,
             )
         )
 

@@ -25,6 +25,7 @@ class Progress:
         failures: Failures of programs on val by kind.
         spent: What was spent live, at list price, by role.
         seconds: Wall seconds since the search began.
+        trouble: Why nothing comes from an endpoint, in one line; empty while all is well.
     """
 
     stage: str
@@ -37,6 +38,7 @@ class Progress:
     failures: Mapping[str, int] = field(default_factory=dict)
     spent: Mapping[Role, Usage] = field(default_factory=dict)
     seconds: float = 0.0
+    trouble: str = ""
 
     @property
     def per_second(self) -> float:
@@ -56,7 +58,7 @@ class Progress:
             parts.append(f"best {self.best_score:.4g} {self.unit} (seed {self.seed_score:.4g})")
         parts.append(f"{sum(self.failures.values())} failures")
         parts += [f"{role} {usage.tokens} tokens ({usage.usd:.4f} usd)" for role, usage in self.spent.items() if usage.calls]
-        parts.append(self.speed)
+        parts += [self.speed, *([self.trouble] if self.trouble else [])]
         return f"{self.stage}: {', '.join(parts)}"
 
     @property

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from graftwork.evaluators.prices import Price
 from graftwork.programs.errors import ConfigError
+from graftwork.programs.model import Role
 
 __all__ = ["ModelSettings", "RunSettings", "make_settings", "write_run_toml"]
 
@@ -64,6 +65,10 @@ class RunSettings(BaseModel):
         budget_usd: Ceiling of spend at list price, all roles together.
         budget_tokens: Ceiling of tokens, likewise.
         budget_calls: Ceiling of model calls, likewise.
+        role_budgets_usd: Ceilings of single roles, within the run's: the call that would pass one ends the search.
+        requests_per_minute: What an endpoint may be asked; None is no limit.
+        tokens_per_minute: Likewise, input and output together.
+        in_flight: Calls at an endpoint at the same time.
         pool: Where programs run.
         slots: Programs that run at the same time; 0 = the number of processors, or 8 when the program asks models.
         ray_address: `host:port` or `auto` of a running cluster; None starts a local one.
@@ -84,6 +89,10 @@ class RunSettings(BaseModel):
     budget_usd: Annotated[float, Field(ge=0)] | None = None
     budget_tokens: Annotated[int, Field(ge=0)] | None = None
     budget_calls: Annotated[int, Field(ge=0)] | None = None
+    role_budgets_usd: Mapping[Role, Annotated[float, Field(ge=0)]] = {}
+    requests_per_minute: Annotated[float, Field(gt=0)] | None = None
+    tokens_per_minute: Annotated[float, Field(gt=0)] | None = None
+    in_flight: Annotated[int, Field(ge=1, le=4096)] = 64
     pool: Literal["local", "ray"] = "local"
     slots: Annotated[int, Field(ge=0, le=1024)] = 0
     ray_address: str | None = None
@@ -145,7 +154,7 @@ def make_settings(
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, not {first['input']!r}") from None
-    if settings.budget_usd is not None and named is not None and price is None:
+    if (settings.budget_usd is not None or settings.role_budgets_usd) and named is not None and price is None:
         raise ConfigError(f"--budget-usd needs the price of {named}: add --price IN/OUT in USD per million tokens (0/0 for a local model)")
     return settings
 

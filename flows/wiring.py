@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from graftwork.evaluators.endpoint import EndpointLimits
 from graftwork.evaluators.gateway import Gateway, GatewaySettings
 from graftwork.evaluators.ledger import Ceilings, Ledger
 from graftwork.evaluators.pool import Pool
-from graftwork.evaluators.prices import Price
 from graftwork.programs.model import Role
 from graftwork.search.lineage import Lineage, LineageCallStore
 
 from .run import Run
-from .settings import ModelSettings
+from .settings import ModelSettings, RunSettings
 
 __all__ = ["Wiring"]
 
@@ -47,8 +48,10 @@ class Wiring:
             self.gateway = Gateway(
                 self._run.models,
                 store,
-                ledger=Ledger(ceilings, booked=store.booked()),
-                settings=GatewaySettings(prices=_prices(settings.proposer, settings.task_model), named_models=settings.named_models),
+                ledger=Ledger(
+                    ceilings, roles={role: Ceilings(usd=usd) for role, usd in settings.role_budgets_usd.items()}, booked=store.booked()
+                ),
+                settings=_gateway_settings(settings),
             )
             stack.callback(self.gateway.close)
             self.pool = self._open_pool()
@@ -70,6 +73,14 @@ class Wiring:
         return LocalPool(self.gateway, slots=settings.slots, sandbox=settings.sandbox)
 
 
-def _prices(proposer: ModelSettings | None, task: ModelSettings | None) -> dict[Role, Price]:
-    named: dict[Role, ModelSettings | None] = {"proposer": proposer, "task": task}
-    return {role: model.price for role, model in named.items() if model is not None}
+def _gateway_settings(settings: RunSettings) -> GatewaySettings:
+    roles: dict[Role, ModelSettings | None] = {"proposer": settings.proposer, "task": settings.task_model}
+    models: dict[Role, ModelSettings] = {role: model for role, model in roles.items() if model is not None}
+    limits = EndpointLimits(
+        in_flight=settings.in_flight, requests_per_minute=settings.requests_per_minute, tokens_per_minute=settings.tokens_per_minute
+    )
+    return GatewaySettings(
+        prices={role: model.price for role, model in models.items()},
+        named_models=settings.named_models,
+        endpoints={role: replace(limits, name=model.base_url or "OpenAI") for role, model in models.items()},
+    )

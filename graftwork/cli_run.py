@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+
+from graftwork.programs.errors import ConfigError
 
 from .cli_show import show_scores
 
@@ -41,6 +43,12 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     budget_usd: Annotated[float | None, typer.Option(help="Ceiling of spend in USD.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Ceiling of tokens.")] = None,
     budget_calls: Annotated[int | None, typer.Option(help="Ceiling of model calls.")] = None,
+    role_budget: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE=USD", help="Ceiling of one role: proposer, task or judge; repeatable.")
+    ] = None,
+    requests_per_minute: Annotated[float | None, typer.Option(help="What the endpoint may be asked.")] = None,
+    tokens_per_minute: Annotated[float | None, typer.Option(help="What the endpoint may be asked, input and output together.")] = None,
+    in_flight: Annotated[int, typer.Option(help="Model calls at the same time.")] = 64,
     seconds: Annotated[float | None, typer.Option(help="Ceiling of wall seconds of the search.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every choice.")] = 0,
     strategy: Annotated[str, typer.Option(help="auto, model or no-model.")] = "auto",
@@ -69,6 +77,10 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
             "budget_usd": budget_usd,
             "budget_tokens": budget_tokens,
             "budget_calls": budget_calls,
+            "role_budgets_usd": _role_budgets(role_budget or ()),
+            "requests_per_minute": requests_per_minute,
+            "tokens_per_minute": tokens_per_minute,
+            "in_flight": in_flight,
             "seconds": seconds,
             "seed": seed,
             "strategy": strategy,
@@ -82,6 +94,13 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     )
     console = Console()
     _start(task, settings, console, run_dir=run_dir, prefect=prefect)
+
+
+def _role_budgets(texts: Iterable[str]) -> dict[str, str]:
+    budgets = {role: usd for role, _, usd in (text.partition("=") for text in texts)}
+    if not all(budgets.values()):
+        raise ConfigError(f"--role-budget must be ROLE=USD, such as proposer=0.50, not {' '.join(texts)!r}")
+    return budgets
 
 
 def _start(task: str, settings: RunSettings, console: Console, *, run_dir: Path | None, prefect: bool) -> None:
@@ -140,6 +159,8 @@ def progress_table(progress: Progress) -> Table:
     table.add_row("failures", *_counts(progress.failures))
     spend = [f"{role} {u.tokens} tokens / {u.calls} calls / {u.usd:.4f} usd" for role, u in progress.spent.items() if u.calls]
     table.add_row("spend", "; ".join(spend) or "none")
+    if progress.trouble:
+        table.add_row("endpoint", progress.trouble)
     return table
 
 

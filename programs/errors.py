@@ -85,11 +85,18 @@ class CallFailed(GraftworkError):
         in_doubt: Whether the endpoint may have billed the call (a timeout, a connection that broke), so that it counts as
             spent; False where the endpoint answered that it did not serve it (429, another error status) or was never
             reached. Left out: True for kind `model`, False for the others.
+        retry_after_s: Where the endpoint is busy (429, 503), for how long it wants to be left alone, 0 where it does not say;
+            None where it is not busy.
+        refused: Whether nobody took the connection.
     """
 
-    def __init__(self, failure: Failure, *, in_doubt: bool | None = None) -> None:
+    def __init__(
+        self, failure: Failure, *, in_doubt: bool | None = None, retry_after_s: float | None = None, refused: bool = False
+    ) -> None:
         super().__init__(f"{failure.kind}: {failure.message}")
         self.failure = failure
+        self.retry_after_s = retry_after_s
+        self.refused = refused
         self.in_doubt = failure.kind == "model" if in_doubt is None else in_doubt
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import difflib
 import json
+import math
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
 import openai
@@ -20,15 +24,14 @@ __all__ = ["OpenAIModel"]
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 BUSY: Final = frozenset((408, 409, 429))
-MAX_WAIT_S: Final = 60.0
+NOT_REACHED: Final = frozenset(("ConnectError", "ConnectTimeout"))  # by name: which package they come from is the client's affair
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class OpenAIModel:
     """A chat model at an endpoint.
 
-    Only answers that say "not now" (429, 5xx) are asked again here, as late as `Retry-After` wants. A timeout or a broken connection
-    is not: the endpoint may have counted the tokens, so whoever keeps the ledger decides.
+    It sends a request once: whoever keeps the ledger, and knows how the endpoint fares, decides whether and when to send it again.
 
     Attributes:
         model: The model's name at the endpoint; a request that names another keeps its own.
@@ -36,7 +39,6 @@ class OpenAIModel:
         api_key: Sent with each request; empty for endpoints that want none.
         alias: The name under which replies are recorded; the model's name if not given.
         timeout_s: For one attempt.
-        max_retries: Attempts after the first.
     """
 
     model: str
@@ -44,7 +46,6 @@ class OpenAIModel:
     api_key: str = field(default="", repr=False)
     alias: str = ""
     timeout_s: float = 600.0
-    max_retries: int = 4
     _client: openai.AsyncOpenAI | None = field(default=None, init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
 
@@ -60,23 +61,19 @@ class OpenAIModel:
         one program must not change what another is given.
         """
         request = dict(body)
-        for attempt in range(self.max_retries + 1):
-            try:
-                return self._reply(await self._send(request), request)
-            except openai.BadRequestError as error:
-                if "response_format" not in request or not _is_about_schema(error):
-                    raise self._failed("invalid", error) from None
-                plain = {name: value for name, value in request.items() if name != "response_format"}
-                return await self.complete(plain, draw=draw)
-            except openai.APIStatusError as error:
-                if not (error.status_code in BUSY or error.status_code >= 500) or error.code == "insufficient_quota":
-                    raise self._refused(error, named="model" in body) from None
-                if attempt == self.max_retries:
-                    raise self._failed("model", error) from None
-                await asyncio.sleep(_wait_s(error, attempt))
-            except (openai.APIConnectionError, openai.APIResponseValidationError, json.JSONDecodeError) as error:
-                raise self._failed("model", error) from None
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        try:
+            return self._reply(await self._send(request), request)
+        except openai.BadRequestError as error:
+            if "response_format" not in request or not _is_about_schema(error):
+                raise self._failed("invalid", error) from None
+            plain = {name: value for name, value in request.items() if name != "response_format"}
+            return await self.complete(plain, draw=draw)
+        except openai.APIStatusError as error:
+            if not (error.status_code in BUSY or error.status_code >= 500) or error.code == "insufficient_quota":
+                raise self._refused(error, named="model" in body) from None
+            raise self._failed("model", error) from None
+        except (openai.APIConnectionError, openai.APIResponseValidationError, json.JSONDecodeError) as error:
+            raise self._failed("model", error) from None
 
     async def preflight(self) -> None:
         """See that the endpoint answers, takes the key and knows the model, without paying for anything.
@@ -147,8 +144,10 @@ class OpenAIModel:
     def _failed(self, kind: FailureKind, error: Exception) -> CallFailed:
         message = f"{self.alias}: {type(error).__name__}: {error}".split("\n", 1)[0][:400]
         failure = Failure(kind=kind, message=message, detail=str(getattr(error, "body", "") or "")[:2000])
-        # An endpoint that answers with a status served nothing; one that broke off may have counted the tokens.
-        return CallFailed(failure, in_doubt=not isinstance(error, openai.APIStatusError))
+        refused = type(error.__cause__).__name__ in NOT_REACHED
+        # An endpoint that answers with a status served nothing, nor did one that was not reached; one that broke off may have counted.
+        in_doubt = not refused and not isinstance(error, openai.APIStatusError)
+        return CallFailed(failure, in_doubt=in_doubt, refused=refused, retry_after_s=_retry_after_s(error))
 
     def _refused(self, error: openai.APIStatusError, *, named: bool) -> CallFailed | EndpointError:
         """What a 4xx means: the key, the model's name or the account is refused, or only this request."""
@@ -168,10 +167,20 @@ def _is_about_schema(error: openai.BadRequestError) -> bool:
     return any(word in str(error) for word in ("response_format", "json_schema", "json schema"))
 
 
-def _wait_s(error: openai.APIStatusError, attempt: int) -> float:
-    """Seconds until the next attempt: what the endpoint wants, else 0.5, 1, 2, … up to 8."""
-    try:
-        wanted = float(error.response.headers.get("retry-after", ""))
-    except ValueError:
-        wanted = min(0.5 * 2**attempt, 8.0)
-    return min(max(wanted, 0.0), MAX_WAIT_S)
+def _retry_after_s(error: Exception) -> float | None:
+    """For how long an endpoint that is busy wants to be left alone, 0 where it does not say; None where it is not busy."""
+    if not isinstance(error, openai.APIStatusError) or error.status_code not in (*BUSY, 503):
+        return None
+    wanted = error.response.headers.get("retry-after", "")
+    with suppress(ValueError):
+        return _seconds(wanted)
+    with suppress(ValueError):
+        return max(0.0, parsedate_to_datetime(wanted).timestamp() - time.time())
+    return 0.0
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < math.inf:
+        raise ValueError(text)
+    return seconds

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from graftwork.evaluators.call_store import Booked, CallStore, MemoryCallStore, RecordedCall, Reservation, Settlement, call_key
+from graftwork.evaluators.endpoint import EndpointLimits
 from graftwork.evaluators.gateway import Gateway, GatewaySettings
 from graftwork.evaluators.ledger import CandidateCaps, Ceilings, Ledger
 from graftwork.evaluators.pool import ProgramCall, Relayed
@@ -26,7 +27,10 @@ Body = Mapping[str, Any]
 Script = Callable[[Body, str], Reply | Awaitable[Reply]]
 
 PRICE = Price(input_usd_per_mtok=1.0, output_usd_per_mtok=2.0)
-QUICK = GatewaySettings(prices={"task": PRICE, "proposer": PRICE}, backoff_s=0.001, drain_s=0.2)
+LIMITS = EndpointLimits(backoff_s=0.001, max_backoff_s=0.01)
+QUICK = GatewaySettings(
+    prices={"task": PRICE, "proposer": PRICE}, endpoints={"task": LIMITS, "proposer": LIMITS}, backoff_s=0.001, drain_s=0.2
+)
 USAGE = Usage(input_tokens=10, output_tokens=5)
 
 
@@ -228,7 +232,7 @@ def test_no_more_calls_than_allowed_are_in_flight() -> None:
         return answer(body, draw)
 
     model = FakeModel(slowly)
-    with opened(model, settings=replace(QUICK, max_in_flight=3)) as gateway:
+    with opened(model, settings=replace(QUICK, endpoints={"task": replace(LIMITS, in_flight=3)})) as gateway:
         call_all(gateway, *(a_call(str(number)) for number in range(12)))
     assert model.most_at_once == 3
 
@@ -341,7 +345,61 @@ def test_an_endpoint_without_an_answer_fails_in_time() -> None:
         (relayed,) = call_all(gateway, a_call())
         assert relayed.failure is not None
         assert "no answer within 0.05 s" in relayed.failure.message
-        assert gateway.spent["task"].calls == 1
+        assert gateway.spent["task"].calls == QUICK.attempts  # each may have been served
+
+
+def test_while_its_endpoint_is_down_a_call_waits_and_is_then_answered() -> None:
+    asked: Counter[str] = Counter()
+    answering = threading.Event()
+
+    def down(body: Body, draw: str) -> Reply:
+        asked[body["messages"][0]["content"]] += 1
+        if answering.is_set():
+            return answer(body, draw)
+        raise failing("model", in_doubt=False)
+
+    def mend() -> None:
+        while not gateway.trouble or sum(asked.values()) < 40:
+            time.sleep(0.001)
+        said.append(gateway.trouble)
+        answering.set()
+
+    said: list[str] = []
+    with opened(FakeModel(down)) as gateway:
+        mender = threading.Thread(target=mend)
+        mender.start()
+        relayed = call_all(gateway, *(a_call(str(number)) for number in range(8)))
+        mender.join()
+        assert said[0].startswith("the endpoint is down (no reply): waiting")
+        assert [text_of(one) for one in relayed] == [f"{number} search/0/0#0" for number in range(8)]
+        assert gateway.trouble == ""
+        assert gateway.spent["task"].calls == 8
+    assert max(asked.values()) > 4  # more than its attempts
+
+
+def test_one_request_that_always_fails_is_given_up_while_others_are_answered() -> None:
+    def poisoned(body: Body, draw: str) -> Reply:
+        if body["messages"][0]["content"] == "poison":
+            raise failing("model", in_doubt=False)
+        return answer(body, draw)
+
+    model = FakeModel(poisoned)
+    with opened(model) as gateway:
+        relayed = call_all(gateway, a_call("poison"), *(a_call(str(number)) for number in range(8)))
+        assert [one.failure.kind if one.failure else None for one in relayed] == ["model", *[None] * 8]
+    assert len(model.asked) == 4 + 8
+
+
+def test_an_endpoint_that_is_down_for_too_long_ends_the_run() -> None:
+    def down(_body: Body, _draw: str) -> Reply:
+        raise failing("model", in_doubt=False)
+
+    settings = replace(QUICK, endpoints={"task": replace(LIMITS, outage_s=0.05)})
+    with (
+        opened(FakeModel(down), settings=settings) as gateway,
+        pytest.raises(EndpointError, match=r"the endpoint gave no answer .*no reply"),
+    ):
+        call_all(gateway, *(a_call(str(number)) for number in range(8)))
 
 
 def test_a_refused_key_ends_the_run_and_costs_nothing() -> None:

@@ -70,6 +70,20 @@ def test_what_is_settled_below_its_bound_makes_room_again() -> None:
     ledger.reserve("b", role="task", bound=_usage(60, 0.0))
 
 
+def test_a_role_has_a_ceiling_of_its_own_and_leaves_the_others_alone() -> None:
+    ledger = Ledger(
+        Ceilings(tokens=1_000), roles={"proposer": Ceilings(tokens=100, usd=1.0)}, booked=[Booked(role="proposer", usage=_usage(60, 0.1))]
+    )
+    ledger.reserve("a", role="proposer", bound=_usage(30, 0.1))
+    with pytest.raises(CeilingReached, match="the proposer's budget of 100 tokens"):
+        ledger.reserve("b", role="proposer", bound=_usage(20, 0.1))
+    with pytest.raises(CeilingReached, match="the proposer's budget of 1 usd"):
+        ledger.reserve("b", role="proposer", bound=_usage(1, 0.9))
+    ledger.reserve("b", role="task", bound=_usage(910, 5.0))
+    with pytest.raises(CeilingReached, match="the budget of 1000 tokens"):
+        ledger.reserve("c", role="task", bound=_usage(1, 0.0))
+
+
 def test_each_role_has_its_own_total() -> None:
     ledger = Ledger(Ceilings())
     for role, tokens in (("proposer", 5), ("task", 7)):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +15,12 @@ from graftwork.flows.prepare import prepare
 from graftwork.flows.progress import Progress
 from graftwork.flows.run import Report
 from graftwork.flows.settings import RunSettings
-from graftwork.programs.errors import ConfigError, UserError
-from graftwork.programs.model import Model, Role
+from graftwork.programs.errors import CallFailed, ConfigError, UserError
+from graftwork.programs.failure import Failure
+from graftwork.programs.model import Model, Reply, Role
 from graftwork.programs.parse import parse
 from graftwork.programs.scripted import ScriptedModel
-from graftwork.search.record import canonical, open_run
+from graftwork.search.record import Record, canonical, open_run
 from tests.flows.scripted_task import made_run, made_task, task_model
 
 
@@ -48,6 +51,51 @@ def test_the_same_seed_and_replies_give_the_same_lineage_byte_for_byte_however_t
     assert len(first) > 10_000
     assert canonical(again.run_dir) == first
     assert canonical(other.run_dir) != first
+
+
+class Outage:
+    """A model whose endpoint serves some calls, then none for some seconds, then all again."""
+
+    def __init__(self, model: Model, *, after: int, seconds: float) -> None:
+        self._model, self._after, self._seconds = model, after, seconds
+        self._began: float | None = None
+        self.n_failed = 0
+
+    @property
+    def alias(self) -> str:
+        return self._model.alias
+
+    async def complete(self, body: Mapping[str, object], *, draw: str) -> Reply:
+        self._after -= 1
+        if self._after < 0:
+            now = time.monotonic()
+            self._began = self._began or now
+            if now - self._began < self._seconds:
+                self.n_failed += 1
+                raise CallFailed(Failure(kind="model", message="503: overloaded"), in_doubt=False)
+        return await self._model.complete(body, draw=draw)
+
+    async def aclose(self) -> None:
+        await self._model.aclose()
+
+
+def test_an_outage_pauses_the_run_and_changes_no_score(finished: tuple[Report, list[Progress]], tmp_path: Path) -> None:
+    run = made_run(tmp_path / "outage")
+    outage = Outage(run.models["task"], after=40, seconds=2.5)
+    told: list[Progress] = []
+    report = run_search(replace(run, models={**run.models, "task": outage}), told.append)
+    assert outage.n_failed > 5
+    assert any("is down (503: overloaded)" in progress.trouble for progress in told)
+    disturbed, record = open_run(report.run_dir), open_run(finished[0].run_dir)
+    assert {"endpoint"} < {row["kind"] for row in disturbed.events.to_pylist()}
+
+    def told_rows(record: Record) -> list[dict[str, object]]:
+        return [{name: row[name] for name in ("number", "status", "digest", "reason")} for row in record.candidates.to_pylist()]
+
+    assert told_rows(disturbed) == told_rows(record)
+    assert [(row["candidate"], row["example_id"], row["value"], row["failure_kind"]) for row in disturbed.scores.to_pylist()] == [
+        (row["candidate"], row["example_id"], row["value"], row["failure_kind"]) for row in record.scores.to_pylist()
+    ]
 
 
 def test_every_brief_is_told_once_and_every_failure_has_a_reason(finished: tuple[Report, list[Progress]]) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -34,7 +36,7 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 def _model(endpoint: Endpoint, **options: Any) -> OpenAIModel:
-    return OpenAIModel(**{"model": "small", "base_url": endpoint.url, "api_key": "k", "max_retries": 0, "timeout_s": 5.0, **options})
+    return OpenAIModel(**{"model": "small", "base_url": endpoint.url, "api_key": "k", "timeout_s": 5.0, **options})
 
 
 class TestOpenAIModel(ModelConformance):
@@ -81,31 +83,57 @@ def test_an_answer_without_counts_is_booked_at_a_token_a_byte(endpoint: Endpoint
     assert usage.input_tokens > len("ping")
 
 
-@pytest.mark.parametrize("status", [429, 500])
-def test_not_now_is_asked_again_as_the_endpoint_wants(endpoint: Endpoint, status: int) -> None:
-    answers = [_error(status, "later", **{"retry-after": "0.01"}), completion("pong")]
-    endpoint.script = lambda _: answers[len(endpoint.requests) - 1]
-    assert _ask(_model(endpoint, max_retries=1)) == "pong"
-    assert len(endpoint.requests) == 2
-
-
-def test_an_exhausted_patience_is_the_endpoints_fault(endpoint: Endpoint) -> None:
-    endpoint.script = lambda _: _error(429, "later", **{"retry-after": "0"})
+@pytest.mark.parametrize(
+    ("status", "header", "wanted"),
+    [
+        (429, {"retry-after": "2.5"}, 2.5),
+        (503, {"retry-after": "0"}, 0.0),
+        (429, {}, 0.0),
+        (429, {"retry-after": "nan"}, 0.0),
+        (429, {"retry-after": "-1"}, 0.0),
+        (429, {"retry-after": "soon"}, 0.0),
+        (429, {"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
+        (500, {"retry-after": "2.5"}, None),
+    ],
+)
+def test_a_busy_endpoint_says_how_long_it_wants_to_be_left_alone(
+    endpoint: Endpoint, status: int, header: dict[str, str], wanted: float | None
+) -> None:
+    endpoint.script = lambda _: _error(status, "later", **header)
     with pytest.raises(CallFailed, match="later") as caught:
-        _ask(_model(endpoint, max_retries=2))
-    assert caught.value.failure.kind == "model"
-    assert len(endpoint.requests) == 3
+        _ask(_model(endpoint))
+    assert caught.value.retry_after_s == wanted
+    assert (caught.value.failure.kind, caught.value.in_doubt, caught.value.refused) == ("model", False, False)
+    assert len(endpoint.requests) == 1
 
 
-def test_a_timeout_is_not_asked_again_because_its_tokens_may_have_been_counted(endpoint: Endpoint) -> None:
+def test_a_date_to_be_asked_again_at_is_read(endpoint: Endpoint) -> None:
+    endpoint.script = lambda _: _error(
+        429, "later", **{"retry-after": format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)}
+    )
+    with pytest.raises(CallFailed) as caught:
+        _ask(_model(endpoint))
+    assert 90 < (caught.value.retry_after_s or 0) <= 100
+
+
+def test_a_connection_that_nobody_takes_is_not_in_doubt() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with pytest.raises(CallFailed) as caught:
+        _ask(OpenAIModel(model="small", base_url=url))
+    assert (caught.value.failure.kind, caught.value.in_doubt, caught.value.refused) == ("model", False, True)
+
+
+def test_a_timeout_is_in_doubt_because_its_tokens_may_have_been_counted(endpoint: Endpoint) -> None:
     def slow(_: dict[str, Any]) -> Answer:
         time.sleep(0.6)
         return completion("pong")
 
     endpoint.script = slow
     with pytest.raises(CallFailed) as caught:
-        _ask(_model(endpoint, max_retries=3, timeout_s=0.2))
-    assert caught.value.failure.kind == "model"
+        _ask(_model(endpoint, timeout_s=0.2))
+    assert (caught.value.failure.kind, caught.value.in_doubt, caught.value.refused) == ("model", True, False)
     assert len(endpoint.requests) == 1
 
 
@@ -121,7 +149,7 @@ def test_a_timeout_is_not_asked_again_because_its_tokens_may_have_been_counted(e
 def test_a_refused_key_name_or_account_ends_the_run_with_one_line(endpoint: Endpoint, answer: Answer, said: str) -> None:
     endpoint.script = lambda _: answer
     with pytest.raises(EndpointError, match=said) as caught:
-        _ask(_model(endpoint, max_retries=2))
+        _ask(_model(endpoint))
     assert "\n" not in str(caught.value)
     assert len(endpoint.requests) == 1
 
@@ -189,7 +217,7 @@ def test_preflight_says_that_nobody_answers(url: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    model = OpenAIModel(model="small", base_url=url.format(port=port), max_retries=0)
+    model = OpenAIModel(model="small", base_url=url.format(port=port))
     with pytest.raises(EndpointError, match="nobody answers at"):
         asyncio.run(model.preflight())
 
