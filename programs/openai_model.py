@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, Final, cast
+from typing import Annotated, Final
 
 import openai
-from openai.types.chat import ChatCompletion
+from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
 
 from .errors import CallFailed, EndpointError
 from .failure import Failure, FailureKind
@@ -102,44 +102,43 @@ class OpenAIModel:
             await client.close()
 
     def _new_client(self) -> openai.AsyncOpenAI:
-        # The client insists on a key; endpoints without keys ignore it.
-        return openai.AsyncOpenAI(base_url=self.base_url, api_key=self.api_key or "none", timeout=self.timeout_s, max_retries=0)
+        # The client insists on a key; endpoints without keys ignore it. Its other transport takes twice the CPU, and more with each
+        # connection.
+        return openai.AsyncOpenAI(
+            base_url=self.base_url,
+            api_key=self.api_key or "none",
+            timeout=self.timeout_s,
+            max_retries=0,
+            http_client=openai.DefaultAioHttpClient(timeout=self.timeout_s),
+        )
 
-    async def _send(self, request: Mapping[str, object]) -> ChatCompletion:
+    async def _send(self, request: Mapping[str, object]) -> object:
+        """The endpoint's JSON as it came; the client's own types would be made of each part, and checked nowhere."""
         loop = asyncio.get_running_loop()
         if self._client is None or self._loop is not loop:  # connections belong to the loop that opened them
             self._client, self._loop = self._new_client(), loop
-        fields = {name: value for name, value in request.items() if name not in ("model", "messages", "stream")}
-        return await self._client.chat.completions.create(
-            model=str(request.get("model") or self.model), messages=cast("Any", request.get("messages", [])), extra_body=fields
-        )
+        fields = {name: value for name, value in request.items() if name != "stream"}
+        return await self._client.post("/chat/completions", body={**fields, "model": fields.get("model") or self.model}, cast_to=object)
 
-    def _reply(self, completion: ChatCompletion, request: Mapping[str, object]) -> Reply:
-        choices = getattr(completion, "choices", None)
-        if not choices or choices[0].message is None:
-            answer = str(completion)[:500]
-            raise CallFailed(Failure(kind="model", message=f"{self.alias}: the endpoint's answer has no choices", detail=answer))
-        message, text = choices[0].message, choices[0].message.content or ""
-        calls = tuple(
-            ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
-            for call in message.tool_calls or ()
-            if call.type == "function"
-        )
+    def _reply(self, completion: object, request: Mapping[str, object]) -> Reply:
+        try:
+            answer = _Completion.model_validate(completion)
+        except ValidationError as error:
+            said, where = str(completion)[:500], ".".join(map(str, error.errors()[0]["loc"])) or "no object"
+            raise CallFailed(
+                Failure(kind="model", message=f"{self.alias}: the endpoint's answer is no chat completion ({where})", detail=said)
+            ) from None
+        choice = answer.choices[0]
+        text = choice.message.content or ""
+        calls = (call for call in choice.message.tool_calls or () if call.type == "function")
         return Reply(
             text=text,
-            tool_calls=calls,
-            finish_reason=choices[0].finish_reason or "stop",
-            usage=self._usage(completion, request, text),
-            model=completion.model or self.model,
-            refusal=message.refusal,
+            tool_calls=tuple(ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments) for call in calls),
+            finish_reason=choice.finish_reason or "stop",
+            usage=_usage(answer.usage, request, text),
+            model=answer.model or self.model,
+            refusal=choice.message.refusal,
         )
-
-    def _usage(self, completion: ChatCompletion, request: Mapping[str, object], text: str) -> Usage:
-        counted = completion.usage
-        # Where the endpoint does not count, a byte counts as a token: no tokenizer makes more of it.
-        n_in = counted.prompt_tokens if counted else len(json.dumps(request, default=str, ensure_ascii=False).encode())
-        n_out = counted.completion_tokens if counted else len(text.encode())
-        return Usage(input_tokens=n_in, output_tokens=n_out, calls=1)  # whoever keeps the ledger knows the price
 
     def _failed(self, kind: FailureKind, error: Exception) -> CallFailed:
         message = f"{self.alias}: {type(error).__name__}: {error}".split("\n", 1)[0][:400]
@@ -161,6 +160,49 @@ class OpenAIModel:
         if error.status_code == 404 and not named:
             return EndpointError(f"{self.base_url} does not know model {self.model!r} or the path ({said}): check both")
         return self._failed("invalid", error)
+
+
+class _Function(BaseModel):
+    name: str = ""
+    arguments: str = ""
+
+
+class _ToolCall(BaseModel):
+    id: str = ""
+    type: str = "function"
+    function: _Function = _Function()
+
+
+class _Message(BaseModel):
+    content: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+    refusal: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Counts(BaseModel):
+    prompt_tokens: NonNegativeInt = 0
+    completion_tokens: NonNegativeInt = 0
+
+
+class _Completion(BaseModel):
+    """What is used of a chat completion, whatever else an endpoint adds."""
+
+    choices: Annotated[list[_Choice], Field(min_length=1)]
+    usage: _Counts | None = None
+    model: str | None = None
+
+
+def _usage(counted: _Counts | None, request: Mapping[str, object], text: str) -> Usage:
+    """Tokens without a price, which whoever keeps the ledger knows."""
+    # Where the endpoint does not count, a byte counts as a token: no tokenizer makes more of it.
+    n_in = counted.prompt_tokens if counted else len(json.dumps(request, default=str, ensure_ascii=False).encode())
+    n_out = counted.completion_tokens if counted else len(text.encode())
+    return Usage(input_tokens=n_in, output_tokens=n_out, calls=1)
 
 
 def _is_about_schema(error: openai.BadRequestError) -> bool:

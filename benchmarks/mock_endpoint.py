@@ -1,0 +1,147 @@
+"""A mock OpenAI-compatible endpoint with a set latency, as a process of its own, written to take little CPU.
+
+python benchmarks/mock_endpoint.py --port 8900 --latency-ms 200 --reply reply.txt
+
+Each reply is the text of a file with `{n}` replaced by its number. `GET /stats` tells how many calls were served, their tokens, the most
+in flight, when the first came (seconds since the epoch) and the CPU seconds used. `POST /mode` with `{"mode": M}` has it misbehave from
+then on: `ok`, `429` (with Retry-After), `500`, `garbage`, `half` (half a body, then the end) or `nothing` (no answer).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import resource
+import time
+from pathlib import Path
+from typing import Any, Final
+
+__all__ = ["MockEndpoint", "main"]
+
+_RETRY_AFTER_S: Final = 0.5
+
+
+class MockEndpoint:
+    """What all connections share.
+
+    Args:
+        reply: Text of each reply; `{n}` is its number.
+        latency_s: From the request to its reply.
+        tokens: Most tokens that a reply says it took, drawn between one and this; the same for the input.
+    """
+
+    def __init__(self, reply: str, *, latency_s: float, tokens: int = 0) -> None:
+        self._before, _, self._after = reply.partition("{n}")
+        self._tokens = tokens
+        self._rng = random.Random(0)
+        self.latency_s = latency_s
+        self.mode = "ok"
+        self.stats: dict[str, Any] = {"served": 0, "tokens": 0, "at_once": 0, "most_at_once": 0, "first_at": None}
+
+    def completion(self, body: bytes) -> bytes:
+        """The JSON of one reply; it counts as served."""
+        self.stats["served"] += 1
+        n_in = self._rng.randint(1, self._tokens) if self._tokens else max(1, len(body) // 4)
+        n_out = self._rng.randint(1, self._tokens) if self._tokens else 100
+        self.stats["tokens"] += n_in + n_out
+        text = json.dumps(f"{self._before}{self.stats['served']}{self._after}")
+        return (
+            f'{{"id":"1","object":"chat.completion","created":1,"model":"mock","choices":[{{"index":0,"finish_reason":"stop",'
+            f'"message":{{"role":"assistant","content":{text}}}}}],'
+            f'"usage":{{"prompt_tokens":{n_in},"completion_tokens":{n_out},"total_tokens":{n_in + n_out}}}}}'
+        ).encode()
+
+
+class _Connection(asyncio.Protocol):
+    """HTTP/1.1 with kept connections, one request at a time."""
+
+    def __init__(self, endpoint: MockEndpoint) -> None:
+        self._endpoint = endpoint
+        self._transport: asyncio.Transport | None = None
+        self._data = b""
+        self._waiting = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (it listens on TCP)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the base class's name
+        self._transport = None
+        if self._waiting:
+            self._endpoint.stats["at_once"] -= 1
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        head, end, rest = self._data.partition(b"\r\n\r\n")
+        if not end:
+            return
+        at = head.lower().find(b"content-length:")
+        length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+        if len(rest) < length:
+            return
+        self._data = rest[length:]
+        self._take(head.split(b"\r\n", 1)[0], rest[:length])
+
+    def _take(self, line: bytes, body: bytes) -> None:
+        endpoint, stats = self._endpoint, self._endpoint.stats
+        if line.startswith(b"GET /stats"):
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            self._send(b"200 OK", json.dumps({**stats, "cpu_s": used.ru_utime + used.ru_stime}).encode())
+        elif line.startswith(b"GET"):
+            self._send(b"200 OK", b'{"object":"list","data":[{"id":"mock","object":"model"}]}')
+        elif line.startswith(b"POST /mode"):
+            endpoint.mode = json.loads(body)["mode"]
+            self._send(b"200 OK", b"{}")
+        else:
+            stats["first_at"] = stats["first_at"] or time.time()
+            stats["at_once"] += 1
+            stats["most_at_once"] = max(stats["most_at_once"], stats["at_once"])
+            self._waiting = True
+            asyncio.get_running_loop().call_later(endpoint.latency_s, self._answer, body)
+
+    def _answer(self, body: bytes) -> None:
+        if self._transport is None or self._endpoint.mode == "nothing":
+            return
+        self._waiting = False
+        self._endpoint.stats["at_once"] -= 1
+        mode = self._endpoint.mode
+        if mode == "429":
+            self._send(b"429 Too Many Requests\r\nretry-after: %.1f" % _RETRY_AFTER_S, b'{"error":{"message":"slow down"}}')
+        elif mode == "500":
+            self._send(b"500 Internal Server Error", b'{"error":{"message":"oh"}}')
+        elif mode == "garbage":
+            self._send(b"200 OK", b"<html>not what you wanted</html>")
+        elif mode == "half":
+            self._transport.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n{")
+            self._transport.close()
+        else:
+            self._send(b"200 OK", self._endpoint.completion(body))
+
+    def _send(self, status: bytes, payload: bytes) -> None:
+        assert self._transport is not None  # noqa: S101 (nothing is sent to nobody)
+        head = b"HTTP/1.1 " + status + b"\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(payload)
+        self._transport.write(head + payload)
+
+
+async def _serve(endpoint: MockEndpoint, port: int) -> None:
+    server = await asyncio.get_running_loop().create_server(lambda: _Connection(endpoint), "127.0.0.1", port, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def main() -> None:
+    """Serve until killed; the port is printed first."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--latency-ms", type=float, default=200.0)
+    parser.add_argument("--reply", type=Path, required=True)
+    parser.add_argument("--tokens", type=int, default=0, help="most tokens of a reply, drawn; 0 counts what is there")
+    chosen = parser.parse_args()
+    endpoint = MockEndpoint(chosen.reply.read_text(encoding="utf-8"), latency_s=chosen.latency_ms / 1000, tokens=chosen.tokens)
+    asyncio.run(_serve(endpoint, chosen.port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,308 @@
+"""How fast candidates are told, and what each costs, against a mock endpoint with a set latency and programs with a set CPU time.
+
+python benchmarks/throughput.py                  # every scenario, a table and a line of JSON each
+python benchmarks/throughput.py --only "200ms"   # those whose names hold the text
+python benchmarks/throughput.py --growth         # the same costs after 1,000, 2,000, … candidates
+
+Each scenario runs in a process of its own. A candidate is one proposer call, a check, an evaluation on one example and its rows in the
+lineage. The limit is the smaller of calls at the same time over latency and cores over CPU seconds. Rates are measured while all places are
+taken: neither the first nor the last window counts. CPU is that of all processes of the run, the mock endpoint's apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import openai
+
+from graftwork.evaluators.make_task import make_task
+from graftwork.evaluators.scorers import exact
+from graftwork.evaluators.task import Task
+from graftwork.flows.engine import run_search
+from graftwork.flows.prepare import prepare
+from graftwork.flows.progress import Progress
+from graftwork.flows.settings import ModelSettings, RunSettings
+from graftwork.search.strategy import Strategy
+
+__all__ = ["main"]
+
+_CORES: Final = os.cpu_count() or 1
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_PAGE_MB: Final = os.sysconf("SC_PAGE_SIZE") / 2**20
+_WHO: Final = ("driver", "template", "child", "other", "mock")  # other: Ray's and Prefect's processes, and ours in them
+_STRATEGY: Final = Strategy(name="throughput", operators={"rewrite_component": 1.0}, islands=1, migrate_every=0, attempts=1)
+_PROGRAM: Final = '''"""Add something."""
+import time
+
+
+def solve(x: int) -> int:
+    """Give x and something more."""
+    ends = time.process_time() + {cpu_s}
+    while time.process_time() < ends:
+        pass
+    return x + {{n}}
+'''
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What is measured.
+
+    Attributes:
+        pool: `bare` (a loop over the client, nothing else), `local` or `ray`.
+        sandbox: Of the pool.
+        latency_ms: Of the model.
+        in_flight: Calls at the same time.
+        cpu_ms: Of each program.
+        candidates: How many.
+    """
+
+    pool: str
+    sandbox: str = "standard"
+    latency_ms: float
+    in_flight: int
+    cpu_ms: float = 0.0
+    candidates: int
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        work = f"{self.latency_ms:g}ms x{self.in_flight}" + (f" cpu {self.cpu_ms:g}ms" if self.cpu_ms else "")
+        return f"{work} {self.pool}" + ("" if self.pool == "bare" else f" {self.sandbox}")
+
+    @property
+    def limit(self) -> float:
+        """Candidates per second that nothing can exceed."""
+        by_model = self.in_flight / (self.latency_ms / 1000)
+        return min(by_model, _CORES / (self.cpu_ms / 1000)) if self.cpu_ms else by_model
+
+
+def _scenarios() -> list[Scenario]:
+    pools = (("bare", "standard"), ("local", "weak"), ("local", "standard"), ("ray", "standard"))
+    loads = ((200.0, 8, 0.0, 400), (1000.0, 64, 0.0, 800), (200.0, 64, 0.0, 1600), (10.0, 8, 200.0, 120))
+    return [
+        Scenario(pool=pool, sandbox=sandbox, latency_ms=latency_ms, in_flight=in_flight, cpu_ms=cpu_ms, candidates=candidates)
+        for latency_ms, in_flight, cpu_ms, candidates in loads
+        for pool, sandbox in pools
+        if not (cpu_ms and pool == "bare")
+    ]
+
+
+def main() -> None:
+    """Run scenarios and print what they took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="scenarios whose names hold this")
+    parser.add_argument("--growth", action="store_true", help="one long run, its costs by thousands of candidates")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.one:
+        print(json.dumps(_measure(Scenario(**json.loads(chosen.one)), started=time.time())))
+        return
+    if chosen.growth:
+        _print_growth(Scenario(pool="local", latency_ms=20.0, in_flight=32, candidates=8_000))
+        return
+    columns = ("per s", "share", "CPU ms", "driver", "child", "other", "first call s", "MiB")
+    print(f"{'scenario':>34}  " + "  ".join(columns))
+    for scenario in _scenarios():
+        if chosen.only in scenario.name:
+            row = _in_process(scenario)
+            share, sandbox_ms = row["per_s"] / scenario.limit, row["template_ms"] + row["child_ms"]
+            cells = (row["per_s"], share, row["cpu_ms"], row["driver_ms"], sandbox_ms, row["other_ms"], row["first_call_s"], row["peak_mb"])
+            print(f"{scenario.name:>34}  " + "  ".join(f"{_short(cell):>{len(name)}}" for name, cell in zip(columns, cells, strict=True)))
+            print(json.dumps({**asdict(scenario), **row}))
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _in_process(scenario: Scenario) -> Mapping[str, Any]:
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", json.dumps(asdict(scenario))], check=True, capture_output=True, text=True, timeout=600
+    )
+    row: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+def _measure(scenario: Scenario, *, started: float) -> Mapping[str, Any]:
+    with tempfile.TemporaryDirectory() as folder, _mock(scenario, Path(folder)) as mock:
+        window = scenario.in_flight + 2 * _CORES + scenario.in_flight // 4
+        marks = _bare(scenario, mock) if scenario.pool == "bare" else _search(scenario, mock, Path(folder) / "run", window=window)
+        stats = mock.stats()
+        (first, last), times = (window, scenario.candidates - window), marks
+        n = last - first
+        spent_ms = {who: 1000 * (times[last].cpu_s[who] - times[first].cpu_s[who]) / n for who in _WHO}
+        return {
+            "per_s": n / (times[last].at - times[first].at),
+            "cpu_ms": sum(spent_ms.values()) - spent_ms["mock"],
+            **{f"{who}_ms": spent for who, spent in spent_ms.items()},
+            "first_call_s": stats["first_at"] - started,
+            "peak_mb": max(mark.rss_mb for mark in times.values()),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Mark:
+    """Where a run stood: wall and CPU seconds so far, the latter by who used them, and the memory of all its processes."""
+
+    at: float
+    cpu_s: Mapping[str, float]
+    rss_mb: float
+
+
+class _Mock:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None  # noqa: S101 (it is piped)
+        self.pid = process.pid
+        self.url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+
+    def stats(self) -> Mapping[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/stats") as answer:  # noqa: S310 (our own, on this machine)
+            stats: Mapping[str, Any] = json.load(answer)
+        return stats
+
+    def mark(self) -> _Mark:
+        """Where the run of this process stands now."""
+        cpu_s, rss_mb = dict.fromkeys(_WHO, 0.0), 0.0
+        for pid in _family():
+            try:
+                stat, command = _stat(pid), Path(f"/proc/{pid}/cmdline").read_bytes()
+            except OSError:
+                continue
+            own_s, ended_s = (sum(map(int, stat[first : first + 2])) / _TICKS for first in (11, 13))
+            rss_mb += int(stat[21]) * _PAGE_MB * (pid != self.pid)
+            if pid == self.pid:
+                cpu_s["mock"] += own_s
+            elif pid == os.getpid():
+                cpu_s["driver"] += own_s
+            else:
+                is_template = b"graftwork.evaluators.template" in command
+                cpu_s["template" if is_template else "other"] += own_s
+                cpu_s["child" if is_template else "other"] += ended_s
+        return _Mark(at=time.perf_counter(), cpu_s=cpu_s, rss_mb=rss_mb)
+
+
+@contextmanager
+def _mock(scenario: Scenario, folder: Path) -> Iterator[_Mock]:
+    reply = folder / "reply.txt"
+    definition = _program(scenario).partition("\n\n\n")[2]
+    reply.write_text(f"```python\n{definition}```\n", encoding="utf-8")
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("mock_endpoint.py")),
+        "--latency-ms",
+        str(scenario.latency_ms),
+        "--reply",
+        str(reply),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield _Mock(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _program(scenario: Scenario) -> str:
+    return _PROGRAM.format(cpu_s=scenario.cpu_ms / 1000)
+
+
+def _search(scenario: Scenario, mock: _Mock, run_dir: Path, *, window: int) -> Mapping[int, _Mark]:
+    marks: dict[int, _Mark] = {}
+
+    def mark(progress: Progress) -> None:
+        if progress.told in wanted and progress.told not in marks:
+            marks[progress.told] = mock.mark()
+
+    wanted = {window, scenario.candidates - window, *range(1_000, scenario.candidates, 1_000)}
+    settings = RunSettings.model_validate(
+        {
+            "candidates": scenario.candidates,
+            "window": window,
+            "in_flight": scenario.in_flight,
+            "pool": scenario.pool,
+            "sandbox": scenario.sandbox,
+            "slots": 2 * _CORES if not scenario.cpu_ms else _CORES,
+            "proposer": ModelSettings(model="mock", base_url=f"{mock.url}/v1"),
+        }
+    )
+    run = prepare(_task(scenario), settings, run_dir=run_dir)
+    run_search(replace(run, strategy=_STRATEGY), mark)
+    return marks
+
+
+def _task(scenario: Scenario) -> Task:
+    return make_task(_program(scenario).replace("{n}", "0"), {"val": [({"x": 1}, 2)]}, exact, name="noop")
+
+
+def _bare(scenario: Scenario, mock: _Mock) -> Mapping[int, _Mark]:
+    """The same calls by a loop over the client."""
+    marks: dict[int, _Mark] = {}
+    window = scenario.in_flight + 2 * _CORES + scenario.in_flight // 4
+    message = {"role": "user", "content": "x" * 4_000}
+
+    async def run() -> None:
+        places, n_done = asyncio.Semaphore(scenario.in_flight), 0
+        async with openai.AsyncOpenAI(base_url=f"{mock.url}/v1", api_key="none", max_retries=0) as client:
+
+            async def call() -> None:
+                nonlocal n_done
+                async with places:
+                    await client.chat.completions.create(model="mock", messages=[message], max_tokens=64)  # type: ignore[list-item] # a plain mapping
+                n_done += 1
+                if n_done in (window, scenario.candidates - window):
+                    marks[n_done] = mock.mark()
+
+            await asyncio.gather(*(call() for _ in range(scenario.candidates)))
+
+    asyncio.run(run())
+    return marks
+
+
+def _family() -> set[int]:
+    """This process and all below it."""
+    parents = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int(_stat(int(entry.name))[1])
+            except OSError:
+                continue
+    family = {os.getpid()}
+    while grown := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= grown
+    return family
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of `/proc/PID/stat` from the state on."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")[2].split()
+
+
+def _print_growth(scenario: Scenario) -> None:
+    print(f"{scenario.name}: {'candidates':>10}  {'per s':>6}  {'CPU ms':>6}  {'MiB':>6}")
+    with tempfile.TemporaryDirectory() as folder, _mock(scenario, Path(folder)) as mock:
+        marks = _search(scenario, mock, Path(folder) / "run", window=scenario.in_flight * 2)
+    numbers = sorted(number for number in marks if number % 1_000 == 0)
+    for before, number in itertools.pairwise(numbers):
+        n, one, other = number - before, marks[before], marks[number]
+        cpu_ms = 1000 * (sum(other.cpu_s.values()) - sum(one.cpu_s.values())) / n
+        print(f"{number:>10}  {n / (other.at - one.at):6.1f}  {cpu_ms:6.2f}  {other.rss_mb:6.0f}")
+
+
+if __name__ == "__main__":
+    main()
