@@ -109,7 +109,7 @@ class Booked:
 
 
 class CallStore(Protocol):
-    """Where model calls are recorded. Used from the gateway's loop only; each call should take less than a millisecond.
+    """Where model calls are recorded. Used from the gateway's loop only, but for `sync`; each call should take less than a millisecond.
 
     Every implementation passes `tests/evaluators/test_gateway.py::CallStoreConformance`.
     """
@@ -119,7 +119,7 @@ class CallStore(Protocol):
         ...
 
     def reserve(self, call: Reservation) -> None:
-        """Record that a call is about to be sent; durable when it returns.
+        """Record that a call is about to be sent; it survives the death of this process from then on.
 
         Raises:
             RunError: If it cannot be written.
@@ -127,7 +127,15 @@ class CallStore(Protocol):
         ...
 
     def settle(self, call: Settlement) -> None:
-        """Record how a reserved call ended; durable when it returns.
+        """Record how a reserved call ended; it survives the death of this process from then on.
+
+        Raises:
+            RunError: If it cannot be written.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Make what was recorded durable, so that it survives the death of the machine. Blocks; called from any thread.
 
         Raises:
             RunError: If it cannot be written.
@@ -162,6 +170,9 @@ class MemoryCallStore:
         if recorded.lasts:
             reservation = self._reservations[call.id]
             self._recorded.setdefault((reservation.key, reservation.draw), recorded)
+
+    def sync(self) -> None:
+        """Do nothing: it ends with the process."""
 
     def booked(self) -> Iterator[Booked]:
         """Everything spent so far."""

@@ -15,6 +15,7 @@ from graftwork.programs.model import Model, Reply, Role, Usage
 from .call_store import CallStore, RecordedCall, Reservation, Settlement, call_key
 from .chat_request import ChatRequest, sanitise_request
 from .endpoint import Endpoint, EndpointLimits
+from .group_commit import GroupCommit
 from .ledger import CandidateCaps, Ledger
 from .loop_thread import LoopThread
 from .pool import ProgramCall, Relayed
@@ -102,6 +103,7 @@ class Gateway:
         self._rng = rng or random.SystemRandom()
         self._flights: dict[tuple[str, str], _Flight] = {}
         self._endpoints: dict[str, Endpoint] = {}
+        self._commit = GroupCommit(store.sync)
         self._closing = False
         self._thread = LoopThread("graftwork-gateway")
 
@@ -252,21 +254,22 @@ class Gateway:
 
     async def _attempt(self, call: _Call, attempt: int, endpoint: Endpoint) -> tuple[RecordedCall, bool]:
         """What came of sending a call once, and whether that counts against it."""
-        call_id, started = self._reserve(call, attempt), _now()
+        call_id = await self._reserve(call, attempt)
+        started = _now()
         try:
             reply = await self._answer(call)
         except CallFailed as error:
             outcome = RecordedCall(failure=error.failure, usage=call.bound if error.in_doubt else Usage())
-            self._settle(call_id, outcome, _now() - started)
+            await self._settle(call_id, outcome, _now() - started)
             if not outcome.lasts:
                 return outcome, endpoint.failed(f"{call.key}/{call.draw}", error)
         except EndpointError as error:
             refused = RecordedCall(failure=Failure(kind="model", message=str(error)), usage=Usage())
-            self._settle(call_id, refused, _now() - started)
+            await self._settle(call_id, refused, _now() - started)
             raise
         else:
             outcome = RecordedCall(reply=reply, usage=self._priced(call, reply))
-            self._settle(call_id, outcome, _now() - started)
+            await self._settle(call_id, outcome, _now() - started)
         endpoint.answered()
         return outcome, True
 
@@ -278,7 +281,7 @@ class Gateway:
             message = f"the endpoint gave no answer within {self._settings.patience_s:g} s"
             raise CallFailed(Failure(kind="model", message=message)) from None
 
-    def _reserve(self, call: _Call, attempt: int) -> str:
+    async def _reserve(self, call: _Call, attempt: int) -> str:
         call_id = f"{self._rng.getrandbits(64):016x}"
         self._ledger.reserve(call_id, role=call.role, bound=call.bound)
         self._store.reserve(
@@ -295,12 +298,14 @@ class Gateway:
                 reserved=call.bound,
             )
         )
+        await self._commit.durable()
         return call_id
 
-    def _settle(self, call_id: str, outcome: RecordedCall, seconds: float) -> None:
+    async def _settle(self, call_id: str, outcome: RecordedCall, seconds: float) -> None:
         settlement = Settlement(id=call_id, reply=outcome.reply, failure=outcome.failure, usage=outcome.usage, seconds=seconds)
         self._store.settle(settlement)
         self._ledger.settle(call_id, outcome.usage)
+        await self._commit.durable()
 
     def _priced(self, call: _Call, reply: Reply) -> Usage:
         """What a reply is booked at: as counted; at its bound where the endpoint counted nothing, for a reply is never free."""

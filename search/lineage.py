@@ -167,13 +167,21 @@ class Lineage:
             self._writers["events"].sync()
 
     def append_calls(self, rows: Iterable[Row]) -> None:
-        """Record model calls, as `LineageCallStore` tells them; durable when it returns.
+        """Record model calls, as `LineageCallStore` tells them; `sync_calls` makes them durable.
 
         Raises:
             RunError: If it cannot be written.
         """
         with self._writing():
             self._append("calls", rows)
+
+    def sync_calls(self) -> None:
+        """Make every recorded model call durable. Safe from any thread, while others write.
+
+        Raises:
+            RunError: If it cannot be written.
+        """
+        with writing_to(self.directory):
             self._writers["calls"].sync()
 
     def close(self) -> None:
@@ -295,7 +303,7 @@ class LineageCallStore:
         return self._recorded.get((key, draw))
 
     def reserve(self, call: Reservation) -> None:
-        """Record that a call is about to be sent; durable when it returns.
+        """Record that a call is about to be sent; `sync` makes it durable.
 
         Raises:
             RunError: If it cannot be written.
@@ -305,7 +313,7 @@ class LineageCallStore:
             self._open[call.id] = call
 
     def settle(self, call: Settlement) -> None:
-        """Record how a reserved call ended; durable when it returns.
+        """Record how a reserved call ended; `sync` makes it durable.
 
         Raises:
             RunError: If it cannot be written.
@@ -315,6 +323,14 @@ class LineageCallStore:
             self._lineage.append_calls([settled_row(reservation, call)])
             del self._open[call.id]
             self._book(reservation, RecordedCall(reply=call.reply, failure=call.failure, usage=call.usage))
+
+    def sync(self) -> None:
+        """Make what was recorded durable.
+
+        Raises:
+            RunError: If it cannot be written.
+        """
+        self._lineage.sync_calls()
 
     def booked(self) -> Iterator[Booked]:
         """Everything spent so far: settlements at their usage, summed by role; reservations without one at what they reserved."""
