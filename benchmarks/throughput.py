@@ -177,7 +177,8 @@ class _Mock:
 
     def mark(self) -> _Mark:
         """Where the run of this process stands now."""
-        cpu_s, rss_mb = dict.fromkeys(_WHO, 0.0), 0.0
+        rss_mb = 0.0
+        cpu_s: dict[str, float] = dict.fromkeys(_WHO, 0.0)
         for pid in _family():
             try:
                 stat, command = _stat(pid), Path(f"/proc/{pid}/cmdline").read_bytes()

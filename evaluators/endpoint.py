@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Final
 from graftwork.programs.errors import CallFailed, EndpointError
 
 from .allowance import Allowance
+from .turns import Turns
 
 __all__ = ["Endpoint", "EndpointLimits", "Turn"]
 
@@ -79,7 +79,7 @@ class Endpoint:
         self._rng = rng
         self._requests = Allowance(limits.requests_per_minute)
         self._tokens = Allowance(limits.tokens_per_minute)
-        self._queues: OrderedDict[Hashable, deque[_Waiter]] = OrderedDict()
+        self._waiting: Turns[Hashable, _Waiter] = Turns()
         self._places = float(limits.in_flight)
         self._inside = 0
         self._pause_until = 0.0
@@ -168,16 +168,14 @@ class Endpoint:
             f"{self._limits.name} gave no answer for {max(now, self._pause_until) - self._failing_since:.0f} s ({self._said}): the run "
             "ends here, and nothing was scored meanwhile; see that it answers, then run again"
         )
-        while self._queues:
-            _, queue = self._queues.popitem()
-            for waiter in queue:
-                if not waiter.admitted.done():
-                    waiter.admitted.set_exception(error)
+        for waiter in self._waiting.clear():
+            if not waiter.admitted.done():
+                waiter.admitted.set_exception(error)
         raise error
 
     async def _admitted(self, who: Hashable, tokens: int) -> None:
         waiter = _Waiter(tokens=tokens, admitted=asyncio.get_running_loop().create_future())
-        self._queues.setdefault(who, deque()).append(waiter)
+        self._waiting.push(who, waiter)
         self._admit()
         try:
             await waiter.admitted
@@ -189,9 +187,8 @@ class Endpoint:
 
     def _admit(self) -> None:
         """Let in whoever may come in now, and see that this is done again when the next may."""
-        while self._queues and self._inside < int(self._places):
-            who, queue = next(iter(self._queues.items()))
-            waiter = queue[0]
+        while self._waiting and self._inside < int(self._places):
+            _, waiter = self._waiting.first()
             if not waiter.admitted.done():
                 wait_s = max(self._pause_until - _now(), self._requests.wait_s(1), self._tokens.wait_s(waiter.tokens))
                 if wait_s > 0:
@@ -201,10 +198,7 @@ class Endpoint:
                 self._tokens.take(waiter.tokens)
                 self._inside += 1
                 waiter.admitted.set_result(None)
-            queue.popleft()
-            del self._queues[who]
-            if queue:
-                self._queues[who] = queue
+            self._waiting.take()
 
     def _admit_in(self, wait_s: float) -> None:
         if self._alarm is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
+from .dispatch import Dispatcher, streamed
 from .evaluation import Outcome, Work
 from .loop_thread import LoopThread
 from .pool import Relay
@@ -24,6 +27,8 @@ class LocalPool:
         self._slots = slots
         self._thread = LoopThread("local-pool")
         self._worker = Worker(relay, slots=slots, sandbox=sandbox)
+        self._dispatcher = Dispatcher()
+        self._dispatcher.add(self._worker)
         self._closed = False
 
     @property
@@ -33,7 +38,11 @@ class LocalPool:
 
     async def run(self, work: Work) -> tuple[Outcome, ...]:
         """Run every case; see `Pool.run`."""
-        return await self._thread.awaitable(self._worker.run(work))
+        return await self._thread.awaitable(self._dispatcher.run(work))
+
+    def stream(self, work: Work) -> AsyncGenerator[Outcome, None]:
+        """Run every case; see `Pool.stream`."""
+        return streamed(self._thread, self._dispatcher, work)
 
     async def aclose(self) -> None:
         """Kill every child and wait until they are gone. Calling it twice is harmless."""

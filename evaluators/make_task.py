@@ -19,7 +19,7 @@ from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 
 from .examples import ExampleRow, make_examples, split_examples
-from .task import SPLITS, Audit, Example, Limits, Scorer, Task
+from .task import SPLITS, Audit, Example, Limits, Resources, Scorer, Task
 
 __all__ = ["TASK_FOLDER", "TaskOptions", "make_task", "with_seed"]
 
@@ -40,6 +40,7 @@ class TaskOptions(TypedDict, total=False):
     frozen: Collection[str]
     packages: Collection[str]
     limits: Limits
+    resources: Resources
     audits: Sequence[Audit]
     transfer: Mapping[str, Iterable[ExampleRow]]
     description: str
@@ -103,6 +104,7 @@ def make_task(
         frozen=_names(options.get("frozen", ()), "frozen"),
         packages=_packages(options.get("packages", ())),
         limits=_limits(options.get("limits", Limits())),
+        resources=_resources(options.get("resources", Resources())),
         audits=tuple(options.get("audits", ())),
         transfer=transfer,
         description=options.get("description", seed.doc),
@@ -245,3 +247,17 @@ def _limits(limits: object) -> Limits:
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least or not math.isfinite(value):
             raise TaskError(f"limits.{field.name} must be a number above 0, not {value!r}")
     return limits
+
+
+def _resources(resources: object) -> Resources:
+    if not isinstance(resources, Resources):
+        raise TaskError(f"resources must be gw.Resources(cpus=…, …), not a {type(resources).__name__}")
+    amounts: dict[str, object] = {"cpus": resources.cpus, "gpus": resources.gpus, **resources.custom}
+    if resources.memory_mb is not None:
+        amounts["memory_mb"] = resources.memory_mb
+    for name, amount in amounts.items():
+        if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < math.inf:
+            raise TaskError(f"resources.{name} must be a number of at least 0, not {amount!r}")
+    if resources.gpus > 1 and resources.gpus != int(resources.gpus):
+        raise TaskError(f"resources.gpus must be a fraction below 1 or a whole number, not {resources.gpus!r}")
+    return resources

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -92,6 +92,14 @@ class Pool(Protocol):
         Raises:
             CeilingReached: The run's budget is spent.
             InfrastructureError: Workers were lost more often than is retried.
+        """
+        ...
+
+    def stream(self, work: Work) -> AsyncGenerator[Outcome, None]:
+        """Run every case; outcomes come as they end. Closing the iterator kills the children.
+
+        Raises:
+            GraftworkError: As `run`.
         """
         ...
 

@@ -12,42 +12,61 @@ import re
 import secrets
 import socket
 import threading
-from collections import Counter
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
 
 from graftwork.programs.errors import ConfigError, GraftworkError, InfrastructureError
+from graftwork.programs.wire import encode_frame, to_json
 
-from .evaluation import Outcome, Work
+from .dispatch import Dispatcher, streamed
+from .evaluation import Case, Outcome, Work
 from .loop_thread import LoopThread
 from .pool import Relay
 from .relay import RelayAddress, RelayClient, RelayServer, Trouble
 from .sandbox import SandboxLevel
+from .task import Resources
 from .worker import Worker
 
 __all__ = ["RayPool"]
 
-_ATTEMPTS: Final = 3
 _READY_S: Final = 120.0
+_AGAIN_S: Final = 1.0
 _END_S: Final = 10.0
 _CONNECT_S: Final = 5.0
 _SLOTS_PER_ACTOR: Final = 4
 # Work and outcomes are small; Ray by itself would take 30 % of the machine's memory.
 _OBJECT_STORE_BYTES: Final = 128 * 1024 * 1024
+_ONE_CPU: Final = Resources()
+_LARGE_BYTES: Final = 64 * 1024
+_MAX_STORED: Final = 10_000
+_REFERENCE: Final = "a reference into the object store"  # as a parameter's name it cannot be taken for one
 _SECRET: Final = re.compile(r"^(?!RAY_).*(KEY|TOKEN|SECRET|PASSW|CREDENTIAL)|^(OPENAI|ANTHROPIC|AZURE|AWS|GOOGLE|HF)_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """Inputs of an example, and where they are in the object store; small ones are not there."""
+
+    inputs: Mapping[str, object]
+    reference: Any
 
 
 class RayPool:
     """A pool on a Ray cluster. The constructor returns at once; the cluster and its actors start in a background thread.
 
+    Until the first actor is there, programs run in children of this process, if the resources ask for nothing that it has not; so a
+    search need not wait for Ray. Actors that find no place yet are used as soon as nodes join that have one.
+
     Args:
         relay: Where model calls go.
-        slots: Children at the same time on the whole cluster, at least 1.
+        slots: Children at the same time on the whole cluster, at most; at least 1.
         address: `host:port` of a cluster's head, or `auto`; None starts one on this machine, which ends with the pool.
         sandbox: What the children are confined by.
-        slots_per_actor: Children at the same time in one actor, each with a CPU of its own.
+        resources: What each child is given.
+        slots_per_actor: Children at the same time in one actor, at most.
 
     Raises:
         ConfigError: For a `ray://` address.
@@ -60,17 +79,24 @@ class RayPool:
         slots: int,
         address: str | None = None,
         sandbox: SandboxLevel = "standard",
+        resources: Resources = _ONE_CPU,
         slots_per_actor: int = _SLOTS_PER_ACTOR,
     ) -> None:
         _refuse_ray_client(address)
         self._slots = slots
         self._thread = LoopThread("ray-pool")
-        self._cluster = _Cluster(relay, self._thread, address=address, sandbox=sandbox)
-        self._actor_slots = [min(slots_per_actor, slots - first) for first in range(0, slots, slots_per_actor)]
-        self._actors: list[Any] = []  # handles, which Ray does not type
-        self._replacing = asyncio.Lock()
-        self._load: Counter[int] = Counter()  # cases under way, by actor
+        self._dispatcher = Dispatcher()
+        self._cluster = _Cluster(relay, self._thread, address=address, sandbox=sandbox, resources=resources)
+        portion = min(slots_per_actor, resources.per_actor)
+        self._actor_slots = [min(portion, slots - first) for first in range(0, slots, portion)]
+        self._actors: set[_ActorHost] = set()
+        self._adding: set[asyncio.Task[None]] = set()
+        self._local: Worker | None = None
+        if not resources.are_special:
+            self._local = Worker(relay, slots=min(slots, os.cpu_count() or 1), sandbox=sandbox)
+            self._dispatcher.add(self._local)
         self._closed = False
+        self._failed: GraftworkError | None = None
         self._ready: Future[None] = Future()
         self._over = threading.Event()
         # Not the main thread: there Ray would put its own handler in the place of SIGTERM's.
@@ -82,96 +108,163 @@ class RayPool:
         """Cases that run at the same time."""
         return self._slots
 
+    @property
+    def n_actors(self) -> int:
+        """Actors that run programs now."""
+        return self._dispatcher.n_hosts - (self._local is not None and not self._ready.done())
+
+    async def ready(self) -> None:
+        """Wait until the first actor is there.
+
+        Raises:
+            ConfigError: If the cluster cannot be reached, or has no place for it.
+            InfrastructureError: If Ray did not start.
+        """
+        await asyncio.shield(asyncio.wrap_future(self._ready))
+
     async def run(self, work: Work) -> tuple[Outcome, ...]:
         """Run every case; see `Pool.run`.
 
         Raises:
             ConfigError: If the cluster cannot be reached.
         """
-        try:
-            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._ready)), _READY_S)
-        except TimeoutError:
-            raise InfrastructureError(f"Ray and its {len(self._actor_slots)} actors were not there within {_READY_S:g} s") from None
         return await self._thread.awaitable(self._run(work))
+
+    def stream(self, work: Work) -> AsyncGenerator[Outcome, None]:
+        """Run every case; see `Pool.stream`."""
+        return streamed(self._thread, self._dispatcher, work)
 
     async def aclose(self) -> None:
         """Kill every child, end the actors, and Ray if it is ours. Calling it twice is harmless."""
         if self._closed:
             return
         self._closed = True
-        await asyncio.wait((asyncio.ensure_future(asyncio.wrap_future(self._ready)),), timeout=_READY_S)
-        await self._thread.awaitable(self._cluster.end(self._actors))
+        await asyncio.gather(asyncio.wait_for(asyncio.wrap_future(self._ready), _READY_S), return_exceptions=True)
+        await self._thread.awaitable(self._end())
         self._over.set()
         await asyncio.to_thread(self._keeper.join)
         self._thread.close()
 
+    async def _run(self, work: Work) -> tuple[Outcome, ...]:
+        if self._failed is not None:
+            raise self._failed
+        return await self._dispatcher.run(work)
+
+    async def _end(self) -> None:
+        for task in self._adding:
+            task.cancel()
+        if self._local is not None:
+            await self._local.aclose()
+        await self._cluster.end([host.actor for host in self._actors])
+
     def _keep(self) -> None:
         """Start Ray and stay: the kernel kills Ray's processes when the thread that started them ends."""
-        self._boot()
+        try:
+            self._cluster.connect(self._slots)
+            self._thread.run(self._begin())
+        except GraftworkError as error:
+            self._thread.run(self._fail(error))
+        except (OSError, RuntimeError, ValueError) as error:
+            self._thread.run(self._fail(InfrastructureError(f"Ray did not start: {error}")))
         self._over.wait()
         self._cluster.disconnect()
 
-    def _boot(self) -> None:
+    async def _begin(self) -> None:
+        """Ask for every actor, and wait for the first."""
+        if self._cluster.never_has(1):
+            raise ConfigError(self._cluster.no_place(0.0))
+        for slots in self._actor_slots:
+            self._ask_for_actor(slots)
+        done, _ = await asyncio.wait(self._adding, timeout=_READY_S, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            raise ConfigError(self._cluster.no_place(_READY_S))
+        for task in done:
+            task.result()
+
+    async def _fail(self, error: GraftworkError) -> None:
+        """End all works, and those that come: without hosts they would wait for ever."""
+        self._failed = error
+        self._dispatcher.fail(error)
+        if not self._ready.done():
+            self._ready.set_exception(error)
+
+    def _ask_for_actor(self, slots: int) -> None:
+        loop = asyncio.get_running_loop()
+
+        def added(task: asyncio.Task[None]) -> None:
+            self._adding.discard(task)
+            if not task.cancelled() and task.exception() is not None and self._ready.done() and not self._closed:
+                # It was lost before it was there, such as with the node that it was to be on.
+                loop.call_later(_AGAIN_S, self._ask_for_actor, slots)
+
+        task = loop.create_task(self._add_actor(slots))
+        self._adding.add(task)
+        task.add_done_callback(added)
+
+    async def _add_actor(self, slots: int) -> None:
+        """Have an actor made, and use it as soon as it is there; the first takes over from the children of this process."""
+        host = _ActorHost(self._cluster, self._cluster.actor(slots), slots=slots, on_lost=self._replace)
+        self._actors.add(host)
         try:
-            self._cluster.connect(self._slots)
-            self._actors = [self._cluster.actor(slots) for slots in self._actor_slots]
-            self._cluster.await_ready(self._actors)
-        except (GraftworkError, OSError, RuntimeError, ValueError) as error:
-            known = isinstance(error, GraftworkError)
-            self._ready.set_exception(error if known else InfrastructureError(f"Ray did not start: {error}"))
-        else:
+            await self._cluster.await_ready(host.actor)
+        except InfrastructureError:
+            self._actors.discard(host)
+            raise
+        self._dispatcher.add(host)
+        if not self._ready.done():
             self._ready.set_result(None)
+            if self._local is not None:
+                self._dispatcher.remove(self._local)
+                await self._local.drain()
 
-    async def _run(self, work: Work) -> tuple[Outcome, ...]:
-        shares: dict[int, list[int]] = {}
-        for position in range(len(work.cases)):
-            actor = min(range(len(self._actors)), key=lambda index: self._load[index] / self._actor_slots[index])
-            self._load[actor] += 1
-            shares.setdefault(actor, []).append(position)
-        tasks = [
-            asyncio.create_task(self._run_on(actor, replace(work, cases=tuple(work.cases[position] for position in positions))))
-            for actor, positions in shares.items()
-        ]
-        try:
-            done = await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        places = [position for positions in shares.values() for position in positions]
-        outcomes = [outcome for share in done for outcome in share]
-        return tuple(outcome for _, outcome in sorted(zip(places, outcomes, strict=True), key=lambda pair: pair[0]))
+    def _replace(self, host: _ActorHost) -> None:
+        """Another actor in the place of one that was lost; when none comes in time, the work ends."""
+        self._actors.discard(host)
+        if self._closed:
+            return
+        self._ask_for_actor(host.slots)
+        asyncio.get_running_loop().call_later(_READY_S, self._end_if_empty)
 
-    async def _run_on(self, index: int, work: Work) -> tuple[Outcome, ...]:
-        """Run cases on one actor, and again on its successor when it is lost."""
-        try:
-            for _ in range(_ATTEMPTS):
-                actor = self._actors[index]
-                answer = await self._cluster.ask(actor, work)
-                if answer is None:
-                    await self._replace(index, actor)
-                elif isinstance(answer, Trouble):
-                    raise answer.error
-                else:
-                    return answer
-            raise InfrastructureError(f"the actor that ran a program was lost {_ATTEMPTS} times")
-        finally:
-            self._load[index] -= len(work.cases)
+    def _end_if_empty(self) -> None:
+        if not self._dispatcher.n_hosts and not self._closed:
+            lost = InfrastructureError(f"every actor was lost, and none found a place within {_READY_S:g} s")
+            self._adding.add(asyncio.get_running_loop().create_task(self._fail(lost)))
 
-    async def _replace(self, index: int, lost: Any) -> None:
-        async with self._replacing:
-            if self._actors[index] is lost and not self._closed:
-                self._actors[index] = self._cluster.actor(self._actor_slots[index])
+
+class _ActorHost:
+    """An actor as the dispatcher sees it. Inputs that are large travel once, into Ray's object store."""
+
+    portion = 8  # a call of an actor costs a millisecond here and one there
+
+    def __init__(self, cluster: _Cluster, actor: Any, *, slots: int, on_lost: Callable[[_ActorHost], None]) -> None:
+        self.actor = actor
+        self._cluster = cluster
+        self._slots = slots
+        self._on_lost = on_lost
+
+    @property
+    def slots(self) -> int:
+        return self._slots
+
+    async def run(self, work: Work) -> tuple[Outcome, ...] | None:
+        answer = await self._cluster.ask(self.actor, work)
+        if answer is None:
+            self._on_lost(self)
+        elif isinstance(answer, Trouble):
+            raise answer.error
+        return answer
 
 
 class _Cluster:
     """Ray, the relay server beside it, and how actors are made, asked and ended."""
 
-    def __init__(self, relay: Relay, thread: LoopThread, *, address: str | None, sandbox: SandboxLevel) -> None:
+    def __init__(self, relay: Relay, thread: LoopThread, *, address: str | None, sandbox: SandboxLevel, resources: Resources) -> None:
         self._relay = relay
         self._thread = thread
         self._address = address
         self._sandbox: SandboxLevel = sandbox
+        self._resources = resources
+        self._stored: OrderedDict[str, _Stored] = OrderedDict()
         self._server: RelayServer | None = None
         self._relay_address: RelayAddress | None = None
         self._is_ours = False
@@ -207,27 +300,55 @@ class _Cluster:
         import ray
 
         hidden = {name: "" for name in os.environ if _SECRET.search(name)}
-        options: dict[str, Any] = {"num_cpus": slots, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": 1000}
+        options: dict[str, Any] = {**self._asked(slots), "max_restarts": 0, "max_task_retries": 0, "max_concurrency": 1000}
         if hidden:
             options["runtime_env"] = {"env_vars": hidden}
         return ray.remote(_Evaluator).options(**options).remote(self._relay_address, slots, self._sandbox)
 
-    def await_ready(self, actors: Sequence[Any]) -> None:
-        """Block until every actor answers.
+    def _asked(self, slots: int) -> dict[str, Any]:
+        """What an actor with so many slots asks of Ray."""
+        each = self._resources
+        asked: dict[str, Any] = {"num_cpus": each.cpus * slots, "num_gpus": each.gpus * slots}
+        if each.memory_mb is not None:
+            asked["memory"] = each.memory_mb * slots * 2**20
+        if each.custom:
+            asked["resources"] = {name: amount * slots for name, amount in each.custom.items()}
+        return asked
+
+    async def await_ready(self, actor: Any) -> None:
+        """Wait until an actor answers, for as long as it takes.
 
         Raises:
-            ConfigError: If the cluster is too small for them.
+            InfrastructureError: If it was lost before.
         """
+        from ray.exceptions import RayError
+
+        try:
+            await actor.ready.remote()
+        except RayError as error:
+            raise InfrastructureError(f"an actor did not start: {error}") from error
+
+    def never_has(self, slots: int) -> bool:
+        """Whether a cluster of ours, which no node joins, has less than an actor with so many slots asks for."""
         import ray
 
-        references = [actor.ready.remote() for actor in actors]
-        _, missing = ray.wait(references, num_returns=len(references), timeout=_READY_S)
-        if missing:
-            cpus = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call] # likewise
-            raise ConfigError(
-                f"{len(missing)} of {len(actors)} actors found no place within {_READY_S:g} s on {cpus:g} CPUs; ask for fewer slots"
-            )
-        ray.get(references)
+        if self._address is not None or not self._is_ours:
+            return False
+        there = ray.cluster_resources()  # type: ignore[no-untyped-call] # likewise
+        asked = self._asked(slots)
+        kinds = {"CPU": asked["num_cpus"], "GPU": asked["num_gpus"], "memory": asked.get("memory", 0), **asked.get("resources", {})}
+        return any(there.get(kind, 0) < amount for kind, amount in kinds.items())
+
+    def no_place(self, waited_s: float) -> str:
+        """Why no actor started, in one line."""
+        import ray
+
+        there = ray.cluster_resources()  # type: ignore[no-untyped-call] # likewise
+        kinds = ("CPU", "GPU", *self._resources.custom)
+        return (
+            f"no actor found a place within {waited_s:g} s: one slot asks for {self._asked(1)}, and the cluster has "
+            f"{', '.join(f'{there.get(kind, 0):g} {kind}' for kind in kinds)} in all; ask for less, or add nodes"
+        )
 
     async def ask(self, actor: Any, work: Work) -> tuple[Outcome, ...] | Trouble | None:
         """Have an actor run some work; None if the actor is lost.
@@ -238,7 +359,7 @@ class _Cluster:
         import ray
         from ray.exceptions import RayActorError, RayError
 
-        reference = actor.run.remote(work)
+        reference = actor.run.remote(replace(work, cases=tuple(map(self._light, work.cases))))
         try:
             answer: tuple[Outcome, ...] | Trouble = await reference
         except asyncio.CancelledError:
@@ -249,6 +370,18 @@ class _Cluster:
         except RayError as error:
             raise InfrastructureError(f"an actor failed: {error}") from error
         return answer
+
+    def _light(self, case: Case) -> Case:
+        """The case, with large inputs as a reference into the object store, where they are put once."""
+        import ray
+
+        stored = self._stored.get(case.example_id)
+        if stored is None or stored.inputs is not case.inputs:
+            reference = ray.put(case.inputs) if len(encode_frame({"inputs": to_json(case.inputs)})) > _LARGE_BYTES else None
+            stored = self._stored[case.example_id] = _Stored(inputs=case.inputs, reference=reference)
+            if len(self._stored) > _MAX_STORED:
+                self._stored.popitem(last=False)
+        return case if stored.reference is None else replace(case, inputs={_REFERENCE: stored.reference})
 
     async def end(self, actors: Sequence[Any]) -> None:
         """End the actors and the server."""
@@ -291,9 +424,14 @@ class _Evaluator:
     async def run(self, work: Work) -> tuple[Outcome, ...] | Trouble:
         """Run every case. What we raise on purpose comes back as a value: Ray would wrap it."""
         try:
-            return await self._worker.run(work)
+            return await self._worker.run(replace(work, cases=tuple([await self._whole(case) for case in work.cases])))
         except GraftworkError as error:
             return Trouble.of(error)
+
+    async def _whole(self, case: Case) -> Case:
+        """The case with its inputs, which Ray keeps on this machine once they were asked for."""
+        reference = case.inputs.get(_REFERENCE)
+        return case if reference is None else replace(case, inputs=await cast("Awaitable[Mapping[str, object]]", reference))
 
     async def aclose(self) -> None:
         """End the children, then the connection."""

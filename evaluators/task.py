@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from graftwork.programs.program import Program
 
-__all__ = ["SPLITS", "Audit", "Example", "Foreign", "Limits", "Score", "Scorer", "Split", "Task"]
+__all__ = ["SPLITS", "Audit", "Example", "Foreign", "Limits", "Resources", "Score", "Scorer", "Split", "Task"]
 
 Split = Literal["train", "val", "confirm", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "confirm", "test")
@@ -87,6 +88,35 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a cluster sets aside for one program while it runs on one example. Here it is what Ray calls resources: nothing but books.
+
+    Attributes:
+        cpus: Processors, may be a fraction.
+        gpus: GPUs, may be a fraction below 1.
+        memory_mb: Of the machine, in MiB; None sets none aside. What a program may use is `Limits.memory_mb`.
+        custom: The cluster's own kinds, by name, such as a group of nodes for untrusted work.
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory_mb: int | None = None
+    custom: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def are_special(self) -> bool:
+        """Whether they name what not every machine has."""
+        return bool(self.gpus or self.custom)
+
+    @property
+    def per_actor(self) -> int:
+        """How many programs can share one actor, which can have a fraction of one GPU, or several whole ones."""
+        if not self.gpus:
+            return sys.maxsize
+        return max(1, int(1 / self.gpus))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Foreign:
     """An evaluator made for elsewhere: a folder's `evaluator.py`, which imports a program from its file and scores it itself.
 
@@ -114,6 +144,7 @@ class Task:
         frozen: Components that no operator may change.
         packages: Importable beyond the standard library, such as `numpy`.
         limits: For one program on one example.
+        resources: What a cluster sets aside for it.
         audits: Rules that relate two runs.
         transfer: Further example sets on which the champion is only reported, by name.
         description: What the program is for, in words that operators read.
@@ -131,6 +162,7 @@ class Task:
     frozen: frozenset[str] = frozenset()
     packages: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    resources: Resources = field(default_factory=Resources)
     audits: tuple[Audit, ...] = ()
     transfer: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     description: str = ""

@@ -32,7 +32,7 @@ class Worker:
 
     def __init__(self, relay: Relay, *, slots: int, sandbox: SandboxLevel = "standard") -> None:
         self._relay = relay
-        self._free = asyncio.Semaphore(slots)
+        self._slots = slots
         self._sandbox = sandbox
         self._foreign = ForeignRunner(locked=sandbox == "standard")
         self._starting = asyncio.Lock()
@@ -40,8 +40,18 @@ class Worker:
         self._running: set[asyncio.Task[Outcome]] = set()
         self._closed = False
 
+    @property
+    def slots(self) -> int:
+        """Children at the same time."""
+        return self._slots
+
+    @property
+    def portion(self) -> int:
+        """One: handing a case over costs nothing here."""
+        return 1
+
     async def run(self, work: Work) -> tuple[Outcome, ...]:
-        """Run every case; outcomes come in the order of the cases.
+        """Run every case at the same time; outcomes come in the order of the cases. Whoever calls sees to the slots.
 
         Raises:
             CeilingReached: The run's budget is spent.
@@ -55,6 +65,11 @@ class Worker:
         finally:
             self._running.difference_update(tasks)
 
+    async def drain(self) -> None:
+        """Let what runs end, then end the templates."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self.aclose()
+
     async def aclose(self) -> None:
         """Kill every child and end the templates. Calling it twice is harmless."""
         self._closed = True
@@ -66,14 +81,13 @@ class Worker:
                 await self._templates.popitem()[1].aclose()
 
     async def _run_case(self, work: Work, case: Case) -> Outcome:
-        async with self._free:
-            lost = InfrastructureError("")
-            for _ in range(_ATTEMPTS):
-                try:
-                    return await self._outcome(work, case)
-                except InfrastructureError as error:
-                    lost = error
-            raise InfrastructureError(f"a case was lost {_ATTEMPTS} times, the last time because {lost}")
+        lost = InfrastructureError("")
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._outcome(work, case)
+            except InfrastructureError as error:
+                lost = error
+        raise InfrastructureError(f"a case was lost {_ATTEMPTS} times, the last time because {lost}")
 
     async def _outcome(self, work: Work, case: Case) -> Outcome:
         if work.foreign is not None:

@@ -67,7 +67,13 @@ class Wiring:
         if settings.pool == "ray":
             from graftwork.evaluators.ray_pool import RayPool  # here: importing Ray takes a second
 
-            return RayPool(self.gateway, slots=settings.slots, address=settings.ray_address, sandbox=settings.sandbox)
+            return RayPool(
+                self.gateway,
+                slots=settings.slots,
+                address=settings.ray_address,
+                sandbox=settings.sandbox,
+                resources=self._run.task.resources,
+            )
         from graftwork.evaluators.local_pool import LocalPool
 
         return LocalPool(self.gateway, slots=settings.slots, sandbox=settings.sandbox)

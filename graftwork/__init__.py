@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from graftwork.evaluators.load import load_task
     from graftwork.evaluators.load import make_task as task
-    from graftwork.evaluators.task import Example, Limits, Score, Task
+    from graftwork.evaluators.task import Example, Limits, Resources, Score, Task
     from graftwork.flows.optimize import Optimized, optimize
     from graftwork.programs.errors import GraftworkError, UserError
     from graftwork.programs.program import Program
@@ -32,6 +32,7 @@ __all__ = [
     "Optimized",
     "Program",
     "Record",
+    "Resources",
     "Score",
     "Task",
     "UserError",
@@ -48,6 +49,7 @@ _HOMES: Final = {
     "Optimized": ("graftwork.flows.optimize", "Optimized"),
     "Program": ("graftwork.programs.program", "Program"),
     "Record": ("graftwork.search.record", "Record"),
+    "Resources": ("graftwork.evaluators.task", "Resources"),
     "Score": ("graftwork.evaluators.task", "Score"),
     "Task": ("graftwork.evaluators.task", "Task"),
     "UserError": ("graftwork.programs.errors", "UserError"),

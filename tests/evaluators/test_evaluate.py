@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +36,10 @@ class FakePool:
     async def run(self, work: Work) -> tuple[Outcome, ...]:
         self.works.append(work)
         return tuple(self._outcome(case) for case in work.cases)
+
+    async def stream(self, work: Work) -> AsyncGenerator[Outcome, None]:
+        for outcome in await self.run(work):
+            yield outcome
 
     def _outcome(self, case: Case) -> Outcome:
         output = self._run(case)

@@ -28,6 +28,7 @@ from .pool_programs import EchoRelay, FailingRelay, children_left, kind_of, make
 T = TypeVar("T")
 
 IDENTITY = "def solve(x):\n    return x\n"
+SLEEPING = "import time\ndef solve(seconds, n=0):\n    time.sleep(seconds)\n    return seconds\n"
 ASKS = """
 from graftwork.programs import prompt, vote
 
@@ -93,6 +94,44 @@ class PoolConformance(ABC):
         outcomes = self.run(make_work(source, *({"x": n} for n in range(5))))
         assert [outcome.output for outcome in outcomes] == [0, 1, 2, 3, 4]
         assert [outcome.example_id for outcome in outcomes] == ["e0", "e1", "e2", "e3", "e4"]
+
+    def test_outcomes_can_be_had_as_they_come(self) -> None:
+        source = "import time\ndef solve(x):\n    time.sleep(1.0 if x == 0 else 0)\n    return x\n"
+
+        async def stream(pool: Pool) -> list[object]:
+            return [outcome.output async for outcome in pool.stream(make_work(source, *({"x": n} for n in range(4))))]
+
+        outputs = self.use(EchoRelay(), stream)
+        assert sorted(map(str, outputs)) == ["0", "1", "2", "3"]
+        assert outputs[0] != 0
+
+    def test_a_stream_that_is_left_kills_its_children(self) -> None:
+        async def leave(pool: Pool) -> None:
+            stream = pool.stream(make_work(SLEEPING, {"seconds": 0}, {"seconds": 60}))
+            async for outcome in stream:
+                assert outcome.output == 0
+                break
+            await stream.aclose()
+            assert await asyncio.to_thread(children_left, *self.templates()) == []
+
+        self.use(EchoRelay(), leave)
+
+    def test_a_program_with_one_case_does_not_wait_for_one_with_many(self) -> None:
+        async def both(pool: Pool) -> bool:
+            many = asyncio.ensure_future(pool.run(make_work(SLEEPING, *({"seconds": 0.2, "n": n} for n in range(24)))))
+            await asyncio.sleep(0.3)
+            await pool.run(make_work(SLEEPING, {"seconds": 0}))
+            done = many.done()
+            await many
+            return done
+
+        assert not self.use(EchoRelay(), both)
+
+    def test_large_inputs_arrive_as_they_are(self) -> None:
+        text = "x" * 300_000
+        work = make_work("def solve(text):\n    return len(text)\n", {"text": text}, {"text": text + "y"})
+        for _ in range(2):
+            assert [outcome.output for outcome in self.run(work)] == [300_000, 300_001]
 
     @pytest.mark.parametrize("name", MISBEHAVIOURS)
     def test_what_a_program_does_wrong_is_a_failure_of_its_own(self, name: str) -> None:
@@ -284,7 +323,10 @@ def shared() -> Iterator[SharedPool]:
     os.environ.update(GRAFTWORK_TEST_MARK=mark, OPENAI_API_KEY="sk-secret")
     pool = RayPool(switch, slots=2, slots_per_actor=1)
     try:
-        asyncio.run(pool.run(make_work(IDENTITY, {"x": 1})))
+        # Until Ray is there, this process does the work.
+        assert asyncio.run(pool.run(make_work(IDENTITY, {"x": 1})))[0].output == 1
+        assert processes_with(title="ray::_Evaluator", variable=mark) == []
+        asyncio.run(pool.ready())
         assert signal.getsignal(signal.SIGTERM) is handler
         yield SharedPool(pool=pool, switch=switch, mark=mark)
     finally:
