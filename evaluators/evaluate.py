@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from numbers import Real
 
@@ -16,6 +17,7 @@ from graftwork.programs.program import Program
 from .blame import blaming
 from .evaluation import Case, Evaluation, Judgement, Outcome, Work
 from .pool import Pool
+from .stage import LiveStage
 from .task import Audit, Example, Score, Task
 
 __all__ = ["audit", "evaluate", "judge"]
@@ -43,13 +45,14 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
         repeats: Runs of each example, at least 1.
 
     Raises:
-        TaskError: If on the seed's output the scorer raises, or gives a score that is not finite or outside the task's range.
+        TaskError: If on the seed's output the scorer raises, or gives a score that is not finite or outside the task's range; or if an
+            environment is at fault.
         CeilingReached: The run's budget is spent.
         InfrastructureError: Workers were lost more often than is retried.
     """
     pairs = [(example, repeat) for example in examples for repeat in range(repeats)]
     cases = tuple(Case(example_id=example.id, inputs=example.inputs, repeat=repeat) for example, repeat in pairs)
-    outcomes = await _run(program, cases, task=task, pool=pool, candidate=candidate, purpose=purpose)
+    outcomes = await _run(program, cases, examples, task=task, pool=pool, candidate=candidate, purpose=purpose)
 
     def judge_all() -> tuple[Judgement, ...]:
         judged = zip(outcomes, pairs, strict=True)
@@ -86,7 +89,7 @@ async def audit(program: Program, examples: Sequence[Example], *, task: Task, po
     for place, rule in enumerate(task.audits):
         pairs = [_pair(rule, example, random.Random(f"{seed}/{place}/{example.id}")) for example in examples]
         cases = tuple(case for pair in pairs for case in pair)
-        outcomes = await _run(program, cases, task=task, pool=pool, candidate=candidate, purpose="audit")
+        outcomes = await _run(program, cases, examples, task=task, pool=pool, candidate=candidate, purpose="audit")
         for (case, changed), plain, other in zip(pairs, outcomes[::2], outcomes[1::2], strict=True):
             failure = plain.failure or other.failure
             if failure is None and (reason := _violation(rule, (case, plain), (changed, other))):
@@ -148,22 +151,32 @@ def _value(given: object, example: Example) -> float | None:
     return value
 
 
-async def _run(program: Program, cases: tuple[Case, ...], *, task: Task, pool: Pool, candidate: int, purpose: str) -> tuple[Outcome, ...]:
+async def _run(  # noqa: PLR0913 - as `evaluate`
+    program: Program,
+    cases: tuple[Case, ...],
+    examples: Sequence[Example],
+    *,
+    task: Task,
+    pool: Pool,
+    candidate: int,
+    purpose: str,
+) -> tuple[Outcome, ...]:
     if not cases:
         return ()
-    outcomes = await pool.run(
-        Work(
-            candidate=candidate,
-            source=program.source,
-            digest=program.digest,
-            entry=task.entry,
-            cases=cases,
-            packages=task.packages,
-            limits=task.limits,
-            purpose=purpose,
-            foreign=task.foreign,
-        )
+    work = Work(
+        candidate=candidate,
+        source=program.source,
+        digest=program.digest,
+        entry=task.entry,
+        cases=cases,
+        packages=task.packages,
+        limits=task.limits,
+        purpose=purpose,
+        foreign=task.foreign,
     )
+    factory, by_id = task.environment, {example.id: example for example in examples}
+    async with LiveStage(factory, by_id, strict=candidate == 0) if factory is not None else nullcontext() as stage:
+        outcomes = await pool.run(replace(work, stage=stage))
     asked, came = [(c.example_id, c.repeat) for c in cases], [(o.example_id, o.repeat) for o in outcomes]
     if asked != came:
         raise InfrastructureError(f"a pool must give one outcome for each case in order: {len(asked)} cases, {len(came)} outcomes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from graftwork.programs.export import Hook
 from graftwork.programs.failure import Failure
@@ -13,7 +14,7 @@ from graftwork.programs.trace import Span
 
 from .task import Foreign, Limits, Score
 
-__all__ = ["Case", "Evaluation", "Judgement", "Outcome", "Work", "case_seed"]
+__all__ = ["Case", "EpisodeStage", "Evaluation", "Judgement", "Outcome", "Stepped", "Work", "case_seed"]
 
 
 def case_seed(digest: str, example_id: str, repeat: int) -> int:
@@ -37,6 +38,49 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stepped:
+    """What an environment answered.
+
+    Attributes:
+        observation: What the program is shown next; JSON.
+        reward: Of the step; finite.
+        done: Whether the episode is over.
+        failure: Why the action was refused, or None.
+    """
+
+    observation: object = None
+    reward: float = 0.0
+    done: bool = False
+    failure: Failure | None = None
+
+
+class EpisodeStage(Protocol):
+    """The way from a running program to its environment: a function call in the driver, an authenticated socket from elsewhere."""
+
+    async def enter(self, run_id: str, case: Case) -> Stepped:
+        """Make a new environment for one run of a program on one case, and begin.
+
+        Raises:
+            TaskError: If the environment is at fault.
+            InfrastructureError: If the driver cannot be reached.
+        """
+        ...
+
+    async def step(self, run_id: str, action: object) -> Stepped:
+        """Take one action.
+
+        Raises:
+            TaskError: If the environment is at fault.
+            InfrastructureError: If the driver cannot be reached, or has no environment for the run any more.
+        """
+        ...
+
+    async def leave(self, run_id: str) -> None:
+        """Close the run's environment. Calling it twice, or for a run that never entered, is harmless."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What a pool is asked to do: run one program on some cases.
 
@@ -51,6 +95,7 @@ class Work:
         purpose: Prefix of every draw: `search`, `confirm`, `test`, …: later purposes never reuse the search's replies.
         foreign: The evaluator that runs the program, in place of entry and packages; None where the entry is called.
         hook: Of a file that runs alone, the names by which it asks models; None for a program, which runs in a session.
+        stage: Where the environments are that the entry acts in; None where the entry is called once.
     """
 
     candidate: int
@@ -63,6 +108,7 @@ class Work:
     purpose: str = "search"
     foreign: Foreign | None = None
     hook: Hook | None = None
+    stage: EpisodeStage | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

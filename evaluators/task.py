@@ -9,6 +9,8 @@ from typing import Final, Literal, Protocol
 
 from graftwork.programs.program import Program
 
+from .environment import OBSERVATION, EnvironmentFactory
+
 __all__ = ["SPLITS", "Audit", "Example", "Foreign", "Limits", "Score", "Scorer", "Split", "Task"]
 
 Split = Literal["train", "val", "confirm", "test"]
@@ -73,6 +75,7 @@ class Limits:
         timeout_s: Wall seconds of its own (time spent waiting for a model is not counted).
         memory_mb: Address space above the warm interpreter's, in MiB.
         calls: Model calls per example; also the cap that the budget reserves for.
+        steps: Actions in one episode, where the task has an environment; then it is cut off.
         max_tokens: Output tokens of one model call, unless the prompt asks for fewer.
         output_bytes: Size of the encoded output.
         stdout_bytes: How much of what it prints is kept.
@@ -81,6 +84,7 @@ class Limits:
     timeout_s: float = 10.0
     memory_mb: int = 512
     calls: int = 16
+    steps: int = 100
     max_tokens: int = 512
     output_bytes: int = 4 * 1024 * 1024
     stdout_bytes: int = 8 * 1024
@@ -119,6 +123,7 @@ class Task:
         description: What the program is for, in words that operators read.
         fixed: Lines that must stand outside the program's marked blocks; empty where nothing is marked.
         foreign: The evaluator that scores in place of entry and examples; its scores are forgeable.
+        environment: Makes what the entry acts in, step by step; None where the entry is called once for an example.
     """
 
     name: str
@@ -136,6 +141,7 @@ class Task:
     description: str = ""
     fixed: tuple[str, ...] = ()
     foreign: Foreign | None = None
+    environment: EnvironmentFactory | None = None
 
     @property
     def forgeable(self) -> bool:
@@ -144,8 +150,9 @@ class Task:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the inputs that examples give, over all splits, sorted."""
-        return tuple(sorted({name for split in self.splits.values() for example in split for name in example.inputs}))
+        """Names of what the entry is given, sorted: the inputs of examples, over all splits, and what an environment shows."""
+        given = {name for split in self.splits.values() for example in split for name in example.inputs}
+        return tuple(sorted(given | {OBSERVATION} if self.environment is not None else given))
 
     @property
     def lo(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -54,12 +55,12 @@ def prepare(
         UserError: One line that says what is wrong; nothing was made.
     """
     run = check_run(task, settings, run_dir=run_dir, models=models, environ=environ)
+    facts = _facts(run.task, "in memory" if isinstance(task, Task) else str(task))
     directory = _make_run_dir(run_dir, run.task.name)
-    source = "in memory" if isinstance(task, Task) else str(task)
     with writing_to(directory):
         aliases = {str(role): model.alias for role, model in run.models.items()}
         write_inputs(directory, run.task)
-        write_run_toml(directory / "run.toml", run.settings, task=_facts(run.task, source), strategy=asdict(run.strategy), models=aliases)
+        write_run_toml(directory / "run.toml", run.settings, task=facts, strategy=asdict(run.strategy), models=aliases)
     return replace(run, run_dir=directory)
 
 
@@ -73,11 +74,12 @@ def _facts(task: Task, source: str) -> dict[str, object]:
         "seed_digest": task.seed.digest,
         "unit": task.unit,
         "forgeable": task.forgeable,
+        "environment": task.environment is not None,
         "score_range": list(task.score_range),
         "frozen": sorted(task.frozen),
         "packages": list(task.packages),
         "limits": asdict(task.limits),
-        "example": dict(shortest_inputs(task)),
+        "example": json.dumps(shortest_inputs(task)),  # as text: TOML knows no null
         "splits": {name: {"examples": len(group), "digest": split_digest(group)} for name, group in groups},
     }
 

@@ -75,7 +75,7 @@ def blame(member: Member) -> Mapping[str, int]:
     counts: dict[str, int] = {}
     for judgement in member.train.judgements:
         failure = judgement.outcome.failure
-        names = {span.component for span in judgement.outcome.spans if span.error and span.kind != "model_call"}
+        names = {span.component for span in judgement.outcome.spans if span.error and span.kind not in {"model_call", "step"}}
         if failure is not None and failure.component is not None:
             names.add(failure.component)
         for name in sorted(names):
