@@ -16,9 +16,11 @@ from graftwork.programs.program import Program
 
 from .blame import blaming
 from .evaluation import Case, Evaluation, Judgement, Outcome, Work
+from .gathering import gathered
 from .pool import Pool
 from .stage import LiveStage
 from .task import Audit, Example, Score, Task
+from .tools import JudgeRelay, Tools, ToolScorer
 
 __all__ = ["audit", "evaluate", "judge"]
 
@@ -32,6 +34,7 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
     candidate: int,
     purpose: str = "search",
     repeats: int = 1,
+    asking: JudgeRelay | None = None,
 ) -> Evaluation:
     """Run a program on every example and score the outputs. Only inputs go in; targets and the scorer stay here.
 
@@ -43,6 +46,7 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
         candidate: Number of the brief that made the program; 0 for the seed.
         purpose: Prefix of every draw.
         repeats: Runs of each example, at least 1.
+        asking: The way to the judge, for scorers that need one.
 
     Raises:
         TaskError: If on the seed's output the scorer raises, or gives a score that is not finite or outside the task's range; or if an
@@ -58,8 +62,17 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
         judged = zip(outcomes, pairs, strict=True)
         return tuple(judge(outcome, example, task, strict=candidate == 0) for outcome, (example, _) in judged)
 
-    # A scorer may take its time, and the loop has other candidates to serve.
-    return Evaluation(digest=program.digest, judgements=await asyncio.to_thread(judge_all), lo=task.lo, forgeable=task.forgeable)
+    if isinstance(task.scorer, ToolScorer):
+        tools = [Tools(pool=pool, judge=asking, candidate=candidate, case=case, purpose=purpose, packages=task.packages) for case in cases]
+        judging = [
+            asyncio.create_task(_judged_with(tool, outcome, example, task))
+            for tool, outcome, (example, _) in zip(tools, outcomes, pairs, strict=True)
+        ]
+        judgements = await gathered(judging)
+    else:
+        # A scorer may take its time, and the loop has other candidates to serve.
+        judgements = await asyncio.to_thread(judge_all)
+    return Evaluation(digest=program.digest, judgements=judgements, lo=task.lo, forgeable=task.forgeable)
 
 
 async def audit(program: Program, examples: Sequence[Example], *, task: Task, pool: Pool, candidate: int, seed: int) -> Failure | None:
@@ -124,6 +137,21 @@ def judge(outcome: Outcome, example: Example, task: Task, *, strict: bool = True
         failure = Failure(kind="invalid", message=score.invalid)
         return Judgement(outcome=replace(outcome, output=None, failure=failure), score=replace(score, value=None))
     return Judgement(outcome=outcome, score=score)
+
+
+async def _judged_with(tools: Tools, outcome: Outcome, example: Example, task: Task) -> Judgement:
+    """As `judge`, by a scorer that needs tools; with what judging cost."""
+    strict, given = tools.candidate == 0, None
+    if outcome.failure is None and isinstance(task.scorer, ToolScorer):
+        try:
+            with blaming(f"on example {example.id} the scorer raised"):
+                given = await task.scorer.score_with(outcome.output, example, tools)
+        except TaskError as error:
+            if strict:
+                raise
+            given = Score(value=None, invalid=str(error))
+    judgement = judge(outcome, example, replace(task, scorer=lambda _output, _example: given), strict=strict)
+    return replace(judgement, judging=tools.used)
 
 
 def _scored(output: object, example: Example, task: Task) -> Score:

@@ -145,10 +145,12 @@ class Judgement:
     Attributes:
         outcome: What the program did. A scorer that finds the output invalid has put its failure here.
         score: What it is worth; its value is None where the outcome is a failure, or nobody could judge.
+        judging: Model calls of the scorer, at list price, cache hits included.
     """
 
     outcome: Outcome
     score: Score
+    judging: Usage = field(default_factory=Usage)
 
     def counts(self, lo: float) -> float | None:
         """The value in comparisons: `lo` for a failure of the program, None for what is not its fault or was not judged."""
@@ -187,8 +189,8 @@ class Evaluation:
 
     @property
     def usage(self) -> Usage:
-        """Model calls of all cases."""
-        return sum((judgement.outcome.usage for judgement in self.judgements), Usage())
+        """Model calls of all cases, those of scorers included."""
+        return sum((judgement.outcome.usage + judgement.judging for judgement in self.judgements), Usage())
 
     @property
     def failures(self) -> tuple[Failure, ...]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from graftwork.evaluators.load import load_task
     from graftwork.evaluators.load import make_task as task
     from graftwork.evaluators.task import Example, Limits, Score, Task
+    from graftwork.evaluators.tools import ToolScorer
+    from graftwork.evaluators.unit_tests import unit_tests
     from graftwork.flows.optimize import Optimized, optimize
     from graftwork.programs.errors import GraftworkError, UserError
     from graftwork.programs.program import Program
@@ -34,11 +36,13 @@ __all__ = [
     "Record",
     "Score",
     "Task",
+    "ToolScorer",
     "UserError",
     "load_task",
     "open",
     "optimize",
     "task",
+    "unit_tests",
 ]
 
 _HOMES: Final = {
@@ -50,11 +54,13 @@ _HOMES: Final = {
     "Record": ("graftwork.search.record", "Record"),
     "Score": ("graftwork.evaluators.task", "Score"),
     "Task": ("graftwork.evaluators.task", "Task"),
+    "ToolScorer": ("graftwork.evaluators.tools", "ToolScorer"),
     "UserError": ("graftwork.programs.errors", "UserError"),
     "load_task": ("graftwork.evaluators.load", "load_task"),
     "open": ("graftwork.search.record", "open_run"),
     "optimize": ("graftwork.flows.optimize", "optimize"),
     "task": ("graftwork.evaluators.load", "make_task"),
+    "unit_tests": ("graftwork.evaluators.unit_tests", "unit_tests"),
 }
 
 
