@@ -16,10 +16,11 @@ from graftwork.programs.program import Program
 
 from .blame import blaming
 from .evaluation import Case, Evaluation, Judgement, Outcome, Work
+from .free import FreeEvaluation
 from .gathering import gathered
 from .pool import Pool
 from .stage import LiveStage
-from .task import Audit, Example, Score, Task
+from .task import Audit, Example, FreeEvaluator, Score, Task
 from .tools import JudgeRelay, Tools, ToolScorer
 
 __all__ = ["audit", "evaluate", "judge"]
@@ -56,7 +57,11 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
     """
     pairs = [(example, repeat) for example in examples for repeat in range(repeats)]
     cases = tuple(Case(example_id=example.id, inputs=example.inputs, repeat=repeat) for example, repeat in pairs)
-    outcomes = await _run(program, cases, examples, task=task, pool=pool, candidate=candidate, purpose=purpose)
+    if task.evaluator is not None:
+        work = _work(program, (), task=task, candidate=candidate, purpose=purpose)
+        outcomes = await gathered([asyncio.create_task(_freely(work, task.evaluator, *pair, pool=pool)) for pair in pairs])
+    else:
+        outcomes = await _run(program, cases, examples, task=task, pool=pool, candidate=candidate, purpose=purpose)
 
     def judge_all() -> tuple[Judgement, ...]:
         judged = zip(outcomes, pairs, strict=True)
@@ -179,6 +184,30 @@ def _value(given: object, example: Example) -> float | None:
     return value
 
 
+def _work(program: Program, cases: tuple[Case, ...], *, task: Task, candidate: int, purpose: str) -> Work:
+    return Work(
+        candidate=candidate,
+        source=program.source,
+        digest=program.digest,
+        entry=task.entry,
+        cases=cases,
+        packages=task.packages,
+        limits=task.limits,
+        purpose=purpose,
+        foreign=task.foreign,
+    )
+
+
+async def _freely(work: Work, evaluator: FreeEvaluator, example: Example, repeat: int, *, pool: Pool) -> Outcome:
+    """What a free evaluator makes of a program. What it raises on an evolved one, which does what nobody thought of, is `invalid`."""
+    try:
+        return await FreeEvaluation(evaluator, work, example, pool=pool, repeat=repeat).outcome()
+    except TaskError as error:
+        if work.candidate == 0:
+            raise
+        return Outcome(example_id=example.id, repeat=repeat, failure=Failure(kind="invalid", message=str(error)))
+
+
 async def _run(  # noqa: PLR0913 - as `evaluate`
     program: Program,
     cases: tuple[Case, ...],
@@ -191,17 +220,7 @@ async def _run(  # noqa: PLR0913 - as `evaluate`
 ) -> tuple[Outcome, ...]:
     if not cases:
         return ()
-    work = Work(
-        candidate=candidate,
-        source=program.source,
-        digest=program.digest,
-        entry=task.entry,
-        cases=cases,
-        packages=task.packages,
-        limits=task.limits,
-        purpose=purpose,
-        foreign=task.foreign,
-    )
+    work = _work(program, cases, task=task, candidate=candidate, purpose=purpose)
     factory, by_id = task.environment, {example.id: example for example in examples}
     async with LiveStage(factory, by_id, strict=candidate == 0) if factory is not None else nullcontext() as stage:
         outcomes = await pool.run(replace(work, stage=stage))

@@ -10,7 +10,6 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Iterator
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +22,8 @@ from graftwork.programs.program import Program
 
 from .foreign_config import ForeignConfig, read_config
 from .foreign_metrics import combined_score
-from .task import Example, Foreign, Limits, Score, Split, Task
+from .occasions import occasions
+from .task import Example, Foreign, Limits, Score, Task
 
 __all__ = ["UNIT", "WORST", "is_foreign", "load_foreign"]
 
@@ -36,7 +36,6 @@ _EVALUATOR: Final = "evaluator.py"
 _STAND_IN: Final = "openevolve"
 _STAGES: Final = 3
 _MEMORY_MB: Final = 2048  # of address space, of which numpy and scipy map half a gigabyte
-_CONFIRM_SPLITS: Final[tuple[Split, ...]] = ("val", "confirm", "test")
 _FEEDBACK_CHARACTERS: Final = 6_000
 
 
@@ -64,7 +63,7 @@ def load_foreign(folder: Path) -> Task:
     task = Task(
         name=folder.name,
         seed=seed,
-        splits={"train": (), **{split: (_occasion(split),) for split in _CONFIRM_SPLITS}},
+        splits=occasions(),
         scorer=_score,
         score_range=(WORST, -WORST),
         unit=UNIT,
@@ -153,11 +152,6 @@ def _defined(statements: list[ast.stmt]) -> set[str]:
 def _limits(config: ForeignConfig, *, staged: bool) -> Limits:
     """The timeout counts for each stage there, for all together here."""
     return Limits(timeout_s=config.evaluator.timeout * (_STAGES if staged else 1), memory_mb=_MEMORY_MB, calls=0)
-
-
-def _occasion(split: Split) -> Example:
-    """What stands where other tasks have examples: one evaluation. Its id seeds the random numbers of the process."""
-    return Example(id=blake2b(split.encode(), digest_size=8).hexdigest(), inputs={})
 
 
 def _check(task: Task, file: Path) -> None:

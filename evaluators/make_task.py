@@ -20,7 +20,9 @@ from graftwork.programs.program import Program
 
 from .environment import OBSERVATION, EnvironmentFactory
 from .examples import ExampleRow, make_examples, split_examples
-from .task import SPLITS, Audit, Example, Limits, Scorer, Task
+from .free import told_score
+from .occasions import occasions
+from .task import SPLITS, Audit, Example, FreeEvaluator, Limits, Scorer, Task
 from .total_reward import total_reward
 
 __all__ = ["TASK_FOLDER", "TaskOptions", "make_task", "with_seed"]
@@ -47,9 +49,11 @@ class TaskOptions(TypedDict, total=False):
     description: str
     confirm_share: float
     environment: EnvironmentFactory
+    evaluate: FreeEvaluator
 
 
 _OPTIONS: Final = tuple(TaskOptions.__annotations__)
+_OF_EXAMPLES: Final = ("audits", "transfer", "confirm_share", "environment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,7 @@ class _Parameters:
 
 def make_task(
     program: str | Path,
-    examples: Iterable[ExampleRow] | Mapping[str, Iterable[ExampleRow]],
+    examples: Iterable[ExampleRow] | Mapping[str, Iterable[ExampleRow]] = (),
     score: Scorer | None = None,
     **options: Unpack[TaskOptions],
 ) -> Task:
@@ -83,6 +87,7 @@ def make_task(
         program: The seed: a file, relative to the task file or the working directory, or a program's text.
         examples: One list of rows, or rows by split; see `split_examples`.
         score: From output and example to a score; a plain function. With an environment it may be left out: the total reward then.
+            With `evaluate`, which sees to both, there are neither examples nor score.
         options: See `TaskOptions`.
 
     Raises:
@@ -92,6 +97,8 @@ def make_task(
     if unknown:
         raise TaskError(f"a task has no option {unknown[0]!r}; it has {', '.join(_OPTIONS)}")
     seed, stem = _read_seed(program)
+    if (evaluator := options.get("evaluate")) is not None:
+        return _freely_evaluated(seed, stem, _checked_evaluator(evaluator, examples, score, options), options)
     entry, environment = options.get("entry", "solve"), options.get("environment")
     score_range = _score_range(options.get("score_range", (0.0, 1.0)))
     scorer = total_reward(*score_range) if environment is not None and score is None else _checked_scorer(score)
@@ -123,6 +130,49 @@ def make_task(
     return task
 
 
+def _freely_evaluated(seed: Program, stem: str, evaluator: FreeEvaluator, options: TaskOptions) -> Task:
+    """The task of a free evaluator, checked."""
+    task = Task(
+        name=_name(options.get("name", stem)),
+        seed=seed,
+        splits=occasions(),
+        scorer=told_score,
+        score_range=_score_range(options.get("score_range", (0.0, 1.0))),
+        unit=options.get("unit", "score"),
+        entry=options.get("entry", "solve"),
+        frozen=_names(options.get("frozen", ()), "frozen"),
+        packages=_packages(options.get("packages", ())),
+        limits=_limits(options.get("limits", Limits())),
+        description=options.get("description", seed.doc),
+        evaluator=evaluator,
+    )
+    _parameters(seed, task.entry)
+    _check_seed(task)
+    return task
+
+
+def _checked_evaluator(evaluator: FreeEvaluator, examples: object, score: object, options: TaskOptions) -> FreeEvaluator:
+    strange = [name for name in _OF_EXAMPLES if name in options]
+    if examples != () or score is not None or strange:
+        came = strange[0] if strange else "a score" if score is not None else "examples"
+        raise TaskError(f"a task with `evaluate` has no examples, as its function sees to everything: leave out {came}")
+    if not _is_plain(evaluator):
+        raise TaskError(f"evaluate must be a plain function of a program that can be called, not a {type(evaluator).__name__}")
+    try:
+        inspect.signature(evaluator).bind(None)
+    except ValueError:
+        return evaluator  # a built-in that tells no signature
+    except TypeError as error:
+        raise TaskError(f"evaluate must take one argument, the program: {error}") from None
+    return evaluator
+
+
+def _is_plain(given: object) -> bool:
+    if not callable(given):
+        return False
+    return not any(is_none(given) for is_none in (inspect.isclass, inspect.iscoroutinefunction))
+
+
 def with_seed(task: Task, program: str | Path) -> Task:
     """The task with another program as its seed: a file, relative to the working directory, which may be an export.
 
@@ -131,7 +181,7 @@ def with_seed(task: Task, program: str | Path) -> Task:
     """
     seed, stem = _read_seed(program)
     parameters = _given_parameters(seed, task.entry, task.environment)
-    for name, group in (*task.splits.items(), *task.transfer.items()):
+    for name, group in (*task.splits.items(), *task.transfer.items()) if task.has_examples else ():
         _check_fit(group, parameters, entry=task.entry, split=name)
     changed = sorted(name for name in task.frozen if name in seed and seed[name].digest != task.seed[name].digest)
     if changed:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from graftwork.programs.program import Program
+from graftwork.programs.signature import signature_of
 
 from .environment import OBSERVATION, EnvironmentFactory
 
-__all__ = ["SPLITS", "Audit", "Example", "Foreign", "Limits", "Score", "Scorer", "Split", "Task"]
+__all__ = ["SPLITS", "Audit", "Example", "Foreign", "FreeEvaluator", "Limits", "Score", "Scorer", "Split", "Task"]
 
 Split = Literal["train", "val", "confirm", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "confirm", "test")
@@ -40,11 +41,13 @@ class Score:
         value: In the task's unit, higher is better, within the task's `score_range`; None = could not be judged.
         feedback: In words, for the next operator; may be empty.
         invalid: A reason why the output breaks the task's rules; it makes the outcome a failure of kind `invalid`.
+        metrics: Further finite numbers by name, at most 32; their means are recorded and shown, and nothing is selected by them.
     """
 
     value: float | None
     feedback: str = ""
     invalid: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Scorer(Protocol):
@@ -52,6 +55,14 @@ class Scorer(Protocol):
 
     def __call__(self, output: object, example: Example, /) -> Score | float | bool | None:
         """Score one output. Raise nothing for bad output: return `Score(value=None or lo, invalid="why")`."""
+        ...
+
+
+class FreeEvaluator(Protocol):
+    """A plain function from a program that can be called to a number, or to a dict with `score` and further numbers."""
+
+    def __call__(self, program: Any, /) -> float | Mapping[str, float | str]:
+        """Call `program(**inputs)` for outputs, read `program.source` for its text; see `free.RunnableProgram`."""
         ...
 
 
@@ -76,6 +87,7 @@ class Limits:
         memory_mb: Address space above the warm interpreter's, in MiB.
         calls: Model calls per example; also the cap that the budget reserves for.
         steps: Actions in one episode, where the task has an environment; then it is cut off.
+        runs: Runs of a program in one evaluation, where the task has a free evaluator.
         max_tokens: Output tokens of one model call, unless the prompt asks for fewer.
         output_bytes: Size of the encoded output.
         stdout_bytes: How much of what it prints is kept.
@@ -85,6 +97,7 @@ class Limits:
     memory_mb: int = 512
     calls: int = 16
     steps: int = 100
+    runs: int = 100
     max_tokens: int = 512
     output_bytes: int = 4 * 1024 * 1024
     stdout_bytes: int = 8 * 1024
@@ -124,6 +137,7 @@ class Task:
         fixed: Lines that must stand outside the program's marked blocks; empty where nothing is marked.
         foreign: The evaluator that scores in place of entry and examples; its scores are forgeable.
         environment: Makes what the entry acts in, step by step; None where the entry is called once for an example.
+        evaluator: A function that calls a program as often as it likes and says what it is worth, in place of examples and scorer.
     """
 
     name: str
@@ -142,6 +156,7 @@ class Task:
     fixed: tuple[str, ...] = ()
     foreign: Foreign | None = None
     environment: EnvironmentFactory | None = None
+    evaluator: FreeEvaluator | None = None
 
     @property
     def forgeable(self) -> bool:
@@ -149,8 +164,19 @@ class Task:
         return self.foreign is not None
 
     @property
+    def has_examples(self) -> bool:
+        """Whether scores are given on examples; else something scores the program as a whole, and a split is one evaluation."""
+        return self.foreign is None and self.evaluator is None
+
+    @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of what the entry is given, sorted: the inputs of examples, over all splits, and what an environment shows."""
+        """Names of what the entry is given, sorted: the inputs of examples, over all splits, and what an environment shows.
+
+        A free evaluator may give any: then those that the seed's entry takes.
+        """
+        if self.evaluator is not None:
+            named = signature_of(self.seed[self.entry])
+            return tuple(sorted(each.name for each in named.parameters if each.kind in {"any", "keyword"})) if named is not None else ()
         given = {name for split in self.splits.values() for example in split for name in example.inputs}
         return tuple(sorted(given | {OBSERVATION} if self.environment is not None else given))
 

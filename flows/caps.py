@@ -35,7 +35,8 @@ def candidate_caps(run: Run, used: Usage, *, n_examples: int) -> CandidateCaps:
         used: What the seed's evaluation used.
         n_examples: On how many examples.
     """
-    task_calls = run.task.limits.calls * n_examples if "task" in run.models else 0
+    n_runs = n_examples * (run.task.limits.runs if run.task.evaluator is not None else 1)
+    task_calls = run.task.limits.calls * n_runs if "task" in run.models else 0
     seen = used.input_tokens // used.calls if used.calls else _BLIND_INPUT_TOKENS
     per_call = seen * _INPUT_FACTOR * _BYTES_PER_TOKEN
     task_tokens = task_calls * per_call, task_calls * run.task.limits.max_tokens

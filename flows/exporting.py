@@ -27,7 +27,9 @@ _RUN_AGAIN: Final = Verification(holds=True, said="run once more by the folder's
 _NOT_AGAIN: Final = Verification(
     holds=True, said="NOT verified: not run again yet, and the scores of the folder's own evaluator are forgeable"
 )
-_PLAYED: Final = Verification(holds=True, said="NOT verified: what it does hangs on the task's environment, which is not in the file")
+_PLAYED: Final = Verification(
+    holds=True, said="NOT verified: what it does hangs on the task's environment or evaluator, which is not in the file"
+)
 _UNASKED: Final = Verification(holds=True, said="NOT verified: --unverified was asked for")
 
 
@@ -123,7 +125,7 @@ async def exported(run_dir: Path, *, verification: Verification | None = None) -
         verification = verification or (_RUN_AGAIN if recorded_crown(record)[0].keys() - {"val"} else _NOT_AGAIN)
         said = {**header.provenance, "program": candidate.program.digest, "verified": verification.said}
         return Exported(text=_module(candidate.program.source, said), candidate=candidate, is_final=is_final, verification=verification)
-    if verification is None and record.config["task"].get("environment"):
+    if verification is None and not record.config["task"].get("alone", True):
         verification = _PLAYED
     if verification is None:
         verification = await _verification(export(candidate.program, header=header), candidate, record)
@@ -168,15 +170,16 @@ def _header(record: Record, candidate: Candidate) -> ExportHeader:
             "models": ", ".join(f"{role} {alias}" for role, alias in config["models"].items()) or "none",
             "made": date.today().isoformat(),  # noqa: DTZ011 - the reader's own date
         },
-        examples=(_example(facts["example"]),),
+        examples=_examples(facts["example"]),
         model=config["settings"].get("task_model", {}).get("model", ""),
         max_tokens=facts["limits"]["max_tokens"],
     )
 
 
-def _example(kept: str | Mapping[str, object]) -> Mapping[str, object]:
-    """Inputs as `run.toml` keeps them: JSON text; a table in older runs."""
-    return dict(json.loads(kept)) if isinstance(kept, str) else kept
+def _examples(kept: str | Mapping[str, object]) -> tuple[Mapping[str, object], ...]:
+    """Inputs as `run.toml` keeps them: JSON text, of null where the task has no examples; a table in older runs."""
+    inputs = json.loads(kept) if isinstance(kept, str) else kept
+    return () if inputs is None else (dict(inputs),)
 
 
 def _module(source: str, provenance: Mapping[str, str]) -> str:

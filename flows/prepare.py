@@ -74,7 +74,7 @@ def _facts(task: Task, source: str) -> dict[str, object]:
         "seed_digest": task.seed.digest,
         "unit": task.unit,
         "forgeable": task.forgeable,
-        "environment": task.environment is not None,
+        "alone": task.environment is None and task.evaluator is None,
         "score_range": list(task.score_range),
         "frozen": sorted(task.frozen),
         "packages": list(task.packages),

@@ -83,12 +83,16 @@ def replayed(record: Record) -> Replayed:
     )
 
 
-def shortest_inputs(task: Task) -> Mapping[str, object]:
+def shortest_inputs(task: Task) -> Mapping[str, object] | None:
     """Inputs of the shortest train example, to show how the program is called; with an environment, what it shows at first too.
+
+    None where a free evaluator alone knows how.
 
     Raises:
         TaskError: If the environment is at fault.
     """
+    if task.evaluator is not None:
+        return None
     example = min(task.splits.get("train") or task.splits["val"], key=lambda each: len(json.dumps(each.inputs)))
     if task.environment is None:
         return example.inputs

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graftwork.evaluators.tools import ToolScorer
     from graftwork.evaluators.unit_tests import unit_tests
     from graftwork.flows.optimize import Optimized, optimize
-    from graftwork.programs.errors import GraftworkError, UserError
+    from graftwork.programs.errors import GraftworkError, ProgramFailed, UserError
     from graftwork.programs.program import Program
     from graftwork.search.record import Record
     from graftwork.search.record import open_run as open  # noqa: A004 - `gw.open(run)` is what a person types
@@ -33,6 +33,7 @@ __all__ = [
     "Limits",
     "Optimized",
     "Program",
+    "ProgramFailed",
     "Record",
     "Score",
     "Task",
@@ -51,6 +52,7 @@ _HOMES: Final = {
     "Limits": ("graftwork.evaluators.task", "Limits"),
     "Optimized": ("graftwork.flows.optimize", "Optimized"),
     "Program": ("graftwork.programs.program", "Program"),
+    "ProgramFailed": ("graftwork.programs.errors", "ProgramFailed"),
     "Record": ("graftwork.search.record", "Record"),
     "Score": ("graftwork.evaluators.task", "Score"),
     "Task": ("graftwork.evaluators.task", "Task"),

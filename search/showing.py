@@ -51,7 +51,7 @@ def show_evidence(member: Member, facts: Facts, *, rng: random.Random, max_chars
         rng: Chooses among examples of equal value.
         max_chars: Never longer than this; examples that do not fit are left out whole.
     """
-    if facts.forgeable:
+    if facts.whole:
         return _told_by_evaluator(member.val, max_chars)
     examples = {example.id: example for example in facts.train}
     lo = member.train.lo
@@ -92,7 +92,7 @@ def clipped(text: str, max_chars: int) -> str:
 
 
 def _told_by_evaluator(val: Evaluation, max_chars: int) -> str:
-    """What a foreign evaluator said of a program: its failure with the end of the traceback, or metrics and artifacts."""
+    """What an evaluator said of a program: its failure with the end of the traceback, or metrics and artifacts."""
     parts = []
     for judgement in val.judgements:
         failure = judgement.outcome.failure

@@ -178,6 +178,12 @@ def test_a_task_file_may_define_dataclasses_and_audits(tmp_path: Path) -> None:
         ({"environment": object}, r"with an environment the entry must take 'observation', and solve\(n\) does not: add the parameter"),
         ({"environment": 7, "program": POLICY}, "environment must be a function from an example to an environment, not a int"),
         ({"environment": object, "program": POLICY, "examples": [({"n": 1, "observation": 1}, 1)]}, "example 0 of val has observation"),
+        ({"evaluate": len}, "a task with `evaluate` has no examples, as its function sees to everything: leave out a score"),
+        ({"evaluate": len, "score": None}, "leave out examples"),
+        ({"evaluate": len, "score": None, "examples": (), "audits": []}, "leave out audits"),
+        ({"evaluate": 7, "score": None, "examples": ()}, "evaluate must be a plain function of a program that can be called, not a int"),
+        ({"evaluate": lambda: 1.0, "score": None, "examples": ()}, "evaluate must take one argument, the program"),
+        ({"evaluate": len, "score": None, "examples": (), "entry": "answer"}, "must define the entry 'answer'"),
         ({"limits": Limits(steps=0)}, "limits.steps must be a number above 0, not 0"),
     ],
 )
