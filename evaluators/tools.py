@@ -52,6 +52,11 @@ class ToolScorer(Protocol):
         """Score one output, as a `Scorer` does."""
         ...
 
+    @property
+    def needs_judge(self) -> bool:
+        """Whether it asks the judge."""
+        return False
+
     def __call__(self, output: object, example: Example, /) -> Score:
         """Nothing: a scorer without its tools cannot judge.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from graftwork.evaluators.ledger import CandidateCaps
+from graftwork.evaluators.model_judge import MAX_JUDGEMENT_TOKENS
 from graftwork.evaluators.prices import Price
 from graftwork.programs.model import Usage
 from graftwork.search.rewriters import MAX_REPLY_TOKENS
@@ -21,6 +22,7 @@ _PROGRAM_FACTOR: Final = 4  # two parents, grown to twice the seed
 _BYTES_PER_TOKEN: Final = 4  # a reservation counts bytes, an endpoint tokens
 _INPUT_FACTOR: Final = 2  # a candidate's requests may be this many times as long as the seed's
 _BLIND_INPUT_TOKENS: Final = 500  # of a call where the seed makes none to judge by
+_JUDGE_ATTEMPTS: Final = 2  # a grade that cannot be read is asked for once more
 _CROWNING_FACTOR: Final = 2  # a champion may cost this many times what the seed does
 
 
@@ -40,13 +42,17 @@ def candidate_caps(run: Run, used: Usage, *, n_examples: int) -> CandidateCaps:
     seen = used.input_tokens // used.calls if used.calls else _BLIND_INPUT_TOKENS
     per_call = seen * _INPUT_FACTOR * _BYTES_PER_TOKEN
     task_tokens = task_calls * per_call, task_calls * run.task.limits.max_tokens
+    judge_calls = _JUDGE_ATTEMPTS * n_examples if "judge" in run.models else 0
+    judge_tokens = judge_calls * per_call, judge_calls * MAX_JUDGEMENT_TOKENS
     proposals = PROPOSALS if "proposer" in run.models else 0
     request = _REQUEST_BYTES + _PROGRAM_FACTOR * len(run.task.seed.source.encode())
     proposal_tokens = proposals * request, proposals * MAX_REPLY_TOKENS
     return CandidateCaps(
-        calls=task_calls + proposals,
-        tokens=sum(task_tokens) + sum(proposal_tokens),
-        usd=_most(run.settings.named_models.values(), task_tokens) + _most(_prices(run.settings.proposer), proposal_tokens),
+        calls=task_calls + judge_calls + proposals,
+        tokens=sum(task_tokens) + sum(judge_tokens) + sum(proposal_tokens),
+        usd=_most(run.settings.named_models.values(), task_tokens)
+        + _most(_prices(run.settings.judge), judge_tokens)
+        + _most(_prices(run.settings.proposer), proposal_tokens),
     )
 
 

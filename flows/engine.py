@@ -67,7 +67,7 @@ class _Engine:
         self._started = time.monotonic()
         self._seed_score: float | None = None
         self._stage = "starting"
-        self._evaluate = functools.partial(evaluate, task=run.task, pool=pool)
+        self._evaluate = functools.partial(evaluate, task=run.task, pool=pool, asking=gateway if "judge" in run.models else None)
 
     async def run(self, stopping: threading.Event) -> Report:
         """Seed, search, crown, report."""

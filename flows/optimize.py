@@ -59,9 +59,9 @@ def optimize(
         score: A plain function from output and example to a number, higher is better.
         model: Name of a chat model that proposes programs and answers their prompts; None searches without a model.
         run_dir: Where the run goes; None takes the first free `runs/<task>-<n>`.
-        **options: `base_url`, `proposer` and `price` of the model, see `make_settings`; settings (`candidates`, `budget_usd`, `seconds`,
-            `seed`, `strategy`, `pool`, …), see `RunSettings`; all others go to the task (`score_range`, `entry`, `frozen`, `packages`,
-            `limits`, `environment`, …), see `make_task`.
+        **options: `base_url`, `proposer` and `price` of the model, see `make_settings`; settings (`judge`, `candidates`, `budget_usd`,
+            `seconds`, `seed`, `strategy`, `pool`, …), see `RunSettings`; all others go to the task (`score_range`, `entry`, `frozen`,
+            `packages`, `limits`, `environment`, `evaluate`, …), see `make_task`.
 
     Raises:
         UserError: One line that says what is wrong; before the seed was run, nothing was made or paid for.

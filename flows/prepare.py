@@ -17,6 +17,7 @@ from graftwork.evaluators.load import load_task
 from graftwork.evaluators.make_task import with_seed
 from graftwork.evaluators.sandbox import require
 from graftwork.evaluators.task import Task
+from graftwork.evaluators.tools import JUDGE_NEEDED, ToolScorer
 from graftwork.programs.check_prompt import model_defects
 from graftwork.programs.errors import ConfigError, EndpointError, RunError
 from graftwork.programs.model import Model, Role
@@ -107,6 +108,8 @@ def check_run(
         raise EndpointError(
             f"this program asks a model ({named}): name one with --model NAME, and set OPENAI_API_KEY, or --base-url for another endpoint"
         )
+    if isinstance(loaded.scorer, ToolScorer) and loaded.scorer.needs_judge and settings.judge is None and "judge" not in (models or {}):
+        raise EndpointError(JUDGE_NEEDED)
     require(settings.sandbox)
     opened = dict(models) if models is not None else _open_models(settings, environ)
     _refuse_taken(run_dir)
@@ -165,6 +168,8 @@ def _open_models(settings: RunSettings, environ: Mapping[str, str]) -> dict[Role
         wanted["proposer"] = settings.proposer
     if settings.task_model is not None:
         wanted["task"] = settings.task_model
+    if settings.judge is not None:
+        wanted["judge"] = settings.judge
     for one in {model.alias: model for model in (*wanted.values(), *settings.also_models)}.values():
         with ThreadPoolExecutor(1) as thread:  # the caller may have a running loop, as notebooks do
             thread.submit(asyncio.run, _preflight(one, environ)).result()

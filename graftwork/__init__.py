@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from graftwork.evaluators.load import load_task
     from graftwork.evaluators.load import make_task as task
+    from graftwork.evaluators.model_judge import model_judge
     from graftwork.evaluators.task import Example, Limits, Score, Task
     from graftwork.evaluators.tools import ToolScorer
     from graftwork.evaluators.unit_tests import unit_tests
@@ -40,6 +41,7 @@ __all__ = [
     "ToolScorer",
     "UserError",
     "load_task",
+    "model_judge",
     "open",
     "optimize",
     "task",
@@ -59,6 +61,7 @@ _HOMES: Final = {
     "ToolScorer": ("graftwork.evaluators.tools", "ToolScorer"),
     "UserError": ("graftwork.programs.errors", "UserError"),
     "load_task": ("graftwork.evaluators.load", "load_task"),
+    "model_judge": ("graftwork.evaluators.model_judge", "model_judge"),
     "open": ("graftwork.search.record", "open_run"),
     "optimize": ("graftwork.flows.optimize", "optimize"),
     "task": ("graftwork.evaluators.load", "make_task"),
