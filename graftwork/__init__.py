@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from graftwork.evaluators.calibration import Calibration, calibrate
     from graftwork.evaluators.load import load_task
     from graftwork.evaluators.load import make_task as task
     from graftwork.evaluators.model_judge import model_judge
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from graftwork.search.record import open_run as open  # noqa: A004 - `gw.open(run)` is what a person types
 
 __all__ = [
+    "Calibration",
     "Example",
     "GraftworkError",
     "Limits",
@@ -40,6 +42,7 @@ __all__ = [
     "Task",
     "ToolScorer",
     "UserError",
+    "calibrate",
     "load_task",
     "model_judge",
     "open",
@@ -49,6 +52,7 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "Calibration": ("graftwork.evaluators.calibration", "Calibration"),
     "Example": ("graftwork.evaluators.task", "Example"),
     "GraftworkError": ("graftwork.programs.errors", "GraftworkError"),
     "Limits": ("graftwork.evaluators.task", "Limits"),
@@ -60,6 +64,7 @@ _HOMES: Final = {
     "Task": ("graftwork.evaluators.task", "Task"),
     "ToolScorer": ("graftwork.evaluators.tools", "ToolScorer"),
     "UserError": ("graftwork.programs.errors", "UserError"),
+    "calibrate": ("graftwork.evaluators.calibration", "calibrate"),
     "load_task": ("graftwork.evaluators.load", "load_task"),
     "model_judge": ("graftwork.evaluators.model_judge", "model_judge"),
     "open": ("graftwork.search.record", "open_run"),
