@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
+from typing import Final
 
 from graftwork.programs.errors import InfrastructureError, TaskError
 from graftwork.programs.failure import Failure
@@ -19,6 +20,9 @@ from .pool import Pool
 from .task import Audit, Example, Score, Task
 
 __all__ = ["audit", "evaluate", "judge"]
+
+_MOST_METRICS: Final = 32
+_METRIC_NAME: Final = 64  # characters
 
 
 async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, the others differ from call to call
@@ -128,6 +132,7 @@ def _scored(output: object, example: Example, task: Task) -> Score:
     with blaming(f"on example {example.id} the scorer raised"):
         given = task.scorer(output, example)
     score = given if isinstance(given, Score) else Score(value=_value(given, example))
+    score = replace(score, metrics=_metrics(score.metrics, example))
     if score.invalid:
         return score
     value, (lo, hi) = _value(score.value, example), task.score_range
@@ -146,6 +151,15 @@ def _value(given: object, example: Example) -> float | None:
     if not math.isfinite(value):
         raise TaskError(f"on example {example.id} the score must be finite, not {value!r}: return Score(value=None, invalid='why')")
     return value
+
+
+def _metrics(given: object, example: Example) -> dict[str, float]:
+    if not isinstance(given, Mapping) or len(given) > _MOST_METRICS:
+        raise TaskError(f"on example {example.id} the score's metrics must be at most {_MOST_METRICS} numbers by name, not {given!r:.80}")
+    for name, value in given.items():
+        if not isinstance(name, str) or not 0 < len(name) <= _METRIC_NAME or not isinstance(value, Real) or not math.isfinite(value):
+            raise TaskError(f"on example {example.id} the metric {name!r:.80} must be a finite number with a short name, not {value!r:.80}")
+    return {name: float(value) for name, value in given.items()}
 
 
 async def _run(program: Program, cases: tuple[Case, ...], *, task: Task, pool: Pool, candidate: int, purpose: str) -> tuple[Outcome, ...]:

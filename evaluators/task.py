@@ -38,11 +38,13 @@ class Score:
         value: In the task's unit, higher is better, within the task's `score_range`; None = could not be judged.
         feedback: In words, for the next operator; may be empty.
         invalid: A reason why the output breaks the task's rules; it makes the outcome a failure of kind `invalid`.
+        metrics: Further finite numbers by name, at most 32; their means are recorded and shown, and nothing is selected by them.
     """
 
     value: float | None
     feedback: str = ""
     invalid: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Scorer(Protocol):

@@ -16,9 +16,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from graftwork.evaluators.composite import composite
+    from graftwork.evaluators.json_equality import json_equality
     from graftwork.evaluators.load import load_task
     from graftwork.evaluators.load import make_task as task
+    from graftwork.evaluators.scorers import choice, contains, exact, numeric
     from graftwork.evaluators.task import Example, Limits, Score, Task
+    from graftwork.evaluators.text_scorers import regex, token_f1
     from graftwork.flows.optimize import Optimized, optimize
     from graftwork.programs.errors import GraftworkError, UserError
     from graftwork.programs.program import Program
@@ -35,10 +39,18 @@ __all__ = [
     "Score",
     "Task",
     "UserError",
+    "choice",
+    "composite",
+    "contains",
+    "exact",
+    "json_equality",
     "load_task",
+    "numeric",
     "open",
     "optimize",
+    "regex",
     "task",
+    "token_f1",
 ]
 
 _HOMES: Final = {
@@ -51,10 +63,18 @@ _HOMES: Final = {
     "Score": ("graftwork.evaluators.task", "Score"),
     "Task": ("graftwork.evaluators.task", "Task"),
     "UserError": ("graftwork.programs.errors", "UserError"),
+    "choice": ("graftwork.evaluators.scorers", "choice"),
+    "composite": ("graftwork.evaluators.composite", "composite"),
+    "contains": ("graftwork.evaluators.scorers", "contains"),
+    "exact": ("graftwork.evaluators.scorers", "exact"),
+    "json_equality": ("graftwork.evaluators.json_equality", "json_equality"),
     "load_task": ("graftwork.evaluators.load", "load_task"),
+    "numeric": ("graftwork.evaluators.scorers", "numeric"),
     "open": ("graftwork.search.record", "open_run"),
     "optimize": ("graftwork.flows.optimize", "optimize"),
+    "regex": ("graftwork.evaluators.text_scorers", "regex"),
     "task": ("graftwork.evaluators.load", "make_task"),
+    "token_f1": ("graftwork.evaluators.text_scorers", "token_f1"),
 }
 
 

@@ -145,6 +145,24 @@ def test_a_score_that_is_none_ends_the_run_for_the_seed_and_is_invalid_for_what_
     assert {failure.kind for failure in evolved.failures} == {"invalid"}
 
 
+def test_metrics_are_kept_as_floats() -> None:
+    metrics: dict[str, Any] = {"recall": np.float32(0.5), "exact": True}
+    scored = Score(value=1.0, metrics=metrics)
+    assert evaluated(a_task(lambda _output, _example: scored), FakePool(doubled)).judgements[0].score.metrics == {
+        "recall": 0.5,
+        "exact": 1.0,
+    }
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [{"a": float("nan")}, {"a": "1"}, {"a": None}, {"": 1.0}, {"a" * 65: 1.0}, {5: 1.0}, {f"m{n}": 1.0 for n in range(33)}, [1.0]],
+)
+def test_metrics_that_are_no_short_list_of_named_finite_numbers_are_the_scorers_mistake(metrics: Any) -> None:
+    with pytest.raises(TaskError, match="metric"):
+        evaluated(a_task(lambda _output, _example: Score(value=1.0, metrics=metrics)), FakePool(doubled), candidate=0)
+
+
 def test_a_scorer_that_raises_is_blamed_with_its_line() -> None:
     def broken(output: object, example: Example) -> float:
         return float(len(output)) / int(str(example.target))  # type: ignore[arg-type]  # the mistake under test
