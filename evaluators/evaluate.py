@@ -33,7 +33,7 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
     pool: Pool,
     candidate: int,
     purpose: str = "search",
-    repeats: int = 1,
+    repeats: int | Mapping[str, int] = 1,
 ) -> Evaluation:
     """Run a program on every example and score the outputs. Only inputs go in; targets and the scorer stay here.
 
@@ -44,14 +44,15 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
         pool: Where it runs.
         candidate: Number of the brief that made the program; 0 for the seed.
         purpose: Prefix of every draw.
-        repeats: Runs of each example, at least 1.
+        repeats: Runs of each example, at least 1; or those of some examples by id, while the others run once.
 
     Raises:
         TaskError: If on the seed's output the scorer raises, or gives a score that is not finite or outside the task's range.
         CeilingReached: The run's budget is spent.
         InfrastructureError: Workers were lost more often than is retried.
     """
-    pairs = [(example, repeat) for example in examples for repeat in range(repeats)]
+    times = dict.fromkeys((example.id for example in examples), repeats) if isinstance(repeats, int) else repeats
+    pairs = [(example, repeat) for example in examples for repeat in range(times.get(example.id, 1))]
     cases = tuple(Case(example_id=example.id, inputs=example.inputs, repeat=repeat) for example, repeat in pairs)
     outcomes = await _run(program, cases, task=task, pool=pool, candidate=candidate, purpose=purpose)
 
@@ -60,7 +61,8 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
         return tuple(judge(outcome, example, task, strict=candidate == 0) for outcome, (example, _) in judged)
 
     # A scorer may take its time, and the loop has other candidates to serve.
-    return Evaluation(digest=program.digest, judgements=await asyncio.to_thread(judge_all), lo=task.lo, forgeable=task.forgeable)
+    judgements = await asyncio.to_thread(judge_all)
+    return Evaluation(digest=program.digest, judgements=judgements, lo=task.lo, forgeable=task.forgeable, n_chars=len(program.source))
 
 
 async def audit(program: Program, examples: Sequence[Example], *, task: Task, pool: Pool, candidate: int, seed: int) -> Failure | None:

@@ -121,6 +121,7 @@ class Task:
         description: What the program is for, in words that operators read.
         fixed: Lines that must stand outside the program's marked blocks; empty where nothing is marked.
         foreign: The evaluator that scores in place of entry and examples; its scores are forgeable.
+        repeats: How often each example is run, by split or transfer set; once where nothing is said.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Task:
     description: str = ""
     fixed: tuple[str, ...] = ()
     foreign: Foreign | None = None
+    repeats: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def forgeable(self) -> bool:
@@ -148,6 +150,17 @@ class Task:
     def parameters(self) -> tuple[str, ...]:
         """Names of the inputs that examples give, over all splits, sorted."""
         return tuple(sorted({name for split in self.splits.values() for example in split for name in example.inputs}))
+
+    def n_runs(self, split: str) -> int:
+        """How many runs of a program a split or transfer set takes: its examples, each as often as it is repeated."""
+        examples = self.splits.get(split, ()) if split in SPLITS else self.transfer.get(split, ())
+        return len(examples) * self.repeats.get(split, 1)
+
+    @property
+    def repeats_by_id(self) -> Mapping[str, int]:
+        """How often each example is run that is run more than once."""
+        groups = (*self.splits.items(), *self.transfer.items())
+        return {example.id: n for name, group in groups if (n := self.repeats.get(name, 1)) > 1 for example in group}
 
     @property
     def lo(self) -> float:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
@@ -14,7 +14,17 @@ from graftwork.search.record import Record
 
 from .run import Report
 
-__all__ = ["FORGEABLE", "crown_detail", "headline", "labelled_headline", "recorded_crown", "report_markdown", "report_rows", "spend_line"]
+__all__ = [
+    "FORGEABLE",
+    "crown_detail",
+    "headline",
+    "labelled_headline",
+    "objectives_line",
+    "recorded_crown",
+    "report_markdown",
+    "report_rows",
+    "spend_line",
+]
 
 
 FORGEABLE: Final = (
@@ -67,6 +77,28 @@ def labelled_headline(measured: Mapping[str, Measured], unit: str) -> str:
 def report_rows(measured: Mapping[str, Measured]) -> list[dict[str, object]]:
     """One row for each split or transfer set: means and the paired difference."""
     return [_row(name, one) for name, one in measured.items()]
+
+
+def objectives_line(candidates: Iterable[Mapping[str, Any]], shown: int) -> str:
+    """The seed and another candidate by every objective, in one line: means over runs on val. Empty where the run recorded none.
+
+    Args:
+        candidates: Rows of `candidates`.
+        shown: Number of the other candidate.
+    """
+    rows = {row["number"]: row for row in candidates if row["number"] in {0, shown}}
+    if any(rows.get(number, {}).get("run_usd") is None for number in (0, shown)):
+        return ""
+    seed, other = (_objectives(rows[number]) for number in (0, shown))
+    pairs = ((name, seed.get(name), other.get(name)) for name in {**seed, **other})
+    told = [f"{name} {_number(one)} → {_number(two)}" for name, one, two in pairs if name != "usd" or one or two]
+    return f"seed → candidate {shown}: {', '.join(told)}"
+
+
+def _objectives(row: Mapping[str, Any]) -> dict[str, float | None]:
+    metrics: dict[str, float] = json.loads(row["metrics"] or "{}")
+    own = {"val": row["score"], "usd": row["run_usd"], "seconds": row["run_seconds"], "characters": row["n_chars"]}
+    return own | metrics
 
 
 def report_markdown(report: Report) -> str:
@@ -123,7 +155,9 @@ def _interval(measured: Measured) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "not judged" if value is None else f"{value:.4g}"
+    if value is None:
+        return "not judged"
+    return f"{value:d}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

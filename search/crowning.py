@@ -178,7 +178,7 @@ class Crowning:
 
     def _compared(self, champion: Evaluation, seed: Evaluation) -> Measured:
         difference = paired_difference(champion, seed, seed=self.seed)
-        return Measured(champion=champion.mean, seed=seed.mean, difference=difference, n=len(champion.judgements))
+        return Measured(champion=champion.mean, seed=seed.mean, difference=difference, n=len(champion.values))
 
 
 def split_digest(examples: tuple[Example, ...]) -> str:
