@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from graftwork.evaluators.composite import composite
+    from graftwork.evaluators.datasets import read_examples
     from graftwork.evaluators.json_equality import json_equality
     from graftwork.evaluators.load import load_task
     from graftwork.evaluators.load import make_task as task
@@ -48,6 +49,7 @@ __all__ = [
     "numeric",
     "open",
     "optimize",
+    "read_examples",
     "regex",
     "task",
     "token_f1",
@@ -72,6 +74,7 @@ _HOMES: Final = {
     "numeric": ("graftwork.evaluators.scorers", "numeric"),
     "open": ("graftwork.search.record", "open_run"),
     "optimize": ("graftwork.flows.optimize", "optimize"),
+    "read_examples": ("graftwork.evaluators.datasets", "read_examples"),
     "regex": ("graftwork.evaluators.text_scorers", "regex"),
     "task": ("graftwork.evaluators.load", "make_task"),
     "token_f1": ("graftwork.evaluators.text_scorers", "token_f1"),
