@@ -8,7 +8,6 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
-from typing import Final
 
 from graftwork.programs.errors import InfrastructureError, TaskError
 from graftwork.programs.failure import Failure
@@ -17,12 +16,9 @@ from graftwork.programs.program import Program
 from .blame import blaming
 from .evaluation import Case, Evaluation, Judgement, Outcome, Work
 from .pool import Pool
-from .task import Audit, Example, Score, Task
+from .task import MOST_METRIC_CHARS, MOST_METRICS, Audit, Example, Score, Task
 
 __all__ = ["audit", "evaluate", "judge"]
-
-_MOST_METRICS: Final = 32
-_METRIC_NAME: Final = 64  # characters
 
 
 async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, the others differ from call to call
@@ -156,10 +152,10 @@ def _value(given: object, example: Example) -> float | None:
 
 
 def _metrics(given: object, example: Example) -> dict[str, float]:
-    if not isinstance(given, Mapping) or len(given) > _MOST_METRICS:
-        raise TaskError(f"on example {example.id} the score's metrics must be at most {_MOST_METRICS} numbers by name, not {given!r:.80}")
+    if not isinstance(given, Mapping) or len(given) > MOST_METRICS:
+        raise TaskError(f"on example {example.id} the score's metrics must be at most {MOST_METRICS} numbers by name, not {given!r:.80}")
     for name, value in given.items():
-        if not isinstance(name, str) or not 0 < len(name) <= _METRIC_NAME or not isinstance(value, Real) or not math.isfinite(value):
+        if not isinstance(name, str) or not 0 < len(name) <= MOST_METRIC_CHARS or not isinstance(value, Real) or not math.isfinite(value):
             raise TaskError(f"on example {example.id} the metric {name!r:.80} must be a finite number with a short name, not {value!r:.80}")
     return {name: float(value) for name, value in given.items()}
 

@@ -130,6 +130,8 @@ class Evaluation:
         lo: What a failure of the program counts.
         forgeable: Whether the program could have written its scores itself.
         n_chars: Length of the program's text.
+        values: Values in comparisons, by example: the mean over its repeats that count; None where none does. Worked out once, for a
+            search compares them again and again.
     """
 
     digest: str
@@ -137,12 +139,13 @@ class Evaluation:
     lo: float
     forgeable: bool = False
     n_chars: int = 0
+    values: tuple[float | None, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def values(self) -> tuple[float | None, ...]:
-        """Values in comparisons, by example: the mean over its repeats that count; None where none does."""
+    def __post_init__(self) -> None:
+        """Work out the values."""
         by_example = groupby(self.judgements, key=lambda judgement: judgement.outcome.example_id)
-        return tuple(mean_of(judgement.counts(self.lo) for judgement in repeats) for _, repeats in by_example)
+        values = tuple(mean_of(judgement.counts(self.lo) for judgement in repeats) for _, repeats in by_example)
+        object.__setattr__(self, "values", values)
 
     @property
     def mean(self) -> float | None:

@@ -9,10 +9,12 @@ from typing import Final, Literal, Protocol
 
 from graftwork.programs.program import Program
 
-__all__ = ["SPLITS", "Audit", "Example", "Foreign", "Limits", "Score", "Scorer", "Split", "Task"]
+__all__ = ["MOST_METRICS", "MOST_METRIC_CHARS", "SPLITS", "Audit", "Example", "Foreign", "Limits", "Score", "Scorer", "Split", "Task"]
 
 Split = Literal["train", "val", "confirm", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "confirm", "test")
+MOST_METRICS: Final = 32
+MOST_METRIC_CHARS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,8 @@ class Score:
         value: In the task's unit, higher is better, within the task's `score_range`; None = could not be judged.
         feedback: In words, for the next operator; may be empty.
         invalid: A reason why the output breaks the task's rules; it makes the outcome a failure of kind `invalid`.
-        metrics: Further finite numbers by name, at most 32; their means are recorded and shown, and nothing is selected by them.
+        metrics: Further finite numbers by name, at most 32 with names of at most 64 characters; their means are recorded and shown, and
+            nothing is selected by them.
     """
 
     value: float | None

@@ -12,10 +12,12 @@ from graftwork.programs.errors import TaskError
 from .task import Example, Score, Scorer
 from .wording import shown
 
-__all__ = ["regex", "token_f1"]
+__all__ = ["MATCH_S", "MOST_CHARS", "regex", "token_f1"]
 
 MATCH_S: Final = 2.0
 """Seconds of processor time that the search for a pattern may take in one text."""
+MOST_CHARS: Final = 200_000
+"""Length of the text; on a longer one the search may take memory by the gigabyte."""
 
 _ARTICLES: Final = re.compile(r"\b(a|an|the)\b")
 _NO_PUNCTUATION: Final = str.maketrans("", "", string.punctuation)
@@ -26,7 +28,8 @@ def regex(pattern: str | None = None) -> Scorer:
     r"""A scorer that gives 1 where the pattern is found in the output's text, 0 elsewhere.
 
     A program can write text on which a careless pattern, such as `(\w+\s?)*$`, would take years. So the search is done by the package
-    `regex`, which knows a timeout and lets other threads go on; text that takes longer than two seconds is invalid.
+    `regex`, which knows a timeout and lets other threads go on; text that takes longer than two seconds, or is longer than
+    200,000 characters, is invalid.
 
     Args:
         pattern: In the syntax of `re`, found anywhere in the text: `\A` and `\Z` hold it to the whole, `(?i)` leaves case aside. None takes
@@ -41,6 +44,8 @@ def regex(pattern: str | None = None) -> Scorer:
         wanted = fixed or _compiled(example.target)
         if not isinstance(output, str):
             return Score(value=None, invalid=f"expected text, got {shown(output)}")
+        if len(output) > MOST_CHARS:
+            return Score(value=None, invalid=f"expected text of at most {MOST_CHARS} characters, got {len(output)}")
         try:
             found = wanted.search(output, timeout=MATCH_S, concurrent=True)
         except TimeoutError:
@@ -103,5 +108,5 @@ def _differing(given: Counter[str], expected: Counter[str]) -> str:
 
 
 def _words(tokens: Counter[str]) -> str:
-    named = [shown(token) for token in sorted(tokens)]
-    return " ".join(named[:_MOST_WORDS]) + (f" and {len(named) - _MOST_WORDS} more" if len(named) > _MOST_WORDS else "")
+    named = " ".join(map(shown, sorted(tokens)[:_MOST_WORDS]))
+    return f"{named} and {len(tokens) - _MOST_WORDS} more" if len(tokens) > _MOST_WORDS else named

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from itertools import islice
 from typing import Any, Final
 
 from pydantic import TypeAdapter
@@ -26,6 +27,7 @@ __all__ = [
     "spend_line",
 ]
 
+_SHOWN_METRICS: Final = 6  # the first by name; the table `candidates` has all
 
 FORGEABLE: Final = (
     "forgeable: the scores are the folder's own evaluator's, which shares its processes with the programs; confirm and test are one more "
@@ -97,6 +99,7 @@ def objectives_line(candidates: Iterable[Mapping[str, Any]], shown: int) -> str:
 
 def _objectives(row: Mapping[str, Any]) -> dict[str, float | None]:
     metrics: dict[str, float] = json.loads(row["metrics"] or "{}")
+    metrics = dict(islice(metrics.items(), _SHOWN_METRICS))
     own = {"val": row["score"], "usd": row["run_usd"], "seconds": row["run_seconds"], "characters": row["n_chars"]}
     return own | metrics
 
@@ -137,12 +140,13 @@ def spend_line(report: Report) -> str:
 
 def _row(name: str, measured: Measured) -> dict[str, object]:
     d = measured.difference
+    examples = f"{measured.n} × {measured.repeats}" if measured.repeats > 1 else f"{measured.n}"
     return {
         "split": name,
         "champion": _number(measured.champion),
         "seed": _number(measured.seed),
         "difference": _interval(measured).strip(" ,") or "-",
-        "examples": measured.n if d is None or not d.dropped else f"{measured.n} ({d.dropped} pairs dropped)",
+        "examples": examples if d is None or not d.dropped else f"{examples} ({d.dropped} pairs dropped)",
     }
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graftwork.evaluators.task import Example, Score, Scorer
-from graftwork.evaluators.text_scorers import MATCH_S, regex, token_f1
+from graftwork.evaluators.text_scorers import MATCH_S, MOST_CHARS, regex, token_f1
 from graftwork.programs.errors import TaskError
 
 WORDS: Final = st.lists(st.sampled_from(["cat", "dog", "The", "a", "house,", "Red", "red", "x-ray", "...", "ünïted"]), max_size=8)
@@ -64,6 +64,11 @@ def test_text_on_which_a_pattern_takes_for_ever_is_invalid_and_holds_nobody_up(p
     assert "no pattern is searched for longer than 2 s" in score.invalid
     assert used < 2 * MATCH_S
     assert ticks > 20
+
+
+def test_a_pattern_is_not_searched_for_in_text_without_end() -> None:
+    assert _score(regex("x"), "a" * (MOST_CHARS - 1) + "x").value == 1.0
+    assert _score(regex("x"), "a" * MOST_CHARS + "x").invalid == "expected text of at most 200000 characters, got 200001"
 
 
 @pytest.mark.parametrize("given_pattern", ["(", "[a", "*"])

@@ -17,7 +17,7 @@ from graftwork.flows.exporting import exported
 from graftwork.flows.prepare import prepare
 from graftwork.flows.run import Report
 from graftwork.flows.settings import RunSettings
-from graftwork.flows.summary import objectives_line
+from graftwork.flows.summary import objectives_line, report_rows
 from graftwork.flows.verification import Verification
 from graftwork.programs.model import Usage
 from graftwork.search.candidate import Candidate, Result
@@ -58,7 +58,8 @@ def test_every_run_is_recorded_with_its_repeat_and_draws_anew(report: Report) ->
 
 def test_comparisons_count_examples_and_take_the_mean_over_repeats(report: Report) -> None:
     measured = report.crown.measured
-    assert {name: one.n for name, one in measured.items()} == {"val": 6, "confirm": 4, "test": 2}
+    assert {name: (one.n, one.repeats) for name, one in measured.items()} == {"val": (6, 5), "confirm": (4, 3), "test": (2, 2)}
+    assert [row["examples"] for row in report_rows(measured)] == ["6 × 5", "4 × 3", "2 × 2"]
     record = open_run(report.run_dir)
     seed = record.candidates.to_pylist()[0]
     values = [row["counted"] for row in record.case_rows(0, "val")]
