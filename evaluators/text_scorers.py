@@ -14,7 +14,7 @@ from .wording import shown
 
 __all__ = ["MATCH_S", "MOST_CHARS", "regex", "token_f1"]
 
-MATCH_S: Final = 2.0
+MATCH_S: Final = 1.0
 """Seconds of processor time that the search for a pattern may take in one text."""
 MOST_CHARS: Final = 200_000
 """Length of the text; on a longer one the search may take memory by the gigabyte."""
@@ -27,9 +27,9 @@ _MOST_WORDS: Final = 12
 def regex(pattern: str | None = None) -> Scorer:
     r"""A scorer that gives 1 where the pattern is found in the output's text, 0 elsewhere.
 
-    A program can write text on which a careless pattern, such as `(\w+\s?)*$`, would take years. So the search is done by the package
-    `regex`, which knows a timeout and lets other threads go on; text that takes longer than two seconds, or is longer than
-    200,000 characters, is invalid.
+    A program can write text on which the search for a careless pattern, such as `(\w+\s?)*$`, does not end. So it is done by the package
+    `regex`, which knows a timeout and lets other threads go on; text that takes longer than a second, or has more than 200,000 characters,
+    is invalid.
 
     Args:
         pattern: In the syntax of `re`, found anywhere in the text: `\A` and `\Z` hold it to the whole, `(?i)` leaves case aside. None takes

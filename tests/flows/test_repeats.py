@@ -103,6 +103,17 @@ def test_caps_and_the_crownings_share_grow_with_repeats(tmp_path: Path) -> None:
     assert crowning_share(late, n_runs=n_val) == 3 * crowning_share(once, n_runs=n_val)
 
 
+def test_a_ceiling_is_kept_and_leaves_enough_for_a_crowning_that_runs_each_example_often(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", candidates=500, budget_tokens=200_000, repeats={"val": 2, "confirm": 4, "test": 4})
+    report = run_search(run, lambda _: None)
+    assert report.stop.reason == "budget"
+    assert sum(usage.tokens for usage in report.spent.values()) <= 200_000
+    assert report.crown.measured["test"].repeats == 4
+    assert report.crown.missing == ()
+    drawn = {row["draw"].split("/")[1] for row in open_run(report.run_dir).calls.to_pylist() if row["draw"].startswith("test/")}
+    assert drawn == {"0", "1", "2", "3"}
+
+
 def test_the_export_of_an_unfinished_run_takes_the_mean_over_repeats(tmp_path: Path) -> None:
     task = make_task("def solve(x: int) -> int:\n    return x\n", {"val": [(1, 1), (2, 1)]}, score, repeats=2)
     run = prepare(task, RunSettings(), run_dir=tmp_path / "run")
