@@ -16,6 +16,7 @@ from .wording import as_number
 __all__ = ["composite"]
 
 _FEEDBACK_CHARS: Final = 600
+_AWAITED: Final = "score_with"
 
 
 def composite(parts: Mapping[str, Scorer | tuple[Scorer, float]]) -> Scorer:
@@ -23,7 +24,7 @@ def composite(parts: Mapping[str, Scorer | tuple[Scorer, float]]) -> Scorer:
 
     Where all parts keep to one range, so does the mean. Output that any part finds invalid is invalid, with that part's name and reason;
     where a part cannot judge, the whole is not judged. A part of weight 0 is only measured: it is reported where it judges, and neither
-    its failing to judge nor its finding the output invalid counts.
+    its failing to judge nor its finding the output invalid counts. Where a part is awaited, so is the whole.
 
     Args:
         parts: Scorers by name, each alone (of weight 1) or with its weight, such as `{"right": gw.exact, "short": (brevity, 0.2)}`.
@@ -32,23 +33,10 @@ def composite(parts: Mapping[str, Scorer | tuple[Scorer, float]]) -> Scorer:
         TaskError: If there are none, a name is no identifier, a part is no scorer, or the weights are negative, infinite or all 0.
     """
     weighted = {name: _part(name, part) for name, part in _checked(parts).items()}
-    total = sum(part.weight for part in weighted.values())
-    if not 0 < total < math.inf:
+    if not 0 < sum(part.weight for part in weighted.values()) < math.inf:
         raise TaskError("a composite needs a part whose weight is above 0, and a finite sum of weights")
-
-    def score(output: object, example: Example, /) -> Score:
-        given = {name: _scored(name, part.scorer(output, example)) for name, part in weighted.items()}
-        metrics = dict(_metrics(given))
-        counted = {name: one for name, one in given.items() if weighted[name].weight}
-        feedback = "; ".join(_told(name, one) for name, one in given.items())
-        if invalid := [f"{name}: {one.invalid}" for name, one in counted.items() if one.invalid]:
-            return Score(value=None, feedback=feedback, invalid="; ".join(invalid), metrics=metrics)
-        values = [None if one.value is None else weighted[name].weight * one.value for name, one in counted.items()]
-        known = [value for value in values if value is not None]
-        mean = math.fsum(known) / total if len(known) == len(values) else None
-        return Score(value=_held(mean, counted), feedback=feedback, metrics=metrics)
-
-    return score
+    awaited = any(hasattr(part.scorer, _AWAITED) for part in weighted.values())
+    return _AwaitedComposite(parts=weighted) if awaited else _Composite(parts=weighted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +45,44 @@ class _Part:
 
     scorer: Scorer
     weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Composite:
+    """Several scorers as one."""
+
+    parts: Mapping[str, _Part]
+
+    def __call__(self, output: object, example: Example, /) -> Score:
+        return self._combined({name: _scored(name, part.scorer(output, example)) for name, part in self.parts.items()})
+
+    def _combined(self, given: Mapping[str, Score]) -> Score:
+        metrics = dict(_metrics(given))
+        counted = {name: one for name, one in given.items() if self.parts[name].weight}
+        feedback = "; ".join(_told(name, one) for name, one in given.items())
+        if invalid := [f"{name}: {one.invalid}" for name, one in counted.items() if one.invalid]:
+            return Score(value=None, feedback=feedback, invalid="; ".join(invalid), metrics=metrics)
+        values = {name: one.value for name, one in counted.items() if one.value is not None}
+        if len(values) < len(counted):
+            return Score(value=None, feedback=feedback, metrics=metrics)
+        weights = {name: self.parts[name].weight for name in counted}
+        mean = math.fsum(weights[name] * value for name, value in values.items()) / sum(weights.values())
+        # Rounding may leave the range by the last digit.
+        return Score(value=min(max(mean, min(values.values())), max(values.values())), feedback=feedback, metrics=metrics)
+
+
+class _AwaitedComposite(_Composite):
+    """One of which some parts are awaited: those with a coroutine `score_with(output, example, tools)`."""
+
+    __slots__ = ()
+
+    async def score_with(self, output: object, example: Example, tools: object, /) -> Score:
+        """Score one output, part by part."""
+        given = {}
+        for name, part in self.parts.items():
+            score_with = getattr(part.scorer, _AWAITED, None)
+            given[name] = _scored(name, part.scorer(output, example) if score_with is None else await score_with(output, example, tools))
+        return self._combined(given)
 
 
 def _checked(parts: object) -> Mapping[str, object]:
@@ -92,12 +118,6 @@ def _metrics(given: Mapping[str, Score]) -> list[tuple[str, float]]:
             found += [(name, one.value)] if one.value is not None else []
             found += [(f"{name}.{metric}", value) for metric, value in one.metrics.items()]
     return found
-
-
-def _held(mean: float | None, counted: Mapping[str, Score]) -> float | None:
-    """The mean between the lowest and the highest value, which rounding may leave by the last digit."""
-    values = [one.value for one in counted.values() if one.value is not None]
-    return None if mean is None else min(max(mean, min(values)), max(values))
 
 
 def _told(name: str, one: Score) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import pytest
@@ -82,6 +83,26 @@ def test_a_part_of_no_weight_is_only_measured() -> None:
     score = _score(composite(parts))
     assert (score.value, score.invalid, score.metrics) == (0.5, "", {"a": 0.5, "seen": 9.0})
     assert score.feedback == "a 0.5; seen 9; lost not judged; bad invalid (no)"
+
+
+class Asking:
+    """A scorer that is awaited."""
+
+    async def score_with(self, output: object, example: Example, tools: object, /) -> Score:
+        await asyncio.sleep(0)
+        return Score(value=0.5, feedback=f"asked {tools} about {output} for {example.target}")
+
+    def __call__(self, output: object, example: Example, /) -> Score:
+        raise AssertionError(output, example)
+
+
+def test_a_composite_with_a_part_that_is_awaited_is_awaited_itself() -> None:
+    scorer: Any = composite({"words": token_f1, "asked": Asking(), "inner": composite({"again": (Asking(), 2)})})
+    score = asyncio.run(scorer.score_with("red house", EXAMPLE, "the judge"))
+    assert score.value == pytest.approx(2 / 3)
+    assert score.metrics == {"words": 1.0, "asked": 0.5, "inner": 0.5, "inner.again": 0.5}
+    assert "asked 0.5 (asked the judge about red house for the red house)" in score.feedback
+    assert not hasattr(composite({"words": token_f1}), "score_with")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "1.0", 1j])
