@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from numbers import Real
@@ -20,7 +20,7 @@ from .free import FreeEvaluation
 from .gathering import gathered
 from .pool import Pool
 from .stage import LiveStage
-from .task import Audit, Example, FreeEvaluator, Score, Task
+from .task import MOST_METRIC_CHARS, MOST_METRICS, Audit, Example, FreeEvaluator, Score, Task
 from .tools import JudgeRelay, Tools, ToolScorer
 
 __all__ = ["audit", "evaluate", "judge"]
@@ -34,7 +34,7 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
     pool: Pool,
     candidate: int,
     purpose: str = "search",
-    repeats: int = 1,
+    repeats: int | Mapping[str, int] = 1,
     asking: JudgeRelay | None = None,
 ) -> Evaluation:
     """Run a program on every example and score the outputs. Only inputs go in; targets and the scorer stay here.
@@ -46,7 +46,7 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
         pool: Where it runs.
         candidate: Number of the brief that made the program; 0 for the seed.
         purpose: Prefix of every draw.
-        repeats: Runs of each example, at least 1.
+        repeats: Runs of each example, at least 1; or those of some examples by id, while the others run once.
         asking: The way to the judge, for scorers that need one.
 
     Raises:
@@ -55,7 +55,8 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
         CeilingReached: The run's budget is spent.
         InfrastructureError: Workers were lost more often than is retried.
     """
-    pairs = [(example, repeat) for example in examples for repeat in range(repeats)]
+    times = dict.fromkeys((example.id for example in examples), repeats) if isinstance(repeats, int) else repeats
+    pairs = [(example, repeat) for example in examples for repeat in range(times.get(example.id, 1))]
     cases = tuple(Case(example_id=example.id, inputs=example.inputs, repeat=repeat) for example, repeat in pairs)
     if task.evaluator is not None:
         work = _work(program, (), task=task, candidate=candidate, purpose=purpose)
@@ -77,7 +78,7 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
     else:
         # A scorer may take its time, and the loop has other candidates to serve.
         judgements = await asyncio.to_thread(judge_all)
-    return Evaluation(digest=program.digest, judgements=judgements, lo=task.lo, forgeable=task.forgeable)
+    return Evaluation(digest=program.digest, judgements=judgements, lo=task.lo, forgeable=task.forgeable, n_chars=len(program.source))
 
 
 async def audit(program: Program, examples: Sequence[Example], *, task: Task, pool: Pool, candidate: int, seed: int) -> Failure | None:
@@ -164,6 +165,7 @@ def _scored(output: object, example: Example, task: Task) -> Score:
     with blaming(f"on example {example.id} the scorer raised"):
         given = task.scorer(output, example)
     score = given if isinstance(given, Score) else Score(value=_value(given, example))
+    score = replace(score, metrics=_metrics(score.metrics, example))
     if score.invalid:
         return score
     value, (lo, hi) = _value(score.value, example), task.score_range
@@ -182,6 +184,15 @@ def _value(given: object, example: Example) -> float | None:
     if not math.isfinite(value):
         raise TaskError(f"on example {example.id} the score must be finite, not {value!r}: return Score(value=None, invalid='why')")
     return value
+
+
+def _metrics(given: object, example: Example) -> dict[str, float]:
+    if not isinstance(given, Mapping) or len(given) > MOST_METRICS:
+        raise TaskError(f"on example {example.id} the score's metrics must be at most {MOST_METRICS} numbers by name, not {given!r:.80}")
+    for name, value in given.items():
+        if not isinstance(name, str) or not 0 < len(name) <= MOST_METRIC_CHARS or not isinstance(value, Real) or not math.isfinite(value):
+            raise TaskError(f"on example {example.id} the metric {name!r:.80} must be a finite number with a short name, not {value!r:.80}")
+    return {name: float(value) for name, value in given.items()}
 
 
 def _work(program: Program, cases: tuple[Case, ...], *, task: Task, candidate: int, purpose: str) -> Work:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Protocol
 
 from graftwork.programs.export import Hook
@@ -12,9 +13,16 @@ from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
 from graftwork.programs.trace import Span
 
+from .objectives import Objectives
 from .task import Foreign, Limits, Score
 
-__all__ = ["Case", "EpisodeStage", "Evaluation", "Judgement", "Outcome", "Stepped", "Work", "case_seed"]
+__all__ = ["Case", "EpisodeStage", "Evaluation", "Judgement", "Outcome", "Stepped", "Work", "case_seed", "mean_of"]
+
+
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """Mean of the values that are there; None where none is."""
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None
 
 
 def case_seed(digest: str, example_id: str, repeat: int) -> int:
@@ -166,26 +174,47 @@ class Evaluation:
 
     Attributes:
         digest: The program's digest.
-        judgements: In the order of the cases.
+        judgements: In the order of the cases; the repeats of an example stand together.
         lo: What a failure of the program counts.
         forgeable: Whether the program could have written its scores itself.
+        n_chars: Length of the program's text.
+        values: Values in comparisons, by example: the mean over its repeats that count; None where none does. Worked out once, for a
+            search compares them again and again.
     """
 
     digest: str
     judgements: tuple[Judgement, ...]
     lo: float
     forgeable: bool = False
+    n_chars: int = 0
+    values: tuple[float | None, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def values(self) -> tuple[float | None, ...]:
-        """Values in comparisons, by case; None was dropped."""
-        return tuple(judgement.counts(self.lo) for judgement in self.judgements)
+    def __post_init__(self) -> None:
+        """Work out the values."""
+        by_example = groupby(self.judgements, key=lambda judgement: judgement.outcome.example_id)
+        values = tuple(mean_of(judgement.counts(self.lo) for judgement in repeats) for _, repeats in by_example)
+        object.__setattr__(self, "values", values)
 
     @property
     def mean(self) -> float | None:
-        """Mean over the cases that count; None when none does."""
-        counted = [value for value in self.values if value is not None]
-        return sum(counted) / len(counted) if counted else None
+        """Mean over the examples that count; None when none does."""
+        return mean_of(self.values)
+
+    @property
+    def objectives(self) -> Objectives:
+        """The evaluation by every objective."""
+        outcomes = [judgement.outcome for judgement in self.judgements]
+        measured: dict[str, list[float]] = {}
+        for judgement in self.judgements:
+            for name, value in judgement.score.metrics.items():
+                measured.setdefault(name, []).append(value)
+        return Objectives(
+            score=self.mean,
+            usd=mean_of(outcome.usage.usd for outcome in outcomes) or 0.0,
+            seconds=mean_of(outcome.seconds for outcome in outcomes) or 0.0,
+            n_chars=self.n_chars,
+            metrics={name: sum(values) / len(values) for name, values in measured.items()},
+        )
 
     @property
     def usage(self) -> Usage:

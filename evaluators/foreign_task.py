@@ -10,6 +10,7 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -21,9 +22,9 @@ from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 
 from .foreign_config import ForeignConfig, read_config
-from .foreign_metrics import combined_score
+from .foreign_metrics import combined_score, numbers
 from .occasions import occasions
-from .task import Example, Foreign, Limits, Score, Task
+from .task import MOST_METRIC_CHARS, MOST_METRICS, Example, Foreign, Limits, Score, Task
 
 __all__ = ["UNIT", "WORST", "is_foreign", "load_foreign"]
 
@@ -173,7 +174,8 @@ def _score(output: object, example: Example, /) -> Score:
     told = told[:_FEEDBACK_CHARACTERS]
     if value is None or not abs(value) <= -WORST:
         return Score(value=None, feedback=told, invalid=f"a score must be finite and within ±{-WORST:g}, not {value!r}")
-    return Score(value=value, feedback=told)
+    named = {name: number for name, number in numbers(metrics).items() if 0 < len(name) <= MOST_METRIC_CHARS}
+    return Score(value=value, feedback=told, metrics=dict(islice(named.items(), MOST_METRICS)))
 
 
 def _part(output: object, name: str) -> dict[str, object]:

@@ -50,8 +50,10 @@ class TaskOptions(TypedDict, total=False):
     confirm_share: float
     environment: EnvironmentFactory
     evaluate: FreeEvaluator
+    repeats: int | Mapping[str, int]
 
 
+_MOST_REPEATS: Final = 1_000
 _OPTIONS: Final = tuple(TaskOptions.__annotations__)
 _OF_EXAMPLES: Final = ("audits", "transfer", "confirm_share", "environment")
 
@@ -125,6 +127,7 @@ def make_task(
         transfer=transfer,
         description=options.get("description", seed.doc),
         environment=environment,
+        repeats=_repeats(options.get("repeats", 1), (*SPLITS, *transfer)),
     )
     _check_seed(task)
     return task
@@ -144,6 +147,7 @@ def _freely_evaluated(seed: Program, stem: str, evaluator: FreeEvaluator, option
         packages=_packages(options.get("packages", ())),
         limits=_limits(options.get("limits", Limits())),
         description=options.get("description", seed.doc),
+        repeats=_repeats(options.get("repeats", 1), SPLITS),
         evaluator=evaluator,
     )
     _parameters(seed, task.entry)
@@ -320,6 +324,17 @@ def _packages(given: object) -> tuple[str, ...]:
         if not package.isidentifier() or importlib.util.find_spec(package) is None:
             raise TaskError(f"packages must be importable top-level names, and {package!r} is not: install it, or leave it out")
     return packages
+
+
+def _repeats(given: object, names: Sequence[str]) -> Mapping[str, int]:
+    repeats = dict.fromkeys(names, 1)
+    for name, n in (given if isinstance(given, Mapping) else dict.fromkeys(names, given)).items():
+        if name not in names:
+            raise TaskError(f"repeats must be a number, or numbers by split ({', '.join(names)}); {name!r} is no split")
+        if type(n) is not int or not 1 <= n <= _MOST_REPEATS:
+            raise TaskError(f"repeats must be whole numbers from 1 to {_MOST_REPEATS}, not {n!r}")
+        repeats[name] = n
+    return repeats
 
 
 def _limits(limits: object) -> Limits:

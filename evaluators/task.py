@@ -12,10 +12,25 @@ from graftwork.programs.signature import signature_of
 
 from .environment import OBSERVATION, EnvironmentFactory
 
-__all__ = ["SPLITS", "Audit", "Example", "Foreign", "FreeEvaluator", "Limits", "Score", "Scorer", "Split", "Task"]
+__all__ = [
+    "MOST_METRICS",
+    "MOST_METRIC_CHARS",
+    "SPLITS",
+    "Audit",
+    "Example",
+    "Foreign",
+    "FreeEvaluator",
+    "Limits",
+    "Score",
+    "Scorer",
+    "Split",
+    "Task",
+]
 
 Split = Literal["train", "val", "confirm", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "confirm", "test")
+MOST_METRICS: Final = 32
+MOST_METRIC_CHARS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +56,8 @@ class Score:
         value: In the task's unit, higher is better, within the task's `score_range`; None = could not be judged.
         feedback: In words, for the next operator; may be empty.
         invalid: A reason why the output breaks the task's rules; it makes the outcome a failure of kind `invalid`.
-        metrics: Further finite numbers by name, at most 32; their means are recorded and shown, and nothing is selected by them.
+        metrics: Further finite numbers by name, at most 32 with names of at most 64 characters; their means are recorded and shown, and
+            nothing is selected by them.
     """
 
     value: float | None
@@ -138,6 +154,7 @@ class Task:
         foreign: The evaluator that scores in place of entry and examples; its scores are forgeable.
         environment: Makes what the entry acts in, step by step; None where the entry is called once for an example.
         evaluator: A function that calls a program as often as it likes and says what it is worth, in place of examples and scorer.
+        repeats: How often each example is run, by split or transfer set; once where nothing is said.
     """
 
     name: str
@@ -157,6 +174,7 @@ class Task:
     foreign: Foreign | None = None
     environment: EnvironmentFactory | None = None
     evaluator: FreeEvaluator | None = None
+    repeats: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def forgeable(self) -> bool:
@@ -179,6 +197,17 @@ class Task:
             return tuple(sorted(each.name for each in named.parameters if each.kind in {"any", "keyword"})) if named is not None else ()
         given = {name for split in self.splits.values() for example in split for name in example.inputs}
         return tuple(sorted(given | {OBSERVATION} if self.environment is not None else given))
+
+    def n_runs(self, split: str) -> int:
+        """How many runs of a program a split or transfer set takes: its examples, each as often as it is repeated."""
+        examples = self.splits.get(split, ()) if split in SPLITS else self.transfer.get(split, ())
+        return len(examples) * self.repeats.get(split, 1)
+
+    @property
+    def repeats_by_id(self) -> Mapping[str, int]:
+        """How often each example is run that is run more than once."""
+        groups = (*self.splits.items(), *self.transfer.items())
+        return {example.id: n for name, group in groups if (n := self.repeats.get(name, 1)) > 1 for example in group}
 
     @property
     def lo(self) -> float:

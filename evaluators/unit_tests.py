@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +14,13 @@ from .evaluation import Outcome
 from .scorers import exact, numeric
 from .task import Example, Limits, Score, Scorer
 from .tools import ScorerTools, ToolScorer
+from .wording import shown
 
 __all__ = ["UnitTests", "unit_tests"]
 
 _ENTRY: Final = "graftwork_case"
 _FENCE: Final = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)```", re.DOTALL)
 _MAX_TESTS: Final = 1000
-_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,7 @@ class UnitTests(ToolScorer):
         score = self.same(outcome.output, Example(id=outcome.example_id, inputs={}, target=expected))
         if isinstance(score, Score) and score.value == 1.0:
             return ""
-        return f"gave {_shown(outcome.output)}, expected {_shown(to_json(expected))}"
+        return f"gave {shown(outcome.output)}, expected {shown(to_json(expected))}"
 
 
 def unit_tests(function: str, *, tolerance: float | None = None, limits: Limits | None = None) -> UnitTests:
@@ -108,13 +107,5 @@ def _inputs(arguments: object) -> Mapping[str, object]:
 
 def _told(arguments: object) -> str:
     if isinstance(arguments, Mapping):
-        return ", ".join(f"{name}={_shown(value)}" for name, value in arguments.items())
-    return ", ".join(map(_shown, cast("Sequence[object]", arguments)))
-
-
-def _shown(value: object) -> str:
-    try:
-        text = json.dumps(to_json(value), ensure_ascii=False).encode("utf-8", "replace").decode()
-    except (RecursionError, ValueError, TypeError):
-        return f"a {type(value).__name__} that cannot be shown"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        return ", ".join(f"{name}={shown(value)}" for name, value in arguments.items())
+    return ", ".join(map(shown, cast("Sequence[object]", arguments)))

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from graftwork.evaluators.evaluation import mean_of
 from graftwork.programs.errors import InfrastructureError, ProgramError, RunError, UserError
 from graftwork.programs.export import ExportHeader, export
 from graftwork.search.candidate import Candidate
@@ -199,16 +200,14 @@ def _score(record: Record, candidate: Candidate) -> str:
     own, seed = (_counted(record, number) for number in (candidate.number, 0))
     both = [name for name in own if name in seed]
     difference = difference_of([own[name] for name in both], [seed[name] for name in both], seed=record.config["settings"]["seed"])
-    means = [_mean([values[name] for name in both]) for values in (own, seed)]
+    means = [mean_of(values[name] for name in both) for values in (own, seed)]
     on_val = Measured(champion=means[0], seed=means[1], difference=difference, n=len(both))
     return f"{labelled_headline({'val': on_val}, unit)}; val chose it, which flatters it"
 
 
 def _counted(record: Record, number: int) -> dict[str, float | None]:
-    """What a candidate's val examples count in comparisons, by example."""
-    return {row["example_id"]: row["counted"] for row in record.case_rows(number, "val")}
-
-
-def _mean(values: list[float | None]) -> float | None:
-    counted = [value for value in values if value is not None]
-    return sum(counted) / len(counted) if counted else None
+    """What a candidate's val examples count in comparisons, by example: the mean over its repeats."""
+    repeats: dict[str, dict[int, float | None]] = {}
+    for row in record.case_rows(number, "val"):
+        repeats.setdefault(row["example_id"], {})[row["repeat"]] = row["counted"]
+    return {example_id: mean_of(counted.values()) for example_id, counted in repeats.items()}

@@ -81,7 +81,9 @@ def _facts(task: Task, source: str) -> dict[str, object]:
         "packages": list(task.packages),
         "limits": asdict(task.limits),
         "example": json.dumps(shortest_inputs(task)),  # as text: TOML knows no null
-        "splits": {name: {"examples": len(group), "digest": split_digest(group)} for name, group in groups},
+        "splits": {
+            name: {"examples": len(group), "repeats": task.repeats.get(name, 1), "digest": split_digest(group)} for name, group in groups
+        },
     }
 
 

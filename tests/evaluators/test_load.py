@@ -158,6 +158,11 @@ def test_a_task_file_may_define_dataclasses_and_audits(tmp_path: Path) -> None:
         ({"packages": ["os.path"]}, "'os.path' is not"),
         ({"limits": {"calls": 1}}, "limits must be gw.Limits"),
         ({"limits": Limits(timeout_s=0)}, "limits.timeout_s must be a number above 0, not 0"),
+        ({"repeats": 0}, "whole numbers from 1 to 1000, not 0"),
+        ({"repeats": True}, "whole numbers from 1 to 1000, not True"),
+        ({"repeats": 2.0}, "whole numbers from 1 to 1000, not 2.0"),
+        ({"repeats": {"val": "3"}}, "whole numbers from 1 to 1000, not '3'"),
+        ({"repeats": {"validation": 3}}, r"by split \(train, val, confirm, test\); 'validation' is no split"),
         ({"name": "a/b"}, "usable as a file's, not 'a/b'"),
         ({"confirm_share": 1}, "at least 0 and below 1"),
         ({"examples": {"val": []}}, "val is empty"),
@@ -208,6 +213,16 @@ def test_a_task_with_an_environment_needs_no_score_and_gives_the_entry_an_observ
     score = task.scorer(episode, task.splits["val"][0])
     assert isinstance(score, Score)
     assert score.value == 5.0
+
+
+def test_examples_are_run_as_often_as_the_task_says() -> None:
+    examples = {"train": ROWS[:2], "val": ROWS[2:5]}
+    alike = make_task(PROGRAM, examples, _equal, repeats=3, transfer={"far": ROWS[:1]})
+    assert [alike.n_runs(name) for name in ("train", "val", "test", "far")] == [6, 9, 0, 3]
+    some = make_task(PROGRAM, examples, _equal, repeats={"val": 2}, transfer={"far": ROWS[5:6]})
+    assert [some.n_runs(name) for name in ("train", "val", "far")] == [2, 6, 1]
+    assert some.repeats_by_id == {example.id: 2 for example in some.splits["val"]}
+    assert make_task(PROGRAM, examples, _equal).repeats_by_id == {}
 
 
 def test_an_async_score_is_refused() -> None:

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from graftwork.evaluators.composite import composite
 from graftwork.evaluators.evaluate import evaluate
 from graftwork.evaluators.evaluation import Evaluation, Outcome, Work
 from graftwork.evaluators.examples import make_examples
 from graftwork.evaluators.make_task import make_task
 from graftwork.evaluators.model_judge import model_judge
+from graftwork.evaluators.scorers import exact
 from graftwork.evaluators.task import Example, Score
+from graftwork.evaluators.tools import ToolScorer
 from graftwork.programs.errors import EndpointError, TaskError
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
@@ -122,6 +125,19 @@ def test_a_run_without_a_judge_says_how_to_name_one() -> None:
     task = make_task(PROGRAM, {"val": examples}, JUDGE)
     with pytest.raises(EndpointError, match="name one with --judge NAME"):
         asyncio.run(evaluate(task.seed, examples, task=task, pool=Outputs("x"), candidate=0))
+
+
+def test_a_composite_holds_a_judge_beside_a_plain_scorer() -> None:
+    judge = ScriptedJudge(lambda _: graded(5))
+    examples = make_examples([({"question": "Why?"}, "Because.")])
+    scorer = composite({"right": exact, "kind": (JUDGE, 3.0)})
+    assert isinstance(scorer, ToolScorer)
+    assert scorer.needs_judge
+    task = make_task(PROGRAM, {"val": examples}, scorer)
+    evaluation = asyncio.run(evaluate(task.seed, examples, task=task, pool=Outputs("x"), candidate=4, asking=judge))
+    (judgement,) = evaluation.judgements
+    assert (judgement.score.value, judgement.score.metrics) == (0.75, {"right": 0.0, "kind": 1.0})
+    assert judgement.judging.calls == 1
 
 
 def test_a_judge_needs_a_rubric_and_a_scale() -> None:
