@@ -15,7 +15,7 @@ import signal
 import uuid
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from graftwork.programs.errors import GraftworkError, InfrastructureError, TaskError, WireError
@@ -25,9 +25,10 @@ from graftwork.programs.trace import Span
 from graftwork.programs.wire import FrameReader, encode_frame, to_json
 
 from .channel import MAX_CALL_BYTES, MAX_SPANS
-from .child import CONFINED
+from .child import CONFINED, MAX_ACTION_BYTES
 from .claims import bounded, call_path, claimed_failure, claimed_span, small_count, trouble_with
 from .clock import Clock
+from .episode import Episode
 from .evaluation import Case, Outcome, Work, case_seed
 from .pool import ProgramCall, Relay, Relayed
 from .relay import Trouble
@@ -70,6 +71,9 @@ class CaseRun:
         self._frames = FrameReader(max_bytes=largest)
         self._bytes_left = largest + limits.calls * MAX_CALL_BYTES + MAX_SPANS * _MAX_SPAN_BYTES
         self._run_id = uuid.uuid4().hex
+        self._episode = Episode(work.stage, run_id=self._run_id, case=case, limits=limits) if work.stage is not None else None
+        if self._episode is not None:
+            self._bytes_left += limits.steps * 2 * MAX_ACTION_BYTES
         self._sending = asyncio.Lock()
         self._asking: set[asyncio.Task[None]] = set()
         self._asked: dict[str, Relayed | None] = {}  # by the path of its span
@@ -86,7 +90,7 @@ class CaseRun:
 
         Raises:
             InfrastructureError: If the child could not be confined, the template was lost, or the relay raised what nobody expects.
-            TaskError: If the inputs are too large, or are not JSON.
+            TaskError: If the inputs are too large, or are not JSON, or the environment is at fault.
             CeilingReached: Or whatever else the relay raises on purpose: the work stops.
         """
         try:
@@ -97,6 +101,9 @@ class CaseRun:
                 task.cancel()
             self._child.kill()
             self._child.socket.close()
+            if self._episode is not None:
+                with suppress(InfrastructureError):  # the driver is gone, and with it the environment
+                    await self._episode.leave()
 
     async def _await_confinement(self) -> None:
         loop = asyncio.get_running_loop()
@@ -115,10 +122,11 @@ class CaseRun:
     async def _run(self) -> Outcome:
         loop = asyncio.get_running_loop()
         started = loop.time()
+        frame = self._case_frame(await self._episode.begin() if self._episode is not None else None)
         self._clock = Clock(self._work.limits.timeout_s, self._expire)
         watch = loop.create_task(self._watch_scratch())
         try:
-            await self._send(self._case_frame())
+            await self._send(frame)
             await self._listen()
             if self._result is not None:
                 self._clock.stop()
@@ -182,13 +190,15 @@ class CaseRun:
                 limit = f"{MAX_FILES} files or {MAX_BYTES >> 20} MiB"
                 self._stop(Failure(kind="forbidden", message=f"it wrote more than {limit} to its directory"))
 
-    def _case_frame(self) -> bytes:
+    def _case_frame(self, observation: object) -> bytes:
         work, case = self._work, self._case
         seed = case_seed(work.digest, case.example_id, case.repeat)
         program: dict[str, object] = {"source": work.source, "digest": work.digest, "entry": work.entry}
         limits = {"output_bytes": work.limits.output_bytes, "stdout_bytes": work.limits.stdout_bytes}
         if work.hook is not None:
             program |= {"hook": asdict(work.hook), "purpose": work.purpose, "repeat": case.repeat}
+        if self._episode is not None:
+            program |= {"episode": {"observation": observation}}
         example = {"example_id": case.example_id, "inputs": to_json(case.inputs), "seed": seed, "limits": limits}
         try:
             return encode_frame({"kind": "case", "id": 0, **program, **example})
@@ -202,6 +212,8 @@ class CaseRun:
             self._take_call(frame)
         elif frame["kind"] == "span":
             self._take_span(frame)
+        elif frame["kind"] == "step" and self._episode is not None:
+            self._take_step(frame, self._episode)
         else:
             raise WireError(f"a child sends no frame {frame['kind']!r}")
 
@@ -218,6 +230,8 @@ class CaseRun:
         if "failure" not in frame:
             if "output" not in frame:
                 raise WireError("a result has an output or a failure")
+            if self._episode is not None:
+                return self._end_of(self._episode), None, stdout
             trouble = trouble_with(frame["output"], self._work.limits.output_bytes)
             return (None, Failure(kind="invalid", message=trouble), stdout) if trouble else (frame["output"], None, stdout)
         failure = claimed_failure(frame["failure"])
@@ -247,6 +261,38 @@ class CaseRun:
             self._asked[span] = None
             draw = f"{self._work.purpose}/{self._case.repeat}/{path}#{occurrence}"
             self._answer(self._ask(self._program_call(body, component=component, path=path, draw=draw), span, number=number))
+
+    def _take_step(self, frame: Mapping[str, Any], episode: Episode) -> None:
+        span, action = call_path(frame.get("span")), frame.get("action")
+        if span in self._asked:
+            raise WireError(f"two calls at {span!r}")
+        if self._stopped is not None:
+            return
+        if (refusal := episode.accept(action)) is not None:
+            self._stop(replace(refusal, component=self._work.entry))
+            return
+        self._asked[span] = None
+        self._answer(self._step(episode, action, span, number=frame["id"]))
+
+    async def _step(self, episode: Episode, action: object, path: str, *, number: int) -> None:
+        assert self._clock is not None  # noqa: S101 (it runs while frames are taken)
+        loop, started = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+        self._clock.pause()
+        try:
+            stepped = await episode.step(action)
+        finally:
+            self._clock.resume()
+        if (span := episode.span(path, action, stepped, seconds=loop.time() - started)) is not None:
+            self._spans[path] = span
+        if stepped.failure is not None:
+            self._stop(replace(stepped.failure, component=self._work.entry))
+        else:
+            await self._send(encode_frame({"kind": "step", "id": number, "observation": stepped.observation, "ended": episode.ended}))
+
+    def _end_of(self, episode: Episode) -> object:
+        if not episode.ended:
+            raise WireError("it ended before its episode did")
+        return episode.output
 
     def _program_call(self, body: Mapping[str, object], *, component: str, path: str, draw: str) -> ProgramCall:
         return ProgramCall(

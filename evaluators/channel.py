@@ -78,6 +78,15 @@ class Channel:
         reply: Mapping[str, Any] = answer["reply"]
         return reply
 
+    def step(self, action: object, *, span: str) -> tuple[object, bool]:
+        """Act, and wait for what the environment shows then, and whether the episode is over."""
+        with self._arrival:
+            self._last_id += 1
+            number = self._last_id
+        self.send(encode_frame({"kind": "step", "id": number, "action": action, "span": span}))
+        answer = self._wait_for(number)
+        return answer["observation"], answer["ended"]
+
     def span(self, span: Span) -> None:
         """Report one span; after `MAX_SPANS` none: tools and prompts that a loop calls have no bound of their own."""
         with self._sending:

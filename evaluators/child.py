@@ -1,7 +1,7 @@
 """The child: a fork of the template that locks itself down, runs one program on one case, and sends one result.
 
 First one byte: `CONFINED`, or `UNCONFINED` and why, after which nothing is run. Then frames of `programs/wire.py`:
-a case in, calls out and replies in, spans and at last a result out. Standard library only.
+a case in, calls and steps out and their answers in, spans and at last a result out. Standard library only.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from graftwork.programs.errors import WireError
+from graftwork.programs.recording import FRAME
 from graftwork.programs.runtime import PromptFailed, trace_functions, using_session
 from graftwork.programs.wire import encode_frame, to_json
 
@@ -38,10 +39,11 @@ from .lockdown import (
 )
 from .seccomp import Profile
 
-__all__ = ["CONFINED", "UNCONFINED", "Confinement", "serve"]
+__all__ = ["CONFINED", "MAX_ACTION_BYTES", "UNCONFINED", "Confinement", "serve"]
 
 CONFINED: Final = b"\x01"
 UNCONFINED: Final = b"\x00"
+MAX_ACTION_BYTES: Final = 64 * 1024
 _NAME_BYTES: Final = 16
 _MODULE: Final = "program"
 _FILE: Final = "program.py"
@@ -151,7 +153,23 @@ def _run(case: Mapping[str, Any], channel: Channel) -> object:
     with using_session(channel):
         module = _load(case)
         trace_functions(module.__dict__)
+        if "episode" in case:
+            _play(module, case, channel)
+            return None
         return getattr(module, case["entry"])(**case["inputs"])
+
+
+def _play(module: types.ModuleType, case: Mapping[str, Any], channel: Channel) -> None:
+    """Call the entry once for each observation until the episode is over; whoever takes the actions knows what came of it."""
+    observation, ended, entry = case["episode"]["observation"], False, case["entry"]
+    while not ended:
+        # Looked up each time: a function that is called often gets its own code back in the place of the traced one.
+        action = _encodable(getattr(module, entry)(**case["inputs"], observation=observation), MAX_ACTION_BYTES, what="action")
+        if "output" not in action:
+            raise PromptFailed("invalid", str(action["failure"]["message"]), component=entry)
+        frame = FRAME.get()
+        assert frame is not None  # noqa: S101 (a session is in use)
+        observation, ended = channel.step(action["output"], span=frame.next_path())
 
 
 def _run_alone(case: Mapping[str, Any]) -> object:
@@ -176,16 +194,16 @@ def _load(case: Mapping[str, Any]) -> types.ModuleType:
     return module
 
 
-def _encodable(output: object, max_bytes: int) -> dict[str, object]:
+def _encodable(output: object, max_bytes: int, *, what: str = "output") -> dict[str, Any]:
     try:
         value = to_json(output)
         encode_frame({"output": value}, max_bytes=max_bytes)
     except WireError as error:
-        return {"failure": _failure("invalid", f"its output cannot be used: {error}")}
+        return {"failure": _failure("invalid", f"its {what} cannot be used: {error}")}
     except (MemoryError, PermissionError):
         raise
     except Exception as error:
-        return {"failure": _failure("invalid", f"its output cannot be encoded: {_headline(error)}")}
+        return {"failure": _failure("invalid", f"its {what} cannot be encoded: {_headline(error)}")}
     return {"output": value}
 
 

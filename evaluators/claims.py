@@ -89,7 +89,7 @@ def claimed_span(value: object) -> Span:
     return Span(
         path=call_path(value.get("path")),
         component=bounded(value.get("component"), _NAME_CHARACTERS),
-        kind=_one_of(value.get("kind"), tuple(kind for kind in kinds if kind != "model_call")),
+        kind=_one_of(value.get("kind"), tuple(kind for kind in kinds if kind not in {"model_call", "step"})),
         inputs=bounded(value.get("inputs")),
         output=bounded(value.get("output")),
         error=bounded(value.get("error"), 2 * _NAME_CHARACTERS),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from numbers import Real
 
@@ -15,8 +16,12 @@ from graftwork.programs.program import Program
 
 from .blame import blaming
 from .evaluation import Case, Evaluation, Judgement, Outcome, Work
+from .free import FreeEvaluation
+from .gathering import gathered
 from .pool import Pool
-from .task import Audit, Example, Score, Task
+from .stage import LiveStage
+from .task import MOST_METRIC_CHARS, MOST_METRICS, Audit, Example, FreeEvaluator, Score, Task
+from .tools import JudgeRelay, Tools, ToolScorer
 
 __all__ = ["audit", "evaluate", "judge"]
 
@@ -29,7 +34,8 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
     pool: Pool,
     candidate: int,
     purpose: str = "search",
-    repeats: int = 1,
+    repeats: int | Mapping[str, int] = 1,
+    asking: JudgeRelay | None = None,
 ) -> Evaluation:
     """Run a program on every example and score the outputs. Only inputs go in; targets and the scorer stay here.
 
@@ -40,23 +46,39 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
         pool: Where it runs.
         candidate: Number of the brief that made the program; 0 for the seed.
         purpose: Prefix of every draw.
-        repeats: Runs of each example, at least 1.
+        repeats: Runs of each example, at least 1; or those of some examples by id, while the others run once.
+        asking: The way to the judge, for scorers that need one.
 
     Raises:
-        TaskError: If on the seed's output the scorer raises, or gives a score that is not finite or outside the task's range.
+        TaskError: If on the seed's output the scorer raises, or gives a score that is not finite or outside the task's range; or if an
+            environment is at fault.
         CeilingReached: The run's budget is spent.
         InfrastructureError: Workers were lost more often than is retried.
     """
-    pairs = [(example, repeat) for example in examples for repeat in range(repeats)]
+    times = dict.fromkeys((example.id for example in examples), repeats) if isinstance(repeats, int) else repeats
+    pairs = [(example, repeat) for example in examples for repeat in range(times.get(example.id, 1))]
     cases = tuple(Case(example_id=example.id, inputs=example.inputs, repeat=repeat) for example, repeat in pairs)
-    outcomes = await _run(program, cases, task=task, pool=pool, candidate=candidate, purpose=purpose)
+    if task.evaluator is not None:
+        work = _work(program, (), task=task, candidate=candidate, purpose=purpose)
+        outcomes = await gathered([asyncio.create_task(_freely(work, task.evaluator, *pair, pool=pool)) for pair in pairs])
+    else:
+        outcomes = await _run(program, cases, examples, task=task, pool=pool, candidate=candidate, purpose=purpose)
 
     def judge_all() -> tuple[Judgement, ...]:
         judged = zip(outcomes, pairs, strict=True)
         return tuple(judge(outcome, example, task, strict=candidate == 0) for outcome, (example, _) in judged)
 
-    # A scorer may take its time, and the loop has other candidates to serve.
-    return Evaluation(digest=program.digest, judgements=await asyncio.to_thread(judge_all), lo=task.lo, forgeable=task.forgeable)
+    if isinstance(task.scorer, ToolScorer):
+        tools = [Tools(pool=pool, judge=asking, candidate=candidate, case=case, purpose=purpose, packages=task.packages) for case in cases]
+        judging = [
+            asyncio.create_task(_judged_with(tool, outcome, example, task))
+            for tool, outcome, (example, _) in zip(tools, outcomes, pairs, strict=True)
+        ]
+        judgements = await gathered(judging)
+    else:
+        # A scorer may take its time, and the loop has other candidates to serve.
+        judgements = await asyncio.to_thread(judge_all)
+    return Evaluation(digest=program.digest, judgements=judgements, lo=task.lo, forgeable=task.forgeable, n_chars=len(program.source))
 
 
 async def audit(program: Program, examples: Sequence[Example], *, task: Task, pool: Pool, candidate: int, seed: int) -> Failure | None:
@@ -86,7 +108,7 @@ async def audit(program: Program, examples: Sequence[Example], *, task: Task, po
     for place, rule in enumerate(task.audits):
         pairs = [_pair(rule, example, random.Random(f"{seed}/{place}/{example.id}")) for example in examples]
         cases = tuple(case for pair in pairs for case in pair)
-        outcomes = await _run(program, cases, task=task, pool=pool, candidate=candidate, purpose="audit")
+        outcomes = await _run(program, cases, examples, task=task, pool=pool, candidate=candidate, purpose="audit")
         for (case, changed), plain, other in zip(pairs, outcomes[::2], outcomes[1::2], strict=True):
             failure = plain.failure or other.failure
             if failure is None and (reason := _violation(rule, (case, plain), (changed, other))):
@@ -123,11 +145,27 @@ def judge(outcome: Outcome, example: Example, task: Task, *, strict: bool = True
     return Judgement(outcome=outcome, score=score)
 
 
+async def _judged_with(tools: Tools, outcome: Outcome, example: Example, task: Task) -> Judgement:
+    """As `judge`, by a scorer that needs tools; with what judging cost."""
+    strict, given = tools.candidate == 0, None
+    if outcome.failure is None and isinstance(task.scorer, ToolScorer):
+        try:
+            with blaming(f"on example {example.id} the scorer raised"):
+                given = await task.scorer.score_with(outcome.output, example, tools)
+        except TaskError as error:
+            if strict:
+                raise
+            given = Score(value=None, invalid=str(error))
+    judgement = judge(outcome, example, replace(task, scorer=lambda _output, _example: given), strict=strict)
+    return replace(judgement, judging=tools.used)
+
+
 def _scored(output: object, example: Example, task: Task) -> Score:
     """What the scorer gives, as a score whose value is finite and within the task's range."""
     with blaming(f"on example {example.id} the scorer raised"):
         given = task.scorer(output, example)
     score = given if isinstance(given, Score) else Score(value=_value(given, example))
+    score = replace(score, metrics=_metrics(score.metrics, example))
     if score.invalid:
         return score
     value, (lo, hi) = _value(score.value, example), task.score_range
@@ -148,22 +186,55 @@ def _value(given: object, example: Example) -> float | None:
     return value
 
 
-async def _run(program: Program, cases: tuple[Case, ...], *, task: Task, pool: Pool, candidate: int, purpose: str) -> tuple[Outcome, ...]:
+def _metrics(given: object, example: Example) -> dict[str, float]:
+    if not isinstance(given, Mapping) or len(given) > MOST_METRICS:
+        raise TaskError(f"on example {example.id} the score's metrics must be at most {MOST_METRICS} numbers by name, not {given!r:.80}")
+    for name, value in given.items():
+        if not isinstance(name, str) or not 0 < len(name) <= MOST_METRIC_CHARS or not isinstance(value, Real) or not math.isfinite(value):
+            raise TaskError(f"on example {example.id} the metric {name!r:.80} must be a finite number with a short name, not {value!r:.80}")
+    return {name: float(value) for name, value in given.items()}
+
+
+def _work(program: Program, cases: tuple[Case, ...], *, task: Task, candidate: int, purpose: str) -> Work:
+    return Work(
+        candidate=candidate,
+        source=program.source,
+        digest=program.digest,
+        entry=task.entry,
+        cases=cases,
+        packages=task.packages,
+        limits=task.limits,
+        purpose=purpose,
+        foreign=task.foreign,
+    )
+
+
+async def _freely(work: Work, evaluator: FreeEvaluator, example: Example, repeat: int, *, pool: Pool) -> Outcome:
+    """What a free evaluator makes of a program. What it raises on an evolved one, which does what nobody thought of, is `invalid`."""
+    try:
+        return await FreeEvaluation(evaluator, work, example, pool=pool, repeat=repeat).outcome()
+    except TaskError as error:
+        if work.candidate == 0:
+            raise
+        return Outcome(example_id=example.id, repeat=repeat, failure=Failure(kind="invalid", message=str(error)))
+
+
+async def _run(  # noqa: PLR0913 - as `evaluate`
+    program: Program,
+    cases: tuple[Case, ...],
+    examples: Sequence[Example],
+    *,
+    task: Task,
+    pool: Pool,
+    candidate: int,
+    purpose: str,
+) -> tuple[Outcome, ...]:
     if not cases:
         return ()
-    outcomes = await pool.run(
-        Work(
-            candidate=candidate,
-            source=program.source,
-            digest=program.digest,
-            entry=task.entry,
-            cases=cases,
-            packages=task.packages,
-            limits=task.limits,
-            purpose=purpose,
-            foreign=task.foreign,
-        )
-    )
+    work = _work(program, cases, task=task, candidate=candidate, purpose=purpose)
+    factory, by_id = task.environment, {example.id: example for example in examples}
+    async with LiveStage(factory, by_id, strict=candidate == 0) if factory is not None else nullcontext() as stage:
+        outcomes = await pool.run(replace(work, stage=stage))
     asked, came = [(c.example_id, c.repeat) for c in cases], [(o.example_id, o.repeat) for o in outcomes]
     if asked != came:
         raise InfrastructureError(f"a pool must give one outcome for each case in order: {len(asked)} cases, {len(came)} outcomes")

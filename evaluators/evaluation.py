@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Protocol
 
 from graftwork.programs.export import Hook
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
 from graftwork.programs.trace import Span
 
+from .objectives import Objectives
 from .task import Foreign, Limits, Score
 
-__all__ = ["Case", "Evaluation", "Judgement", "Outcome", "Work", "case_seed"]
+__all__ = ["Case", "EpisodeStage", "Evaluation", "Judgement", "Outcome", "Stepped", "Work", "case_seed", "mean_of"]
+
+
+def mean_of(values: Iterable[float | None]) -> float | None:
+    """Mean of the values that are there; None where none is."""
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None
 
 
 def case_seed(digest: str, example_id: str, repeat: int) -> int:
@@ -37,6 +46,49 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stepped:
+    """What an environment answered.
+
+    Attributes:
+        observation: What the program is shown next; JSON.
+        reward: Of the step; finite.
+        done: Whether the episode is over.
+        failure: Why the action was refused, or None.
+    """
+
+    observation: object = None
+    reward: float = 0.0
+    done: bool = False
+    failure: Failure | None = None
+
+
+class EpisodeStage(Protocol):
+    """The way from a running program to its environment: a function call in the driver, an authenticated socket from elsewhere."""
+
+    async def enter(self, run_id: str, case: Case) -> Stepped:
+        """Make a new environment for one run of a program on one case, and begin.
+
+        Raises:
+            TaskError: If the environment is at fault.
+            InfrastructureError: If the driver cannot be reached.
+        """
+        ...
+
+    async def step(self, run_id: str, action: object) -> Stepped:
+        """Take one action.
+
+        Raises:
+            TaskError: If the environment is at fault.
+            InfrastructureError: If the driver cannot be reached, or has no environment for the run any more.
+        """
+        ...
+
+    async def leave(self, run_id: str) -> None:
+        """Close the run's environment. Calling it twice, or for a run that never entered, is harmless."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What a pool is asked to do: run one program on some cases.
 
@@ -51,6 +103,7 @@ class Work:
         purpose: Prefix of every draw: `search`, `confirm`, `test`, …: later purposes never reuse the search's replies.
         foreign: The evaluator that runs the program, in place of entry and packages; None where the entry is called.
         hook: Of a file that runs alone, the names by which it asks models; None for a program, which runs in a session.
+        stage: Where the environments are that the entry acts in; None where the entry is called once.
     """
 
     candidate: int
@@ -63,6 +116,7 @@ class Work:
     purpose: str = "search"
     foreign: Foreign | None = None
     hook: Hook | None = None
+    stage: EpisodeStage | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,10 +153,12 @@ class Judgement:
     Attributes:
         outcome: What the program did. A scorer that finds the output invalid has put its failure here.
         score: What it is worth; its value is None where the outcome is a failure, or nobody could judge.
+        judging: Model calls of the scorer, at list price, cache hits included.
     """
 
     outcome: Outcome
     score: Score
+    judging: Usage = field(default_factory=Usage)
 
     def counts(self, lo: float) -> float | None:
         """The value in comparisons: `lo` for a failure of the program, None for what is not its fault or was not judged."""
@@ -118,31 +174,52 @@ class Evaluation:
 
     Attributes:
         digest: The program's digest.
-        judgements: In the order of the cases.
+        judgements: In the order of the cases; the repeats of an example stand together.
         lo: What a failure of the program counts.
         forgeable: Whether the program could have written its scores itself.
+        n_chars: Length of the program's text.
+        values: Values in comparisons, by example: the mean over its repeats that count; None where none does. Worked out once, for a
+            search compares them again and again.
     """
 
     digest: str
     judgements: tuple[Judgement, ...]
     lo: float
     forgeable: bool = False
+    n_chars: int = 0
+    values: tuple[float | None, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def values(self) -> tuple[float | None, ...]:
-        """Values in comparisons, by case; None was dropped."""
-        return tuple(judgement.counts(self.lo) for judgement in self.judgements)
+    def __post_init__(self) -> None:
+        """Work out the values."""
+        by_example = groupby(self.judgements, key=lambda judgement: judgement.outcome.example_id)
+        values = tuple(mean_of(judgement.counts(self.lo) for judgement in repeats) for _, repeats in by_example)
+        object.__setattr__(self, "values", values)
 
     @property
     def mean(self) -> float | None:
-        """Mean over the cases that count; None when none does."""
-        counted = [value for value in self.values if value is not None]
-        return sum(counted) / len(counted) if counted else None
+        """Mean over the examples that count; None when none does."""
+        return mean_of(self.values)
+
+    @property
+    def objectives(self) -> Objectives:
+        """The evaluation by every objective."""
+        outcomes = [judgement.outcome for judgement in self.judgements]
+        measured: dict[str, list[float]] = {}
+        for judgement in self.judgements:
+            for name, value in judgement.score.metrics.items():
+                measured.setdefault(name, []).append(value)
+        return Objectives(
+            score=self.mean,
+            usd=mean_of(outcome.usage.usd for outcome in outcomes) or 0.0,
+            seconds=mean_of(outcome.seconds for outcome in outcomes) or 0.0,
+            n_chars=self.n_chars,
+            metrics={name: sum(values) / len(values) for name, values in measured.items()},
+        )
 
     @property
     def usage(self) -> Usage:
-        """Model calls of all cases."""
-        return sum((judgement.outcome.usage for judgement in self.judgements), Usage())
+        """Model calls of all cases, those of scorers included."""
+        return sum((judgement.outcome.usage + judgement.judging for judgement in self.judgements), Usage())
 
     @property
     def failures(self) -> tuple[Failure, ...]:

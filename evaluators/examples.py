@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final, TypeAlias, cast
 
@@ -13,10 +14,50 @@ from graftwork.programs.wire import to_json
 from .canonical import canonical_json
 from .task import SPLITS, Example, Split
 
-__all__ = ["MIN_VAL_FOR_CONFIRM", "ExampleRow", "make_examples", "split_examples"]
+__all__ = ["MIN_VAL_FOR_CONFIRM", "ExampleRow", "PlacedRow", "RowPlace", "make_examples", "split_examples"]
 
-ExampleRow: TypeAlias = Mapping[str, object] | Sequence[object] | Example
-"""`(inputs, target)` or `{"inputs": …, "target": …}`; inputs by parameter name, or a bare value for the only parameter."""
+
+@dataclass(frozen=True, slots=True)
+class RowPlace:
+    """Where a row stands, for messages.
+
+    Attributes:
+        source: What it stands in: a file, or the name of a list.
+        number: Which it is: from 1 in a file, from 0 in a list.
+        unit: What is counted in a file: `line` or `row`; empty for a list.
+    """
+
+    source: str
+    number: int
+    unit: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.source}, {self.unit} {self.number}" if self.unit else f"{self.source}[{self.number}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedRow:
+    """A row of a dataset that knows where it stands.
+
+    Attributes:
+        inputs: By parameter name.
+        target: What the scorer compares with.
+        place: Where it was read.
+    """
+
+    inputs: Mapping[str, object]
+    target: object
+    place: RowPlace
+
+
+ExampleRow: TypeAlias = Mapping[str, object] | Sequence[object] | Example | PlacedRow
+"""`(inputs, target)` or `{"inputs": …, "target": …}`; inputs by parameter name, or a bare value for the only parameter.
+
+What `read_examples` gives is a row, too.
+"""
+
+_Placed: TypeAlias = dict[str, tuple[Example, RowPlace]]
+"""Examples by id, in order, and where each stands."""
 
 MIN_VAL_FOR_CONFIRM: Final = 9
 """With fewer validation examples none is set aside for confirmation: a third of them would be too few to tell finalists apart."""
@@ -33,15 +74,7 @@ def make_examples(rows: Iterable[ExampleRow], *, parameters: Sequence[str] = (),
     Raises:
         TaskError: If a row has another shape, is not JSON with finite numbers, or stands there twice.
     """
-    seen: dict[str, int] = {}
-    examples = []
-    for number, row in enumerate(_iterated(rows, name)):
-        example = row if isinstance(row, Example) else _make_example(row, parameters, f"{name}[{number}]")
-        if example.id in seen:
-            raise TaskError(f"{name}[{number}] is the same as {name}[{seen[example.id]}] ({_shown(example)}): remove one of them")
-        seen[example.id] = number
-        examples.append(example)
-    return tuple(examples)
+    return _examples(_placed(rows, parameters, name))
 
 
 def split_examples(
@@ -76,7 +109,6 @@ def split_examples(
     if "confirm" not in splits:
         n_confirm = round(len(splits["val"]) * confirm_share) if len(splits["val"]) >= MIN_VAL_FOR_CONFIRM else 0
         splits["confirm"], splits["val"] = _cut(splits["val"], n_confirm)
-    _refuse_shared(splits)
     return {split: splits[split] for split in SPLITS}
 
 
@@ -84,9 +116,9 @@ def _by_name(rows: Mapping[str, Iterable[ExampleRow]], parameters: Sequence[str]
     unknown = [name for name in rows if name not in SPLITS]
     if unknown:
         raise TaskError(f"examples are one list, or lists by split ({', '.join(SPLITS)}); {unknown[0]!r} is no split")
-    splits: dict[Split, tuple[Example, ...]] = {
-        split: make_examples(rows[split], parameters=parameters, name=split) for split in SPLITS if split in rows
-    }
+    placed: dict[Split, _Placed] = {split: _placed(rows[split], parameters, split) for split in SPLITS if split in rows}
+    _refuse_shared(placed)
+    splits: dict[Split, tuple[Example, ...]] = {split: _examples(of_split) for split, of_split in placed.items()}
     if "val" not in splits:
         train = splits.get("train", ())
         splits["train"], splits["val"] = _cut(train, len(train) // 2)
@@ -102,16 +134,32 @@ def _cut(examples: tuple[Example, ...], n: int) -> tuple[tuple[Example, ...], tu
     return tuple(e for e in examples if e.id in chosen), tuple(e for e in examples if e.id not in chosen)
 
 
-def _refuse_shared(splits: Mapping[Split, tuple[Example, ...]]) -> None:
+def _placed(rows: Iterable[ExampleRow], parameters: Sequence[str], name: str) -> _Placed:
+    placed: _Placed = {}
+    for number, row in enumerate(_iterated(rows, name)):
+        place = row.place if isinstance(row, PlacedRow) else RowPlace(name, number)
+        example = row if isinstance(row, Example) else _make_example(row, parameters, place)
+        if example.id in placed:
+            raise TaskError(f"{place} is the same as {placed[example.id][1]} ({_shown(example)}): remove one of them")
+        placed[example.id] = example, place
+    return placed
+
+
+def _examples(placed: _Placed) -> tuple[Example, ...]:
+    return tuple(example for example, _ in placed.values())
+
+
+def _refuse_shared(splits: Mapping[Split, _Placed]) -> None:
     home: dict[str, Split] = {}
-    for split, examples in splits.items():
-        for example in examples:
+    for split, placed in splits.items():
+        for example, place in placed.values():
             if (other := home.setdefault(example.id, split)) != split:
-                raise TaskError(f"an example is in both {other} and {split} ({_shown(example)}): keep it in one of them")
+                places = f"{splits[other][example.id][1]} and {place}"
+                raise TaskError(f"an example is in both {other} and {split} ({_shown(example)}), at {places}: keep it in one of them")
 
 
-def _make_example(row: object, parameters: Sequence[str], where: str) -> Example:
-    inputs, target = _parts(row, where)
+def _make_example(row: object, parameters: Sequence[str], where: RowPlace) -> Example:
+    inputs, target = (row.inputs, row.target) if isinstance(row, PlacedRow) else _parts(row, where)
     named = _named(inputs, parameters, where)
     try:
         content = canonical_json([to_json(named), to_json(target)])
@@ -121,7 +169,7 @@ def _make_example(row: object, parameters: Sequence[str], where: str) -> Example
     return Example(id=blake2b(content, digest_size=8).hexdigest(), inputs=json.loads(content)[0], target=target)
 
 
-def _parts(row: object, where: str) -> tuple[object, object]:
+def _parts(row: object, where: RowPlace) -> tuple[object, object]:
     if isinstance(row, Mapping):
         strange = sorted(set(row) - {"inputs", "target"}, key=str)
         if "inputs" not in row or strange:
@@ -134,7 +182,7 @@ def _parts(row: object, where: str) -> tuple[object, object]:
     raise TaskError(f'{where} must be (inputs, target) or {{"inputs": …, "target": …}}, not a {type(row).__name__}{length}')
 
 
-def _named(inputs: object, parameters: Sequence[str], where: str) -> Mapping[str, object]:
+def _named(inputs: object, parameters: Sequence[str], where: RowPlace) -> Mapping[str, object]:
     if isinstance(inputs, Mapping):
         return inputs
     if len(parameters) == 1:

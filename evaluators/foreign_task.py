@@ -10,7 +10,7 @@ import ast
 import importlib.util
 import sys
 from collections.abc import Iterator
-from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +22,9 @@ from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 
 from .foreign_config import ForeignConfig, read_config
-from .foreign_metrics import combined_score
-from .task import Example, Foreign, Limits, Score, Split, Task
+from .foreign_metrics import combined_score, numbers
+from .occasions import occasions
+from .task import MOST_METRIC_CHARS, MOST_METRICS, Example, Foreign, Limits, Score, Task
 
 __all__ = ["UNIT", "WORST", "is_foreign", "load_foreign"]
 
@@ -36,7 +37,6 @@ _EVALUATOR: Final = "evaluator.py"
 _STAND_IN: Final = "openevolve"
 _STAGES: Final = 3
 _MEMORY_MB: Final = 2048  # of address space, of which numpy and scipy map half a gigabyte
-_CONFIRM_SPLITS: Final[tuple[Split, ...]] = ("val", "confirm", "test")
 _FEEDBACK_CHARACTERS: Final = 6_000
 
 
@@ -64,7 +64,7 @@ def load_foreign(folder: Path) -> Task:
     task = Task(
         name=folder.name,
         seed=seed,
-        splits={"train": (), **{split: (_occasion(split),) for split in _CONFIRM_SPLITS}},
+        splits=occasions(),
         scorer=_score,
         score_range=(WORST, -WORST),
         unit=UNIT,
@@ -155,11 +155,6 @@ def _limits(config: ForeignConfig, *, staged: bool) -> Limits:
     return Limits(timeout_s=config.evaluator.timeout * (_STAGES if staged else 1), memory_mb=_MEMORY_MB, calls=0)
 
 
-def _occasion(split: Split) -> Example:
-    """What stands where other tasks have examples: one evaluation. Its id seeds the random numbers of the process."""
-    return Example(id=blake2b(split.encode(), digest_size=8).hexdigest(), inputs={})
-
-
 def _check(task: Task, file: Path) -> None:
     frozen = {name: task.seed[name].digest for name in task.frozen}
     defects = check(task.seed, entry="", parameters=(), frozen=frozen, packages=task.packages, fixed=task.fixed)
@@ -179,7 +174,8 @@ def _score(output: object, example: Example, /) -> Score:
     told = told[:_FEEDBACK_CHARACTERS]
     if value is None or not abs(value) <= -WORST:
         return Score(value=None, feedback=told, invalid=f"a score must be finite and within ±{-WORST:g}, not {value!r}")
-    return Score(value=value, feedback=told)
+    named = {name: number for name, number in numbers(metrics).items() if 0 < len(name) <= MOST_METRIC_CHARS}
+    return Score(value=value, feedback=told, metrics=dict(islice(named.items(), MOST_METRICS)))
 
 
 def _part(output: object, name: str) -> dict[str, object]:

@@ -32,6 +32,7 @@ class GatewaySettings:
         prices: List price by role; a role without one is free unless its model prices its own replies.
         named_models: Models that a request may name, each with its list price; others are refused. Its role's endpoint serves it.
         proposer_max_tokens: Output tokens of one proposer call, unless the operator asks for fewer.
+        judge_max_tokens: Output tokens of one judge call, unless the scorer asks for fewer.
         endpoints: Limits of each role's endpoint; roles whose limits have the same name share it.
         attempts: How often one call is sent while it alone fails, at least 1; while its endpoint is busy or down it only waits.
         backoff_s: Pause before the second attempt; doubled each time, then drawn between half and all of it.
@@ -42,6 +43,7 @@ class GatewaySettings:
     prices: Mapping[Role, Price] = field(default_factory=dict)
     named_models: Mapping[str, Price] = field(default_factory=dict)
     proposer_max_tokens: int = 8192
+    judge_max_tokens: int = 1024
     endpoints: Mapping[Role, EndpointLimits] = field(default_factory=dict)
     attempts: int = 4
     backoff_s: float = 1.0
@@ -157,6 +159,22 @@ class Gateway:
         """
         return await self._thread.awaitable(self._propose(body, brief, attempt))
 
+    async def judge(self, body: Mapping[str, object], *, candidate: int, example_id: str, draw: str) -> Relayed:
+        """Make a call for a scorer; from any loop. No candidate's caps hold for it, the judge's own ceiling does.
+
+        Args:
+            body: Chat-completion body.
+            candidate: Number of the brief whose output is judged; the call is booked to it.
+            example_id: The example that it was given on.
+            draw: Tells equal requests apart.
+
+        Raises:
+            CeilingReached: The run's budget is spent, or the judge's.
+            EndpointError: The endpoint refuses the key or the model's name, or was down for too long.
+            InfrastructureError: The gateway is closed.
+        """
+        return await self._thread.awaitable(self._judge(body, candidate, example_id, draw))
+
     def close(self) -> None:
         """Let calls in flight settle for `drain_s`, release the models and stop. Calling it twice is harmless."""
         if not self._closing:
@@ -168,7 +186,7 @@ class Gateway:
         # The caps are made for the search; confirmation and test have more examples, and the run's ceiling still holds.
         capped = call.draw.startswith("search/")
         try:
-            allowed = {*self._settings.named_models, *self._models}
+            allowed = {*self._settings.named_models, *(role for role in self._models if role != "judge")}
             request = sanitise_request(call.body, max_tokens=call.max_tokens, models=allowed)
             going = self._prepare(self._role(request), request, candidate=call.candidate, draw=call.draw)
             self._ledger.enter(call.candidate, run_id=call.run_id, max_calls=call.max_calls, capped=capped)
@@ -190,6 +208,15 @@ class Gateway:
         recorded = await self._make(going)
         self._ledger.leave(brief, usage=recorded.usage)
         return _relayed(recorded, started)
+
+    async def _judge(self, body: Mapping[str, object], candidate: int, example_id: str, draw: str) -> Relayed:
+        started = _now()
+        try:
+            request = sanitise_request(body, max_tokens=self._settings.judge_max_tokens)
+            going = self._prepare("judge", request, candidate=candidate, draw=draw)
+        except CallFailed as error:
+            return Relayed(failure=error.failure, usage=Usage(), seconds=_now() - started)
+        return _relayed(await self._make(replace(going, example_id=example_id, component="judge")), started)
 
     def _role(self, request: ChatRequest) -> Role:
         """Whose model a program's request is for: the one that it names by its role, else the task's."""

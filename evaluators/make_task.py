@@ -18,8 +18,12 @@ from graftwork.programs.export import strip_export
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 
+from .environment import OBSERVATION, EnvironmentFactory
 from .examples import ExampleRow, make_examples, split_examples
-from .task import SPLITS, Audit, Example, Limits, Resources, Scorer, Task
+from .free import told_score
+from .occasions import occasions
+from .task import SPLITS, Audit, Example, FreeEvaluator, Limits, Resources, Scorer, Task
+from .total_reward import total_reward
 
 __all__ = ["TASK_FOLDER", "TaskOptions", "make_task", "with_seed"]
 
@@ -45,9 +49,14 @@ class TaskOptions(TypedDict, total=False):
     transfer: Mapping[str, Iterable[ExampleRow]]
     description: str
     confirm_share: float
+    environment: EnvironmentFactory
+    evaluate: FreeEvaluator
+    repeats: int | Mapping[str, int]
 
 
+_MOST_REPEATS: Final = 1_000
 _OPTIONS: Final = tuple(TaskOptions.__annotations__)
+_OF_EXAMPLES: Final = ("audits", "transfer", "confirm_share", "environment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +73,24 @@ class _Parameters:
     required: frozenset[str]
     any_name: bool
 
+    def without(self, name: str) -> _Parameters:
+        """Those that are left when one is given otherwise."""
+        return replace(self, names=tuple(each for each in self.names if each != name), required=self.required - {name})
+
 
 def make_task(
-    program: str | Path, examples: Iterable[ExampleRow] | Mapping[str, Iterable[ExampleRow]], score: Scorer, **options: Unpack[TaskOptions]
+    program: str | Path,
+    examples: Iterable[ExampleRow] | Mapping[str, Iterable[ExampleRow]] = (),
+    score: Scorer | None = None,
+    **options: Unpack[TaskOptions],
 ) -> Task:
     """A task, checked.
 
     Args:
         program: The seed: a file, relative to the task file or the working directory, or a program's text.
         examples: One list of rows, or rows by split; see `split_examples`.
-        score: From output and example to a score; a plain function.
+        score: From output and example to a score; a plain function. With an environment it may be left out: the total reward then.
+            With `evaluate`, which sees to both, there are neither examples nor score.
         options: See `TaskOptions`.
 
     Raises:
@@ -83,9 +100,12 @@ def make_task(
     if unknown:
         raise TaskError(f"a task has no option {unknown[0]!r}; it has {', '.join(_OPTIONS)}")
     seed, stem = _read_seed(program)
-    _check_scorer(score)
-    entry = options.get("entry", "solve")
-    parameters = _parameters(seed, entry)
+    if (evaluator := options.get("evaluate")) is not None:
+        return _freely_evaluated(seed, stem, _checked_evaluator(evaluator, examples, score, options), options)
+    entry, environment = options.get("entry", "solve"), options.get("environment")
+    score_range = _score_range(options.get("score_range", (0.0, 1.0)))
+    scorer = total_reward(*score_range) if environment is not None and score is None else _checked_scorer(score)
+    parameters = _given_parameters(seed, entry, environment)
     splits = split_examples(examples, parameters=parameters.names, confirm_share=options.get("confirm_share", 1 / 3))
     transfer = {name: make_examples(rows, parameters=parameters.names, name=name) for name, rows in options.get("transfer", {}).items()}
     for name in transfer:
@@ -97,8 +117,8 @@ def make_task(
         name=_name(options.get("name", stem)),
         seed=seed,
         splits=splits,
-        scorer=score,
-        score_range=_score_range(options.get("score_range", (0.0, 1.0))),
+        scorer=scorer,
+        score_range=score_range,
         unit=options.get("unit", "score"),
         entry=entry,
         frozen=_names(options.get("frozen", ()), "frozen"),
@@ -108,9 +128,55 @@ def make_task(
         audits=tuple(options.get("audits", ())),
         transfer=transfer,
         description=options.get("description", seed.doc),
+        environment=environment,
+        repeats=_repeats(options.get("repeats", 1), (*SPLITS, *transfer)),
     )
     _check_seed(task)
     return task
+
+
+def _freely_evaluated(seed: Program, stem: str, evaluator: FreeEvaluator, options: TaskOptions) -> Task:
+    """The task of a free evaluator, checked."""
+    task = Task(
+        name=_name(options.get("name", stem)),
+        seed=seed,
+        splits=occasions(),
+        scorer=told_score,
+        score_range=_score_range(options.get("score_range", (0.0, 1.0))),
+        unit=options.get("unit", "score"),
+        entry=options.get("entry", "solve"),
+        frozen=_names(options.get("frozen", ()), "frozen"),
+        packages=_packages(options.get("packages", ())),
+        limits=_limits(options.get("limits", Limits())),
+        description=options.get("description", seed.doc),
+        repeats=_repeats(options.get("repeats", 1), SPLITS),
+        evaluator=evaluator,
+    )
+    _parameters(seed, task.entry)
+    _check_seed(task)
+    return task
+
+
+def _checked_evaluator(evaluator: FreeEvaluator, examples: object, score: object, options: TaskOptions) -> FreeEvaluator:
+    strange = [name for name in _OF_EXAMPLES if name in options]
+    if examples != () or score is not None or strange:
+        came = strange[0] if strange else "a score" if score is not None else "examples"
+        raise TaskError(f"a task with `evaluate` has no examples, as its function sees to everything: leave out {came}")
+    if not _is_plain(evaluator):
+        raise TaskError(f"evaluate must be a plain function of a program that can be called, not a {type(evaluator).__name__}")
+    try:
+        inspect.signature(evaluator).bind(None)
+    except ValueError:
+        return evaluator  # a built-in that tells no signature
+    except TypeError as error:
+        raise TaskError(f"evaluate must take one argument, the program: {error}") from None
+    return evaluator
+
+
+def _is_plain(given: object) -> bool:
+    if not callable(given):
+        return False
+    return not any(is_none(given) for is_none in (inspect.isclass, inspect.iscoroutinefunction))
 
 
 def with_seed(task: Task, program: str | Path) -> Task:
@@ -120,8 +186,8 @@ def with_seed(task: Task, program: str | Path) -> Task:
         TaskError: If it cannot be read, does not fit the task's examples, changes a frozen component or does not pass its check.
     """
     seed, stem = _read_seed(program)
-    parameters = _parameters(seed, task.entry)
-    for name, group in (*task.splits.items(), *task.transfer.items()):
+    parameters = _given_parameters(seed, task.entry, task.environment)
+    for name, group in (*task.splits.items(), *task.transfer.items()) if task.has_examples else ():
         _check_fit(group, parameters, entry=task.entry, split=name)
     changed = sorted(name for name in task.frozen if name in seed and seed[name].digest != task.seed[name].digest)
     if changed:
@@ -156,6 +222,13 @@ def _read(program: object) -> tuple[str, str]:
         raise TaskError(f"the program file {file} must be readable UTF-8 text: {error}") from None
 
 
+def _checked_scorer(score: Scorer | None) -> Scorer:
+    if score is None:
+        raise TaskError("a task needs a score: a function from output and example to a number, higher is better")
+    _check_scorer(score)
+    return score
+
+
 def _check_scorer(score: object) -> None:
     if not callable(score) or inspect.isclass(score):
         raise TaskError(f"a task's score must be a function of (output, example), not a {type(score).__name__}")
@@ -182,6 +255,23 @@ def _parameters(seed: Program, entry: str) -> _Parameters:
     with_default |= {name for name, value in zip(by_keyword, arguments.kw_defaults, strict=True) if value is not None}
     names = (*positional, *by_keyword)
     return _Parameters(names=names, required=frozenset(names) - with_default, any_name=arguments.kwarg is not None)
+
+
+def _given_parameters(seed: Program, entry: str, environment: object) -> _Parameters:
+    """The parameters that examples give: with an environment all but the observation.
+
+    Raises:
+        TaskError: If the entry takes no observation, or the environment is none.
+    """
+    parameters = _parameters(seed, entry)
+    if environment is None:
+        return parameters
+    if not callable(environment):
+        raise TaskError(f"environment must be a function from an example to an environment, not a {type(environment).__name__}")
+    if OBSERVATION not in parameters.names and not parameters.any_name:
+        takes = ", ".join(parameters.names) or "nothing"
+        raise TaskError(f"with an environment the entry must take {OBSERVATION!r}, and {entry}({takes}) does not: add the parameter")
+    return parameters.without(OBSERVATION)
 
 
 def _check_fit(examples: Sequence[Example], parameters: _Parameters, *, entry: str, split: str) -> None:
@@ -236,6 +326,17 @@ def _packages(given: object) -> tuple[str, ...]:
         if not package.isidentifier() or importlib.util.find_spec(package) is None:
             raise TaskError(f"packages must be importable top-level names, and {package!r} is not: install it, or leave it out")
     return packages
+
+
+def _repeats(given: object, names: Sequence[str]) -> Mapping[str, int]:
+    repeats = dict.fromkeys(names, 1)
+    for name, n in (given if isinstance(given, Mapping) else dict.fromkeys(names, given)).items():
+        if name not in names:
+            raise TaskError(f"repeats must be a number, or numbers by split ({', '.join(names)}); {name!r} is no split")
+        if type(n) is not int or not 1 <= n <= _MOST_REPEATS:
+            raise TaskError(f"repeats must be whole numbers from 1 to {_MOST_REPEATS}, not {n!r}")
+        repeats[name] = n
+    return repeats
 
 
 def _limits(limits: object) -> Limits:

@@ -25,7 +25,7 @@ from .dispatch import Dispatcher, streamed
 from .evaluation import Case, Outcome, Work
 from .loop_thread import LoopThread
 from .pool import Relay
-from .relay import RelayAddress, RelayClient, RelayServer, Trouble
+from .relay import RelayAddress, RelayClient, RelayedStage, RelayServer, Trouble
 from .sandbox import SandboxLevel
 from .task import Resources
 from .worker import Worker
@@ -359,17 +359,19 @@ class _Cluster:
         import ray
         from ray.exceptions import RayActorError, RayError
 
-        reference = actor.run.remote(replace(work, cases=tuple(map(self._light, work.cases))))
-        try:
-            answer: tuple[Outcome, ...] | Trouble = await reference
-        except asyncio.CancelledError:
-            ray.cancel(reference)
-            raise
-        except RayActorError:
-            return None
-        except RayError as error:
-            raise InfrastructureError(f"an actor failed: {error}") from error
-        return answer
+        assert self._server is not None  # noqa: S101 (there are no actors without it)
+        with self._server.staging(work.stage) as stage:
+            reference = actor.run.remote(replace(work, stage=None, cases=tuple(map(self._light, work.cases))), stage)
+            try:
+                answer: tuple[Outcome, ...] | Trouble = await reference
+            except asyncio.CancelledError:
+                ray.cancel(reference)
+                raise
+            except RayActorError:
+                return None
+            except RayError as error:
+                raise InfrastructureError(f"an actor failed: {error}") from error
+            return answer
 
     def _light(self, case: Case) -> Case:
         """The case, with large inputs as a reference into the object store, where they are put once."""
@@ -421,10 +423,14 @@ class _Evaluator:
         """Its process id, once it is there."""
         return os.getpid()
 
-    async def run(self, work: Work) -> tuple[Outcome, ...] | Trouble:
-        """Run every case. What we raise on purpose comes back as a value: Ray would wrap it."""
+    async def run(self, work: Work, stage: str) -> tuple[Outcome, ...] | Trouble:
+        """Run every case; what we raise on purpose comes back as a value: Ray would wrap it.
+
+        `stage` is what the relay server calls the work's; empty where it has none.
+        """
         try:
-            return await self._worker.run(replace(work, cases=tuple([await self._whole(case) for case in work.cases])))
+            cases = tuple([await self._whole(case) for case in work.cases])
+            return await self._worker.run(replace(work, cases=cases, stage=RelayedStage(self._client, stage) if stage else None))
         except GraftworkError as error:
             return Trouble.of(error)
 

@@ -1,7 +1,8 @@
 """The relay over a socket: a server beside the gateway, and a client for workers elsewhere.
 
 Both sides prove that they know a random token (HMAC-SHA256 over both nonces) before any frame. Then frames of
-`programs/wire.py`, many calls at a time: `call` with `call`; `reply` with `relayed`, or with `trouble` (kind, message).
+`programs/wire.py`, many at a time: `call` with `call`; `step` with `stage`, `run_id` and what is to be done there (`enter` a case, take
+an `action`, or `leave`); `reply` with `relayed` or `stepped`, or with `trouble` (kind, message).
 """
 
 from __future__ import annotations
@@ -9,24 +10,25 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from graftwork.programs.errors import CeilingReached, ConfigError, EndpointError, GraftworkError, InfrastructureError, WireError
+from graftwork.programs.errors import CeilingReached, ConfigError, EndpointError, GraftworkError, InfrastructureError, TaskError, WireError
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Reply, ToolCall, Usage
-from graftwork.programs.wire import FrameReader, encode_frame, to_json
+from graftwork.programs.wire import FrameKind, FrameReader, encode_frame, to_json
 
+from .evaluation import Case, EpisodeStage, Stepped
 from .pool import ProgramCall, Relay, Relayed
 
-__all__ = ["RelayAddress", "RelayClient", "RelayServer", "Trouble"]
+__all__ = ["RelayAddress", "RelayClient", "RelayServer", "RelayedStage", "Trouble"]
 
 _NONCE_BYTES: Final = 32
 _HANDSHAKE_S: Final = 10.0
 _CHUNK: Final = 256 * 1024
-_ERRORS: Final[tuple[type[GraftworkError], ...]] = (CeilingReached, EndpointError, ConfigError, InfrastructureError)
+_ERRORS: Final[tuple[type[GraftworkError], ...]] = (CeilingReached, EndpointError, ConfigError, TaskError, InfrastructureError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,18 @@ class RelayServer:
         self._token = secrets.token_bytes(32)
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
+        self._stages: dict[str, EpisodeStage] = {}
+
+    @contextmanager
+    def staging(self, stage: EpisodeStage | None) -> Iterator[str]:
+        """Let clients reach a stage by the name that this gives; an empty one where there is none."""
+        name = secrets.token_hex(8) if stage is not None else ""
+        if stage is not None:
+            self._stages[name] = stage
+        try:
+            yield name
+        finally:
+            self._stages.pop(name, None)
 
     async def start(self) -> RelayAddress:
         """Listen on a free port."""
@@ -104,9 +118,10 @@ class RelayServer:
         assert task is not None  # noqa: S101 (a connection is served in a task)
         self._connections.add(task)
         answering: set[asyncio.Task[None]] = set()
+        entered: dict[str, EpisodeStage] = {}  # by run, of this connection
         try:
             if await self._is_friend(reader, writer):
-                await self._serve(reader, writer, answering)
+                await self._serve(reader, writer, answering, entered)
         except (OSError, EOFError, TimeoutError, WireError):
             # The client is gone, or none of ours. Either way it hears nothing more.
             pass
@@ -114,6 +129,7 @@ class RelayServer:
             self._connections.discard(task)
             for answer in answering:
                 answer.cancel()
+            await asyncio.gather(*(stage.leave(run_id) for run_id, stage in entered.items()), return_exceptions=True)
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
@@ -129,26 +145,49 @@ class RelayServer:
         writer.write(_proof(self._token, b"server", ours + theirs))
         return True
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answering: set[asyncio.Task[None]]) -> None:
+    async def _serve(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        answering: set[asyncio.Task[None]],
+        entered: dict[str, EpisodeStage],
+    ) -> None:
         frames = FrameReader()
         while data := await reader.read(_CHUNK):
             for frame in frames.feed(data):
-                task = asyncio.create_task(self._answer(frame, writer))
+                task = asyncio.create_task(self._answer(frame, writer, entered))
                 answering.add(task)
                 task.add_done_callback(answering.discard)
 
-    async def _answer(self, frame: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
-        (done,) = await asyncio.gather(self._made(frame), return_exceptions=True)
+    async def _answer(self, frame: Mapping[str, Any], writer: asyncio.StreamWriter, entered: dict[str, EpisodeStage]) -> None:
+        (done,) = await asyncio.gather(self._made(frame, entered), return_exceptions=True)
         if isinstance(done, BaseException):
             done = encode_frame({"kind": "reply", "id": frame["id"], "trouble": to_json(Trouble.of(done))})
         with suppress(OSError):
             writer.write(done)
             await writer.drain()
 
-    async def _made(self, frame: Mapping[str, Any]) -> bytes:
-        """Have the call made; the reply, encoded. Whatever goes wrong with either is told: who asked would wait for ever."""
+    async def _made(self, frame: Mapping[str, Any], entered: dict[str, EpisodeStage]) -> bytes:
+        """Have the call or the step made; the reply, encoded. Whatever goes wrong with either is told: who asked would wait for ever."""
+        if frame["kind"] == "step":
+            return encode_frame({"kind": "reply", "id": frame["id"], "stepped": to_json(await self._stepped(frame, entered))})
         relayed = await self._relay.call(ProgramCall(**frame["call"]))
         return encode_frame({"kind": "reply", "id": frame["id"], "relayed": to_json(relayed)})
+
+    async def _stepped(self, frame: Mapping[str, Any], entered: dict[str, EpisodeStage]) -> Stepped:
+        stage, run_id = self._stages.get(frame["stage"]), frame["run_id"]
+        if "enter" in frame:
+            if stage is None:
+                raise InfrastructureError("the work that this episode belongs to has ended")
+            entered[run_id] = stage
+            return await stage.enter(run_id, Case(**frame["enter"]))
+        if "action" in frame:
+            if run_id not in entered:
+                raise InfrastructureError("the environment of this episode went with the connection that began it")
+            return await entered[run_id].step(run_id, frame["action"])
+        if run_id in entered:
+            await entered.pop(run_id).leave(run_id)
+        return Stepped()
 
 
 class RelayClient:
@@ -163,7 +202,7 @@ class RelayClient:
         self._connecting = asyncio.Lock()
         self._writer: asyncio.StreamWriter | None = None
         self._listening: asyncio.Task[None] | None = None
-        self._waiting: dict[int, asyncio.Future[Relayed]] = {}
+        self._waiting: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._last_id = 0
 
     async def call(self, call: ProgramCall) -> Relayed:
@@ -174,13 +213,21 @@ class RelayClient:
             EndpointError: The endpoint refuses key or model.
             InfrastructureError: The server cannot be reached, or the connection was lost.
         """
+        return _relayed((await self.exchange("call", call=to_json(call)))["relayed"])
+
+    async def exchange(self, kind: FrameKind, **fields: object) -> Mapping[str, Any]:
+        """Send a frame; the frame that answers it.
+
+        Raises:
+            GraftworkError: What the other side raised, or that the connection was lost.
+        """
         writer = await self._connected()
         self._last_id += 1
         number = self._last_id
-        future: asyncio.Future[Relayed] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
         try:
-            writer.write(encode_frame({"kind": "call", "id": number, "call": to_json(call)}))
+            writer.write(encode_frame({"kind": kind, "id": number, **fields}))
             await writer.drain()
             return await future
         except OSError as error:
@@ -244,7 +291,38 @@ class RelayClient:
         if "trouble" in frame:
             future.set_exception(Trouble(**frame["trouble"]).error)
         else:
-            future.set_result(_relayed(frame["relayed"]))
+            future.set_result(frame)
+
+
+class RelayedStage:
+    """A stage through a relay client.
+
+    Args:
+        client: To the server that holds it.
+        name: What `RelayServer.staging` calls it.
+    """
+
+    def __init__(self, client: RelayClient, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    async def enter(self, run_id: str, case: Case) -> Stepped:
+        """Make a new environment and begin; see `EpisodeStage`."""
+        return await self._does(run_id, enter=to_json(case))
+
+    async def step(self, run_id: str, action: object) -> Stepped:
+        """Take one action; see `EpisodeStage`."""
+        return await self._does(run_id, action=action)
+
+    async def leave(self, run_id: str) -> None:
+        """Close the run's environment; see `EpisodeStage`."""
+        await self._does(run_id)
+
+    async def _does(self, run_id: str, **what: object) -> Stepped:
+        answer = await self._client.exchange("step", stage=self._name, run_id=run_id, **what)
+        fields = answer["stepped"]
+        failure = fields["failure"]
+        return Stepped(**{**fields, "failure": None if failure is None else Failure(**failure)})
 
 
 def _proof(token: bytes, side: bytes, nonces: bytes) -> bytes:

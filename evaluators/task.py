@@ -6,14 +6,33 @@ import random
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from graftwork.programs.program import Program
+from graftwork.programs.signature import signature_of
 
-__all__ = ["SPLITS", "Audit", "Example", "Foreign", "Limits", "Resources", "Score", "Scorer", "Split", "Task"]
+from .environment import OBSERVATION, EnvironmentFactory
+
+__all__ = [
+    "MOST_METRICS",
+    "MOST_METRIC_CHARS",
+    "SPLITS",
+    "Audit",
+    "Example",
+    "Foreign",
+    "FreeEvaluator",
+    "Limits",
+    "Resources",
+    "Score",
+    "Scorer",
+    "Split",
+    "Task",
+]
 
 Split = Literal["train", "val", "confirm", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val", "confirm", "test")
+MOST_METRICS: Final = 32
+MOST_METRIC_CHARS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +58,14 @@ class Score:
         value: In the task's unit, higher is better, within the task's `score_range`; None = could not be judged.
         feedback: In words, for the next operator; may be empty.
         invalid: A reason why the output breaks the task's rules; it makes the outcome a failure of kind `invalid`.
+        metrics: Further finite numbers by name, at most 32 with names of at most 64 characters; their means are recorded and shown, and
+            nothing is selected by them.
     """
 
     value: float | None
     feedback: str = ""
     invalid: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 class Scorer(Protocol):
@@ -51,6 +73,14 @@ class Scorer(Protocol):
 
     def __call__(self, output: object, example: Example, /) -> Score | float | bool | None:
         """Score one output. Raise nothing for bad output: return `Score(value=None or lo, invalid="why")`."""
+        ...
+
+
+class FreeEvaluator(Protocol):
+    """A plain function from a program that can be called to a number, or to a dict with `score` and further numbers."""
+
+    def __call__(self, program: Any, /) -> float | Mapping[str, float | str]:
+        """Call `program(**inputs)` for outputs, read `program.source` for its text; see `free.RunnableProgram`."""
         ...
 
 
@@ -74,6 +104,8 @@ class Limits:
         timeout_s: Wall seconds of its own (time spent waiting for a model is not counted).
         memory_mb: Address space above the warm interpreter's, in MiB.
         calls: Model calls per example; also the cap that the budget reserves for.
+        steps: Actions in one episode, where the task has an environment; then it is cut off.
+        runs: Runs of a program in one evaluation, where the task has a free evaluator.
         max_tokens: Output tokens of one model call, unless the prompt asks for fewer.
         output_bytes: Size of the encoded output.
         stdout_bytes: How much of what it prints is kept.
@@ -82,6 +114,8 @@ class Limits:
     timeout_s: float = 10.0
     memory_mb: int = 512
     calls: int = 16
+    steps: int = 100
+    runs: int = 100
     max_tokens: int = 512
     output_bytes: int = 4 * 1024 * 1024
     stdout_bytes: int = 8 * 1024
@@ -150,6 +184,9 @@ class Task:
         description: What the program is for, in words that operators read.
         fixed: Lines that must stand outside the program's marked blocks; empty where nothing is marked.
         foreign: The evaluator that scores in place of entry and examples; its scores are forgeable.
+        environment: Makes what the entry acts in, step by step; None where the entry is called once for an example.
+        evaluator: A function that calls a program as often as it likes and says what it is worth, in place of examples and scorer.
+        repeats: How often each example is run, by split or transfer set; once where nothing is said.
     """
 
     name: str
@@ -168,6 +205,9 @@ class Task:
     description: str = ""
     fixed: tuple[str, ...] = ()
     foreign: Foreign | None = None
+    environment: EnvironmentFactory | None = None
+    evaluator: FreeEvaluator | None = None
+    repeats: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def forgeable(self) -> bool:
@@ -175,9 +215,32 @@ class Task:
         return self.foreign is not None
 
     @property
+    def has_examples(self) -> bool:
+        """Whether scores are given on examples; else something scores the program as a whole, and a split is one evaluation."""
+        return self.foreign is None and self.evaluator is None
+
+    @property
     def parameters(self) -> tuple[str, ...]:
-        """Names of the inputs that examples give, over all splits, sorted."""
-        return tuple(sorted({name for split in self.splits.values() for example in split for name in example.inputs}))
+        """Names of what the entry is given, sorted: the inputs of examples, over all splits, and what an environment shows.
+
+        A free evaluator may give any: then those that the seed's entry takes.
+        """
+        if self.evaluator is not None:
+            named = signature_of(self.seed[self.entry])
+            return tuple(sorted(each.name for each in named.parameters if each.kind in {"any", "keyword"})) if named is not None else ()
+        given = {name for split in self.splits.values() for example in split for name in example.inputs}
+        return tuple(sorted(given | {OBSERVATION} if self.environment is not None else given))
+
+    def n_runs(self, split: str) -> int:
+        """How many runs of a program a split or transfer set takes: its examples, each as often as it is repeated."""
+        examples = self.splits.get(split, ()) if split in SPLITS else self.transfer.get(split, ())
+        return len(examples) * self.repeats.get(split, 1)
+
+    @property
+    def repeats_by_id(self) -> Mapping[str, int]:
+        """How often each example is run that is run more than once."""
+        groups = (*self.splits.items(), *self.transfer.items())
+        return {example.id: n for name, group in groups if (n := self.repeats.get(name, 1)) > 1 for example in group}
 
     @property
     def lo(self) -> float:

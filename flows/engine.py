@@ -67,7 +67,8 @@ class _Engine:
         self._started = time.monotonic()
         self._seed_score: float | None = None
         self._stage = "starting"
-        self._evaluate = functools.partial(evaluate, task=run.task, pool=pool)
+        asking = gateway if "judge" in run.models else None
+        self._evaluate = functools.partial(evaluate, task=run.task, pool=pool, repeats=run.task.repeats_by_id, asking=asking)
 
     async def run(self, stopping: threading.Event) -> Report:
         """Seed, search, crown, report."""
@@ -170,9 +171,9 @@ class _Engine:
             ConfigError: If not even one candidate fits.
         """
         settings, used = self._settings, seed.val.usage + seed.train.usage
-        n_examples = len(seed.val.judgements) + len(seed.train.judgements)
-        caps = candidate_caps(self._run, used, n_examples=n_examples)
-        share = crowning_share(self._run, n_examples=n_examples)
+        n_runs = len(seed.val.judgements) + len(seed.train.judgements)
+        caps = candidate_caps(self._run, used, n_runs=n_runs)
+        share = crowning_share(self._run, n_runs=n_runs)
         ceilings = Ceilings(
             usd=_less(settings.budget_usd, share * used.usd),
             tokens=_less(settings.budget_tokens, math.ceil(share * used.tokens)),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from graftwork.evaluators.evaluation import mean_of
 from graftwork.programs.errors import InfrastructureError, ProgramError, RunError, UserError
 from graftwork.programs.export import ExportHeader, export
 from graftwork.search.candidate import Candidate
@@ -25,6 +27,9 @@ __all__ = ["Exported", "checked", "export_champion", "exported", "told", "write_
 _RUN_AGAIN: Final = Verification(holds=True, said="run once more by the folder's own evaluator, whose scores are forgeable")
 _NOT_AGAIN: Final = Verification(
     holds=True, said="NOT verified: not run again yet, and the scores of the folder's own evaluator are forgeable"
+)
+_PLAYED: Final = Verification(
+    holds=True, said="NOT verified: what it does hangs on the task's environment or evaluator, which is not in the file"
 )
 _UNASKED: Final = Verification(holds=True, said="NOT verified: --unverified was asked for")
 
@@ -121,6 +126,8 @@ async def exported(run_dir: Path, *, verification: Verification | None = None) -
         verification = verification or (_RUN_AGAIN if recorded_crown(record)[0].keys() - {"val"} else _NOT_AGAIN)
         said = {**header.provenance, "program": candidate.program.digest, "verified": verification.said}
         return Exported(text=_module(candidate.program.source, said), candidate=candidate, is_final=is_final, verification=verification)
+    if verification is None and not record.config["task"].get("alone", True):
+        verification = _PLAYED
     if verification is None:
         verification = await _verification(export(candidate.program, header=header), candidate, record)
     header = replace(header, provenance={**header.provenance, "verified": verification.said})
@@ -164,10 +171,16 @@ def _header(record: Record, candidate: Candidate) -> ExportHeader:
             "models": ", ".join(f"{role} {alias}" for role, alias in config["models"].items()) or "none",
             "made": date.today().isoformat(),  # noqa: DTZ011 - the reader's own date
         },
-        examples=(facts["example"],),
+        examples=_examples(facts["example"]),
         model=config["settings"].get("task_model", {}).get("model", ""),
         max_tokens=facts["limits"]["max_tokens"],
     )
+
+
+def _examples(kept: str | Mapping[str, object]) -> tuple[Mapping[str, object], ...]:
+    """Inputs as `run.toml` keeps them: JSON text, of null where the task has no examples; a table in older runs."""
+    inputs = json.loads(kept) if isinstance(kept, str) else kept
+    return () if inputs is None else (dict(inputs),)
 
 
 def _module(source: str, provenance: Mapping[str, str]) -> str:
@@ -187,16 +200,14 @@ def _score(record: Record, candidate: Candidate) -> str:
     own, seed = (_counted(record, number) for number in (candidate.number, 0))
     both = [name for name in own if name in seed]
     difference = difference_of([own[name] for name in both], [seed[name] for name in both], seed=record.config["settings"]["seed"])
-    means = [_mean([values[name] for name in both]) for values in (own, seed)]
+    means = [mean_of(values[name] for name in both) for values in (own, seed)]
     on_val = Measured(champion=means[0], seed=means[1], difference=difference, n=len(both))
     return f"{labelled_headline({'val': on_val}, unit)}; val chose it, which flatters it"
 
 
 def _counted(record: Record, number: int) -> dict[str, float | None]:
-    """What a candidate's val examples count in comparisons, by example."""
-    return {row["example_id"]: row["counted"] for row in record.case_rows(number, "val")}
-
-
-def _mean(values: list[float | None]) -> float | None:
-    counted = [value for value in values if value is not None]
-    return sum(counted) / len(counted) if counted else None
+    """What a candidate's val examples count in comparisons, by example: the mean over its repeats."""
+    repeats: dict[str, dict[int, float | None]] = {}
+    for row in record.case_rows(number, "val"):
+        repeats.setdefault(row["example_id"], {})[row["repeat"]] = row["counted"]
+    return {example_id: mean_of(counted.values()) for example_id, counted in repeats.items()}

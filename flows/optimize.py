@@ -59,9 +59,9 @@ def optimize(
         score: A plain function from output and example to a number, higher is better.
         model: Name of a chat model that proposes programs and answers their prompts; None searches without a model.
         run_dir: Where the run goes; None takes the first free `runs/<task>-<n>`.
-        **options: `base_url`, `proposer` and `price` of the model, see `make_settings`; settings (`candidates`, `budget_usd`, `seconds`,
-            `seed`, `strategy`, `pool`, …), see `RunSettings`; all others go to the task (`score_range`, `entry`, `frozen`, `packages`,
-            `limits`, …), see `make_task`.
+        **options: `base_url`, `proposer` and `price` of the model, see `make_settings`; settings (`judge`, `candidates`, `budget_usd`,
+            `seconds`, `seed`, `strategy`, `pool`, …), see `RunSettings`; all others go to the task (`score_range`, `entry`, `frozen`,
+            `packages`, `limits`, `environment`, `evaluate`, …), see `make_task`.
 
     Raises:
         UserError: One line that says what is wrong; before the seed was run, nothing was made or paid for.
@@ -72,8 +72,6 @@ def optimize(
         if options or examples or score is not None:
             raise TaskError(f"a whole task takes no {next(iter(options), 'examples or score')!r}: mend the name, or say it in the task")
         task = program
-    elif score is None:
-        raise TaskError("optimize needs a score: a function from output and example to a number, higher is better")
     else:
         task = make_task(program, examples, score, **cast("TaskOptions", options))
     settings = make_settings(model=model, proposer=proposer, base_url=base_url, price=price, values=chosen)

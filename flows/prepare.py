@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from graftwork.evaluators.load import load_task
 from graftwork.evaluators.make_task import with_seed
 from graftwork.evaluators.sandbox import require
 from graftwork.evaluators.task import Task
+from graftwork.evaluators.tools import JUDGE_NEEDED, ToolScorer
 from graftwork.programs.check_prompt import model_defects
 from graftwork.programs.errors import ConfigError, EndpointError, RunError
 from graftwork.programs.model import Model, Role
@@ -54,12 +56,12 @@ def prepare(
         UserError: One line that says what is wrong; nothing was made.
     """
     run = check_run(task, settings, run_dir=run_dir, models=models, environ=environ)
+    facts = _facts(run.task, "in memory" if isinstance(task, Task) else str(task))
     directory = _make_run_dir(run_dir, run.task.name)
-    source = "in memory" if isinstance(task, Task) else str(task)
     with writing_to(directory):
         aliases = {str(role): model.alias for role, model in run.models.items()}
         write_inputs(directory, run.task)
-        write_run_toml(directory / "run.toml", run.settings, task=_facts(run.task, source), strategy=asdict(run.strategy), models=aliases)
+        write_run_toml(directory / "run.toml", run.settings, task=facts, strategy=asdict(run.strategy), models=aliases)
     return replace(run, run_dir=directory)
 
 
@@ -73,12 +75,15 @@ def _facts(task: Task, source: str) -> dict[str, object]:
         "seed_digest": task.seed.digest,
         "unit": task.unit,
         "forgeable": task.forgeable,
+        "alone": task.environment is None and task.evaluator is None,
         "score_range": list(task.score_range),
         "frozen": sorted(task.frozen),
         "packages": list(task.packages),
         "limits": asdict(task.limits),
-        "example": dict(shortest_inputs(task)),
-        "splits": {name: {"examples": len(group), "digest": split_digest(group)} for name, group in groups},
+        "example": json.dumps(shortest_inputs(task)),  # as text: TOML knows no null
+        "splits": {
+            name: {"examples": len(group), "repeats": task.repeats.get(name, 1), "digest": split_digest(group)} for name, group in groups
+        },
     }
 
 
@@ -105,6 +110,8 @@ def check_run(
         raise EndpointError(
             f"this program asks a model ({named}): name one with --model NAME, and set OPENAI_API_KEY, or --base-url for another endpoint"
         )
+    if isinstance(loaded.scorer, ToolScorer) and loaded.scorer.needs_judge and settings.judge is None and "judge" not in (models or {}):
+        raise EndpointError(JUDGE_NEEDED)
     require(settings.sandbox)
     opened = dict(models) if models is not None else _open_models(settings, environ)
     _refuse_taken(run_dir)
@@ -163,6 +170,8 @@ def _open_models(settings: RunSettings, environ: Mapping[str, str]) -> dict[Role
         wanted["proposer"] = settings.proposer
     if settings.task_model is not None:
         wanted["task"] = settings.task_model
+    if settings.judge is not None:
+        wanted["judge"] = settings.judge
     for one in {model.alias: model for model in (*wanted.values(), *settings.also_models)}.values():
         with ThreadPoolExecutor(1) as thread:  # the caller may have a running loop, as notebooks do
             thread.submit(asyncio.run, _preflight(one, environ)).result()

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from graftwork.evaluators.environment import OBSERVATION
 from graftwork.evaluators.replay_endpoint import Replayed
+from graftwork.evaluators.stage import first_observation
 from graftwork.evaluators.task import Limits, Task
 from graftwork.programs.errors import RunError
 from graftwork.programs.wire import to_json
@@ -81,10 +83,20 @@ def replayed(record: Record) -> Replayed:
     )
 
 
-def shortest_inputs(task: Task) -> Mapping[str, object]:
-    """Inputs of the shortest train example, to show how the program is called."""
-    examples = task.splits.get("train") or task.splits["val"]
-    return min((example.inputs for example in examples), key=lambda inputs: len(json.dumps(inputs)))
+def shortest_inputs(task: Task) -> Mapping[str, object] | None:
+    """Inputs of the shortest train example, to show how the program is called; with an environment, what it shows at first too.
+
+    None where a free evaluator alone knows how.
+
+    Raises:
+        TaskError: If the environment is at fault.
+    """
+    if task.evaluator is not None:
+        return None
+    example = min(task.splits.get("train") or task.splits["val"], key=lambda each: len(json.dumps(each.inputs)))
+    if task.environment is None:
+        return example.inputs
+    return {**example.inputs, OBSERVATION: first_observation(task.environment, example)}
 
 
 def _inputs(file: Path) -> dict[str, Mapping[str, object]]:

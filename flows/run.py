@@ -37,8 +37,8 @@ class Run:
 
     @property
     def model_words(self) -> frozenset[str]:
-        """What a prompt may write as its model: names, and roles that the run has."""
-        return frozenset((*self.settings.named_models, *self.models))
+        """What a prompt may write as its model: names, and roles that the run has; the judge is not for programs."""
+        return frozenset((*self.settings.named_models, *self.models)) - {"judge"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

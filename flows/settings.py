@@ -75,6 +75,7 @@ class RunSettings(BaseModel):
         sandbox: `standard`, or `weak` where the kernel cannot do better and it is accepted.
         proposer: The model that writes programs.
         task_model: The model that runs inside programs.
+        judge: The model that scorers ask.
         also_models: Others that a prompt may name, at the same endpoint.
         imported: File of a program, or of an export, that takes the place of the task's seed.
     """
@@ -99,6 +100,7 @@ class RunSettings(BaseModel):
     sandbox: Literal["standard", "weak"] = "standard"
     proposer: ModelSettings | None = None
     task_model: ModelSettings | None = None
+    judge: ModelSettings | None = None
     also_models: tuple[ModelSettings, ...] = ()
     imported: str | None = None
 
@@ -123,24 +125,26 @@ def make_settings(
     Args:
         model: Model for both roles; None where there is none.
         proposer: Another model for proposing only.
-        base_url: Endpoint of both; None takes `OPENAI_BASE_URL`, or OpenAI's own.
+        base_url: Endpoint of all; None takes `OPENAI_BASE_URL`, or OpenAI's own.
         price: `IN/OUT`, US dollars per million tokens.
-        values: Fields of `RunSettings`; `also_models` as texts `NAME` or `NAME=IN/OUT`.
+        values: Fields of `RunSettings`; `judge` and each of `also_models` as texts `NAME` or `NAME=IN/OUT`. A judge that has another role
+            too may leave out its price.
         environ: Where `OPENAI_BASE_URL` is read.
 
     Raises:
         ConfigError: If a value is out of range, a URL or a price has no model, or a ceiling in dollars meets a model of unknown price.
     """
-    named = proposer or model
+    named, judge = proposer or model, cast("str | None", values.get("judge"))
     if price is not None and model is not None and proposer not in (None, model):
         raise ConfigError("--price holds for one model, and --model and --proposer name two: leave one of them out")
-    if named is None and (base_url is not None or price is not None):
+    if named is None and (price is not None or (base_url is not None and judge is None)):
         raise ConfigError("--base-url and --price need a model: add --model NAME")
     url = base_url or environ.get("OPENAI_BASE_URL")
     also_models = cast("Sequence[str]", values.get("also_models") or ())
     if also_models and model is None:
         raise ConfigError("--also-model adds to the model that answers prompts: add --model NAME")
-    others = [_other(text, url, unpriced=values.get("budget_usd") is None) for text in also_models]
+    unpriced = values.get("budget_usd") is None and not values.get("role_budgets_usd")
+    others = [_other(text, url, unpriced=unpriced) for text in also_models]
     endpoint = {"base_url": url, **_price(price)}
     try:
         settings = RunSettings.model_validate(
@@ -149,6 +153,7 @@ def make_settings(
                 "task_model": {"model": model, **endpoint} if model else None,
                 **values,
                 "also_models": others,
+                "judge": _judge(judge, url, price=price, roles=(model, proposer), unpriced=unpriced) if judge else None,
             }
         )
     except ValidationError as error:
@@ -159,17 +164,23 @@ def make_settings(
     return settings
 
 
-def _other(text: str, url: str | None, *, unpriced: bool) -> dict[str, object]:
-    """The settings of a model that prompts may name.
+def _judge(text: str, url: str | None, *, price: str | None, roles: Sequence[str | None], unpriced: bool) -> dict[str, object]:
+    if price is not None and text in roles:
+        text = f"{text}={price}"
+    return _other(text, url, unpriced=unpriced, option="--judge")
+
+
+def _other(text: str, url: str | None, *, unpriced: bool, option: str = "--also-model") -> dict[str, object]:
+    """The settings of a model that prompts may name, or of the judge.
 
     Raises:
         ConfigError: If it has no name, or no price where one is needed.
     """
     name, _, price = text.partition("=")
     if not name.strip():
-        raise ConfigError(f"--also-model must be NAME or NAME=IN/OUT, not {text!r}")
+        raise ConfigError(f"{option} must be NAME or NAME=IN/OUT, not {text!r}")
     if not price and not unpriced:
-        raise ConfigError(f"--budget-usd needs the price of {name}: write --also-model {name}=IN/OUT in USD per million tokens")
+        raise ConfigError(f"--budget-usd needs the price of {name}: write {option} {name}=IN/OUT in USD per million tokens")
     return {"model": name.strip(), "base_url": url, **_price(price or None)}
 
 

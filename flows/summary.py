@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Final
+from itertools import islice
+from typing import Any, Final
 
 from pydantic import TypeAdapter
 
@@ -14,8 +15,19 @@ from graftwork.search.record import Record
 
 from .run import Report
 
-__all__ = ["FORGEABLE", "crown_detail", "headline", "labelled_headline", "recorded_crown", "report_markdown", "report_rows", "spend_line"]
+__all__ = [
+    "FORGEABLE",
+    "crown_detail",
+    "headline",
+    "labelled_headline",
+    "objectives_line",
+    "recorded_crown",
+    "report_markdown",
+    "report_rows",
+    "spend_line",
+]
 
+_SHOWN_METRICS: Final = 6  # the first by name; the table `candidates` has all
 
 FORGEABLE: Final = (
     "forgeable: the scores are the folder's own evaluator's, which shares its processes with the programs; confirm and test are one more "
@@ -69,6 +81,29 @@ def report_rows(measured: Mapping[str, Measured]) -> list[dict[str, object]]:
     return [_row(name, one) for name, one in measured.items()]
 
 
+def objectives_line(candidates: Iterable[Mapping[str, Any]], shown: int) -> str:
+    """The seed and another candidate by every objective, in one line: means over runs on val. Empty where the run recorded none.
+
+    Args:
+        candidates: Rows of `candidates`.
+        shown: Number of the other candidate.
+    """
+    rows = {row["number"]: row for row in candidates if row["number"] in {0, shown}}
+    if any(rows.get(number, {}).get("run_usd") is None for number in (0, shown)):
+        return ""
+    seed, other = (_objectives(rows[number]) for number in (0, shown))
+    pairs = ((name, seed.get(name), other.get(name)) for name in {**seed, **other})
+    told = [f"{name} {_number(one)} → {_number(two)}" for name, one, two in pairs if name != "usd" or one or two]
+    return f"seed → candidate {shown}: {', '.join(told)}"
+
+
+def _objectives(row: Mapping[str, Any]) -> dict[str, float | None]:
+    metrics: dict[str, float] = json.loads(row["metrics"] or "{}")
+    metrics = dict(islice(metrics.items(), _SHOWN_METRICS))
+    own = {"val": row["score"], "usd": row["run_usd"], "seconds": row["run_seconds"], "characters": row["n_chars"]}
+    return own | metrics
+
+
 def report_markdown(report: Report) -> str:
     """The whole report as Markdown."""
     crown = report.crown
@@ -105,12 +140,13 @@ def spend_line(report: Report) -> str:
 
 def _row(name: str, measured: Measured) -> dict[str, object]:
     d = measured.difference
+    examples = f"{measured.n} × {measured.repeats}" if measured.repeats > 1 else f"{measured.n}"
     return {
         "split": name,
         "champion": _number(measured.champion),
         "seed": _number(measured.seed),
         "difference": _interval(measured).strip(" ,") or "-",
-        "examples": measured.n if d is None or not d.dropped else f"{measured.n} ({d.dropped} pairs dropped)",
+        "examples": examples if d is None or not d.dropped else f"{examples} ({d.dropped} pairs dropped)",
     }
 
 
@@ -123,7 +159,9 @@ def _interval(measured: Measured) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "not judged" if value is None else f"{value:.4g}"
+    if value is None:
+        return "not judged"
+    return f"{value:d}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

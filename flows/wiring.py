@@ -80,7 +80,7 @@ class Wiring:
 
 
 def _gateway_settings(settings: RunSettings) -> GatewaySettings:
-    roles: dict[Role, ModelSettings | None] = {"proposer": settings.proposer, "task": settings.task_model}
+    roles: dict[Role, ModelSettings | None] = {"proposer": settings.proposer, "task": settings.task_model, "judge": settings.judge}
     models: dict[Role, ModelSettings] = {role: model for role, model in roles.items() if model is not None}
     limits = EndpointLimits(
         in_flight=settings.in_flight, requests_per_minute=settings.requests_per_minute, tokens_per_minute=settings.tokens_per_minute

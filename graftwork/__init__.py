@@ -16,47 +16,86 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from graftwork.evaluators.calibration import Calibration, calibrate
+    from graftwork.evaluators.composite import composite
+    from graftwork.evaluators.datasets import read_examples
+    from graftwork.evaluators.json_equality import json_equality
     from graftwork.evaluators.load import load_task
     from graftwork.evaluators.load import make_task as task
+    from graftwork.evaluators.model_judge import model_judge
+    from graftwork.evaluators.scorers import choice, contains, exact, numeric
     from graftwork.evaluators.task import Example, Limits, Resources, Score, Task
+    from graftwork.evaluators.text_scorers import regex, token_f1
+    from graftwork.evaluators.tools import ToolScorer
+    from graftwork.evaluators.unit_tests import unit_tests
     from graftwork.flows.optimize import Optimized, optimize
-    from graftwork.programs.errors import GraftworkError, UserError
+    from graftwork.programs.errors import GraftworkError, ProgramFailed, UserError
     from graftwork.programs.program import Program
     from graftwork.search.record import Record
     from graftwork.search.record import open_run as open  # noqa: A004 - `gw.open(run)` is what a person types
 
 __all__ = [
+    "Calibration",
     "Example",
     "GraftworkError",
     "Limits",
     "Optimized",
     "Program",
+    "ProgramFailed",
     "Record",
     "Resources",
     "Score",
     "Task",
+    "ToolScorer",
     "UserError",
+    "calibrate",
+    "choice",
+    "composite",
+    "contains",
+    "exact",
+    "json_equality",
     "load_task",
+    "model_judge",
+    "numeric",
     "open",
     "optimize",
+    "read_examples",
+    "regex",
     "task",
+    "token_f1",
+    "unit_tests",
 ]
 
 _HOMES: Final = {
+    "Calibration": ("graftwork.evaluators.calibration", "Calibration"),
     "Example": ("graftwork.evaluators.task", "Example"),
     "GraftworkError": ("graftwork.programs.errors", "GraftworkError"),
     "Limits": ("graftwork.evaluators.task", "Limits"),
     "Optimized": ("graftwork.flows.optimize", "Optimized"),
     "Program": ("graftwork.programs.program", "Program"),
+    "ProgramFailed": ("graftwork.programs.errors", "ProgramFailed"),
     "Record": ("graftwork.search.record", "Record"),
     "Resources": ("graftwork.evaluators.task", "Resources"),
     "Score": ("graftwork.evaluators.task", "Score"),
     "Task": ("graftwork.evaluators.task", "Task"),
+    "ToolScorer": ("graftwork.evaluators.tools", "ToolScorer"),
     "UserError": ("graftwork.programs.errors", "UserError"),
+    "calibrate": ("graftwork.evaluators.calibration", "calibrate"),
+    "choice": ("graftwork.evaluators.scorers", "choice"),
+    "composite": ("graftwork.evaluators.composite", "composite"),
+    "contains": ("graftwork.evaluators.scorers", "contains"),
+    "exact": ("graftwork.evaluators.scorers", "exact"),
+    "json_equality": ("graftwork.evaluators.json_equality", "json_equality"),
     "load_task": ("graftwork.evaluators.load", "load_task"),
+    "model_judge": ("graftwork.evaluators.model_judge", "model_judge"),
+    "numeric": ("graftwork.evaluators.scorers", "numeric"),
     "open": ("graftwork.search.record", "open_run"),
     "optimize": ("graftwork.flows.optimize", "optimize"),
+    "read_examples": ("graftwork.evaluators.datasets", "read_examples"),
+    "regex": ("graftwork.evaluators.text_scorers", "regex"),
     "task": ("graftwork.evaluators.load", "make_task"),
+    "token_f1": ("graftwork.evaluators.text_scorers", "token_f1"),
+    "unit_tests": ("graftwork.evaluators.unit_tests", "unit_tests"),
 }
 
 

@@ -34,6 +34,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     task: Annotated[str, typer.Argument(help="Folder or file of the task.")],
     model: Annotated[str | None, typer.Option(help="Chat model that proposes programs and answers their prompts.")] = None,
     proposer: Annotated[str | None, typer.Option(help="Another model for proposing only.")] = None,
+    judge: Annotated[str | None, typer.Option(metavar="NAME[=IN/OUT]", help="Model that scorers ask, where they do.")] = None,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint; else OPENAI_BASE_URL, else OpenAI.")] = None,
     price: Annotated[str | None, typer.Option(metavar="IN/OUT", help="List price in USD per million tokens, such as 0.15/0.60.")] = None,
     also_model: Annotated[
@@ -73,6 +74,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
         price=price,
         values={
             "also_models": also_model or (),
+            "judge": judge,
             "candidates": candidates,
             "budget_usd": budget_usd,
             "budget_tokens": budget_tokens,

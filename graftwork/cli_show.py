@@ -24,7 +24,7 @@ def show_run(run_dir: Path, console: Console) -> None:
     Raises:
         RunError: If there is no run, or it is damaged.
     """
-    from graftwork.flows.summary import recorded_crown
+    from graftwork.flows.summary import objectives_line, recorded_crown
     from graftwork.search.record import open_run
 
     record = open_run(run_dir)
@@ -37,6 +37,8 @@ def show_run(run_dir: Path, console: Console) -> None:
         return
     title = "champion" if measured else "best so far"
     console.print(f"{title}: candidate {shown['number']} by {shown['operator']}, val {shown['score']:.4g}", highlight=False, markup=False)
+    if line := objectives_line(candidates, shown["number"]):
+        console.print(line, highlight=False, markup=False)
     console.print(Syntax(shown["source"], "python", background_color="default", word_wrap=True))
     show_scores(run_dir, console)
     console.print(_table(_best(candidates), title="best on val"))
@@ -95,7 +97,7 @@ def _results(candidates: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, o
 def _failures(scores: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
     counts = Counter((s["failure_kind"], _first_line(s["failure_message"])) for s in scores if s["failure_kind"])
     for (kind, message), count in counts.most_common(_SHOWN_FAILURES):
-        yield {"kind": kind, "examples": count, "reason": message}
+        yield {"kind": kind, "runs": count, "reason": message}
 
 
 def _unused(candidates: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:

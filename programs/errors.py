@@ -8,6 +8,7 @@ GraftworkError
 │   ├── EndpointError        no key, an unknown model, an unreachable endpoint
 │   └── RunError             a run directory is missing, damaged or cannot be written
 ├── CallFailed               a model call gave no reply; carries the `Failure` that says whose fault it is
+├── ProgramFailed            a run of a program gave no output; what a free evaluator meets, with the `Failure`
 ├── CeilingReached           the run's own budget is spent; ends the run and is no failure of a program
 ├── InfrastructureError      a worker, a node or a socket was lost; retried, never scored
 └── WireError                a frame breaks the protocol of `programs/wire.py`
@@ -28,6 +29,7 @@ __all__ = [
     "GraftworkError",
     "InfrastructureError",
     "ProgramError",
+    "ProgramFailed",
     "RunError",
     "TaskError",
     "UserError",
@@ -98,6 +100,18 @@ class CallFailed(GraftworkError):
         self.retry_after_s = retry_after_s
         self.refused = refused
         self.in_doubt = failure.kind == "model" if in_doubt is None else in_doubt
+
+
+class ProgramFailed(GraftworkError):
+    """A run of a program gave no output.
+
+    Args:
+        failure: Why.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.kind}: {failure.message}")
+        self.failure = failure
 
 
 class CeilingReached(GraftworkError):

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from .origins import Interface, Names, Summary
 
-__all__ = ["Environment", "Holding", "Inner", "join"]
+__all__ = ["Bindings", "Holding", "Inner", "join"]
 
-Environment = dict[str, int]
+Bindings = dict[str, int]
 
 
 # Mutable: filled while the text around it is read.
@@ -42,15 +42,15 @@ class Holding:
         self._outside = component.refs | {component.name}
         self._own = place
         self._found = Summary()
-        self._ever: Environment = {}
+        self._ever: Bindings = {}
         self._evaluated = 0
         self._global = _declared_global(self._node) & names.constants if "global" in component.source else frozenset[str]()
         self._shared: set[str] = set()  # names that inner functions change
         self._inner: dict[int, Inner] = {}
         self._by_bit: dict[int, Inner] = {}
-        self._rounds: dict[int, Environment] = {}
-        self._jumps: list[Environment] = []
-        self._caught: list[tuple[int, Environment]] = []  # what names may hold when a handler begins
+        self._rounds: dict[int, Bindings] = {}
+        self._jumps: list[Bindings] = []
+        self._caught: list[tuple[int, Bindings]] = []  # what names may hold when a handler begins
         self._scopes: list[tuple[frozenset[str], Inner]] = []
         self._limit = 1 << (names.first_parameter + len(self._interface.named))
         self._data = (self._limit - 1) & ~names.references  # origins that are no functions
@@ -74,7 +74,7 @@ class Holding:
                 self._changed = True
         return inner.returns
 
-    def _store(self, name: str, value: int, environment: Environment) -> None:
+    def _store(self, name: str, value: int, environment: Bindings) -> None:
         if name in self._global:
             self._give(self._names.index[name], "", value)
             return
@@ -94,7 +94,7 @@ class Holding:
             self._shared.add(name)
             self._changed = True
 
-    def _change(self, node: ast.expr, value: int, environment: Environment) -> None:
+    def _change(self, node: ast.expr, value: int, environment: Bindings) -> None:
         """Something is put into the object that an expression begins with."""
         while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred | ast.Call):
             if isinstance(node, ast.Call) and not isinstance(node.func, ast.Attribute):
@@ -144,12 +144,12 @@ class Holding:
                     value |= inner.returns
         return value & known
 
-    def _come_round(self, node: ast.AST, environment: Environment) -> Environment:
+    def _come_round(self, node: ast.AST, environment: Bindings) -> Bindings:
         """Add what earlier turns of a loop left; returns a copy that takes up what leaves this one."""
         join(environment, self._rounds.get(id(node), {}))
         return environment.copy()
 
-    def _go_round(self, node: ast.AST, environment: Environment) -> None:
+    def _go_round(self, node: ast.AST, environment: Bindings) -> None:
         before = self._rounds.setdefault(id(node), {})
         self._changed = join(before, environment) or self._changed
 
@@ -158,7 +158,7 @@ def _declared_global(node: ast.AST) -> frozenset[str]:
     return frozenset(name for item in ast.walk(node) if isinstance(item, ast.Global) for name in item.names)
 
 
-def join(into: Environment, other: Mapping[str, int]) -> bool:
+def join(into: Bindings, other: Mapping[str, int]) -> bool:
     """Add what names hold elsewhere; whether that was new."""
     new = False
     for name, origins in other.items():

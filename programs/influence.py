@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, Final, cast
 
 from .calls import local_names
-from .holding import Environment, join
+from .holding import Bindings, join
 from .origins import Summary
 from .values import Values
 
@@ -65,46 +65,46 @@ class Tracing(Values):
                 function = item.func if isinstance(item, ast.Call) else item
                 self._returns(self._apply(self.value(function, {}), given) & self._data)
 
-    def block(self, statements: Iterable[ast.stmt], environment: Environment) -> bool:
+    def block(self, statements: Iterable[ast.stmt], environment: Bindings) -> bool:
         """Read statements in order; False where the end is not reached."""
         return all(_STATEMENTS.get(statement.__class__, Tracing.plain)(self, statement, environment) for statement in statements)
 
-    def plain(self, node: ast.stmt, environment: Environment) -> bool:
+    def plain(self, node: ast.stmt, environment: Bindings) -> bool:
         """A statement that only evaluates; False for one that raises."""
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
                 self.value(child, environment)
         return not isinstance(node, ast.Raise)
 
-    def assign(self, node: ast.Assign, environment: Environment) -> bool:
+    def assign(self, node: ast.Assign, environment: Bindings) -> bool:
         """`target = value`, one or many."""
         for target in node.targets:
             self._unpack(target, node.value, environment)
         return True
 
-    def annotated(self, node: ast.AnnAssign, environment: Environment) -> bool:
+    def annotated(self, node: ast.AnnAssign, environment: Bindings) -> bool:
         """`target: type = value`."""
         if node.value is not None:
             self._bind(node.target, self.value(node.value, environment), environment)
         return True
 
-    def augmented(self, node: ast.AugAssign, environment: Environment) -> bool:
+    def augmented(self, node: ast.AugAssign, environment: Bindings) -> bool:
         """`target += value`."""
         self._bind(node.target, self.value(node.value, environment) | self.value(node.target, environment), environment)
         return True
 
-    def return_(self, node: ast.Return, environment: Environment) -> bool:
+    def return_(self, node: ast.Return, environment: Bindings) -> bool:
         """What is given back."""
         if node.value is not None:
             self._returns(self.value(node.value, environment))
         return False
 
-    def if_(self, node: ast.If, environment: Environment) -> bool:
+    def if_(self, node: ast.If, environment: Bindings) -> bool:
         """Two arms."""
         self.value(node.test, environment)
         return self._arms([node.body, node.orelse], environment)
 
-    def match(self, node: ast.Match, environment: Environment) -> bool:
+    def match(self, node: ast.Match, environment: Bindings) -> bool:
         """An arm for each case, and one where none matches."""
         subject = self.value(node.subject, environment)
         for case in node.cases:
@@ -115,7 +115,7 @@ class Tracing(Values):
                 self.value(case.guard, environment)
         return self._arms([*(case.body for case in node.cases), []], environment)
 
-    def loop(self, node: ast.For | ast.While, environment: Environment) -> bool:
+    def loop(self, node: ast.For | ast.While, environment: Bindings) -> bool:
         """A loop: what one turn leaves, the next begins with."""
         items = self.value(node.iter, environment) if isinstance(node, ast.For) else 0
         jumps = self._jumps
@@ -136,15 +136,15 @@ class Tracing(Values):
             join(environment, after)
         return True
 
-    def jump(self, node: ast.Break | ast.Continue, environment: Environment) -> bool:
+    def jump(self, node: ast.Break | ast.Continue, environment: Bindings) -> bool:
         """`break` and `continue`: both lead to the next turn and out, as far as values go."""
         del node
         join(self._jumps[0], environment)
         return False
 
-    def try_(self, node: ast.Try, environment: Environment) -> bool:
+    def try_(self, node: ast.Try, environment: Bindings) -> bool:
         """Handlers may begin anywhere in the body: a name may hold then whatever it is given there."""
-        outer, left = self._jumps, Environment()
+        outer, left = self._jumps, Bindings()
         if node.finalbody and outer:  # what jumps out of here goes through `finally`
             self._jumps = [left]
         ends = self._tried(node, environment)
@@ -154,7 +154,7 @@ class Tracing(Values):
             join(outer[0], left)
         return self.block(node.finalbody, environment) and ends
 
-    def _tried(self, node: ast.Try, environment: Environment) -> bool:
+    def _tried(self, node: ast.Try, environment: Bindings) -> bool:
         """Body, handlers and `else`; whether the end of any is reached."""
         somewhere = environment.copy()
         self._caught.append((len(self._scopes), somewhere))
@@ -176,7 +176,7 @@ class Tracing(Values):
             join(environment, end)
         return bool(ends)
 
-    def with_(self, node: ast.With, environment: Environment) -> bool:
+    def with_(self, node: ast.With, environment: Bindings) -> bool:
         """What is entered is held by the name after `as`."""
         for item in node.items:
             held = self.value(item.context_expr, environment)
@@ -184,27 +184,27 @@ class Tracing(Values):
                 self._bind(item.optional_vars, held, environment)
         return self.block(node.body, environment)
 
-    def define(self, node: ast.FunctionDef, environment: Environment) -> bool:
+    def define(self, node: ast.FunctionDef, environment: Bindings) -> bool:
         """A function under a name."""
         for item in node.decorator_list:
             self.value(item, environment)
         self._store(node.name, self.function(node, environment), environment)
         return True
 
-    def class_(self, node: ast.ClassDef, environment: Environment) -> bool:
+    def class_(self, node: ast.ClassDef, environment: Bindings) -> bool:
         """A class under a name."""
         inner = self._known(node)
         inner.returns |= self._class(node, environment, inner.parameters.get("", 0) | inner.returns)
         self._store(node.name, inner.bit | inner.returns, environment)
         return True
 
-    def import_(self, node: ast.Import | ast.ImportFrom, environment: Environment) -> bool:
+    def import_(self, node: ast.Import | ast.ImportFrom, environment: Bindings) -> bool:
         """What is imported comes from no component."""
         for alias in node.names:
             self._store(alias.asname or alias.name.partition(".")[0], 0, environment)
         return True
 
-    def function(self, node: ast.FunctionDef | ast.Lambda, environment: Environment) -> int:
+    def function(self, node: ast.FunctionDef | ast.Lambda, environment: Bindings) -> int:
         """Read an inner function; it sees what the names around it hold now, or will hold when it is called."""
         inner = self._known(node)
         for name, default in _defaults(node.args):
@@ -225,7 +225,7 @@ class Tracing(Values):
         self._jumps = jumps
         return inner.bit
 
-    def _class(self, node: ast.ClassDef, environment: Environment, given: int) -> int:
+    def _class(self, node: ast.ClassDef, environment: Bindings, given: int) -> int:
         """Read a class: every method may be called with all that any of them, or the class, is given."""
         inside = environment.copy()
         found = 0
@@ -243,7 +243,7 @@ class Tracing(Values):
             found |= origins
         return found
 
-    def _unpack(self, target: ast.expr, node: ast.expr, environment: Environment) -> None:
+    def _unpack(self, target: ast.expr, node: ast.expr, environment: Bindings) -> None:
         match target, node:
             case ((ast.Tuple(elts=targets) | ast.List(elts=targets)), (ast.Tuple(elts=items) | ast.List(elts=items))) if len(
                 targets
@@ -254,7 +254,7 @@ class Tracing(Values):
             case _:
                 self._bind(target, self.value(node, environment), environment)
 
-    def _arms(self, arms: Iterable[Iterable[ast.stmt]], environment: Environment) -> bool:
+    def _arms(self, arms: Iterable[Iterable[ast.stmt]], environment: Bindings) -> bool:
         before = environment.copy()
         ends = [inside for arm in arms if self.block(arm, inside := before.copy())]
         if ends:
@@ -271,7 +271,7 @@ def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, ast.expr]]:
 
 
 _STATEMENTS: Final = cast(
-    "Mapping[type, Callable[[Tracing, Any, Environment], bool]]",
+    "Mapping[type, Callable[[Tracing, Any, Bindings], bool]]",
     {
         ast.AnnAssign: Tracing.annotated,
         ast.Assign: Tracing.assign,

@@ -7,7 +7,7 @@ from typing import Literal
 
 __all__ = ["Feed", "FeedKind", "Span", "SpanKind"]
 
-SpanKind = Literal["prompt", "tool", "function", "model_call"]
+SpanKind = Literal["prompt", "tool", "function", "model_call", "step"]
 FeedKind = Literal["exact", "contains", "static"]
 
 
@@ -29,11 +29,11 @@ class Feed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """One call of a component, or one model call, while a program ran on one example.
+    """One call of a component, one model call, or one step of an environment, while a program ran on one example.
 
     Attributes:
         path: Place in the call tree, such as `0.2.1`: branch indices of `parallel` and `vote` included; unique in a trace.
-        component: The component's name.
+        component: The component's name; `environment` for a step.
         kind: What was called.
         inputs: JSON text of the arguments by parameter, bounded to 4,000 characters.
         output: JSON text of the result, bounded likewise; empty when it raised.

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from .holding import Environment, Holding, join
+from .holding import Bindings, Holding, join
 
 __all__ = ["Values"]
 
@@ -50,10 +50,10 @@ class Values(Holding):
     """Reads expressions. Each method reads one sort and gives the origins of its value."""
 
     @abstractmethod
-    def function(self, node: ast.FunctionDef | ast.Lambda, environment: Environment) -> int:
+    def function(self, node: ast.FunctionDef | ast.Lambda, environment: Bindings) -> int:
         """Read a function defined within the component; its value."""
 
-    def value(self, node: ast.AST, environment: Environment) -> int:
+    def value(self, node: ast.AST, environment: Bindings) -> int:
         """The origins of an expression's value."""
         handler = _EXPRESSIONS.get(node.__class__)
         found = 0
@@ -65,12 +65,12 @@ class Values(Holding):
         self._evaluated |= found
         return found
 
-    def nothing(self, node: ast.AST, environment: Environment) -> int:
+    def nothing(self, node: ast.AST, environment: Bindings) -> int:
         """A literal comes from nowhere."""
         del node, environment
         return 0
 
-    def name(self, node: ast.Name, environment: Environment) -> int:
+    def name(self, node: ast.Name, environment: Bindings) -> int:
         """A local name, or a component."""
         name = node.id
         if name in environment:
@@ -85,28 +85,28 @@ class Values(Holding):
             return 1 << place | self._summaries[place].returns
         return 1 << (self._names.n + place)
 
-    def walrus(self, node: ast.NamedExpr, environment: Environment) -> int:
+    def walrus(self, node: ast.NamedExpr, environment: Bindings) -> int:
         """`name := value`."""
         found = self.value(node.value, environment)
         self._store(node.target.id, found, environment)
         return found
 
-    def choice(self, node: ast.IfExp, environment: Environment) -> int:
+    def choice(self, node: ast.IfExp, environment: Bindings) -> int:
         """One of two; the condition is no part of the value."""
         self.value(node.test, environment)
         return self.value(node.body, environment) | self.value(node.orelse, environment)
 
-    def give_back(self, node: ast.Yield | ast.YieldFrom, environment: Environment) -> int:
+    def give_back(self, node: ast.Yield | ast.YieldFrom, environment: Bindings) -> int:
         """What a generator yields it gives back."""
         if node.value is not None:
             self._returns(self.value(node.value, environment))
         return 0
 
-    def lambda_(self, node: ast.Lambda, environment: Environment) -> int:
+    def lambda_(self, node: ast.Lambda, environment: Bindings) -> int:
         """A function without a name."""
         return self.function(node, environment)
 
-    def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, environment: Environment) -> int:
+    def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, environment: Bindings) -> int:
         """What each turn gives."""
         inside = environment.copy()
         self._come_round(node, inside)
@@ -122,7 +122,7 @@ class Values(Holding):
         join(environment, {name: origins for name, origins in inside.items() if name not in targets})
         return found
 
-    def call(self, node: ast.Call, environment: Environment) -> int:
+    def call(self, node: ast.Call, environment: Bindings) -> int:
         """A call of a component, through a combinator too, or of something unknown."""
         function, given = node.func, node.args
         place = self._component(function, environment)
@@ -135,7 +135,7 @@ class Values(Holding):
                 return self._combined(node, place, taken, environment)
         return self._unknown(node, environment)
 
-    def _combined(self, node: ast.Call, place: int, taken: int, environment: Environment) -> int:
+    def _combined(self, node: ast.Call, place: int, taken: int, environment: Bindings) -> int:
         """A combinator that calls a component."""
         for item in node.args[: taken - 1]:
             self.value(item, environment)
@@ -146,7 +146,7 @@ class Values(Holding):
             self._apply(self.value(judge.value, environment), found)
         return found | (1 << (self._names.n + place) if taken == 1 else 0)
 
-    def _unknown(self, node: ast.Call, environment: Environment) -> int:
+    def _unknown(self, node: ast.Call, environment: Bindings) -> int:
         """A call of something whose text is not here, or of a value: everything passes through, and every function in it is called."""
         function = node.func
         attribute = function.attr if isinstance(function, ast.Attribute) else ""
@@ -166,7 +166,7 @@ class Values(Holding):
                 self._change(node.args[0], given | called, environment)
         return held | kept | called
 
-    def _arguments(self, given: Sequence[ast.expr], keywords: Sequence[ast.keyword], environment: Environment) -> list[_Argument]:
+    def _arguments(self, given: Sequence[ast.expr], keywords: Sequence[ast.keyword], environment: Bindings) -> list[_Argument]:
         """The arguments of a call; after a star, places are not known."""
         found: list[_Argument] = []
         known = True
@@ -175,7 +175,7 @@ class Values(Holding):
             found.append((place if known else None, self.value(item, environment), item))
         return [*found, *((item.arg, self.value(item.value, environment), item.value) for item in keywords)]
 
-    def _call(self, place: int, arguments: list[_Argument], environment: Environment) -> int:
+    def _call(self, place: int, arguments: list[_Argument], environment: Bindings) -> int:
         """A call of a component: what it is given is noted, what it gives back is known from its summary."""
         names, summary = self._names, self._summaries[place]
         bound = names.interfaces[place].bind((where, value) for where, value, _ in arguments)
@@ -233,7 +233,7 @@ class Values(Holding):
             found |= self._from(place, bound)
         return found
 
-    def _bind(self, target: ast.expr, value: int, environment: Environment) -> None:
+    def _bind(self, target: ast.expr, value: int, environment: Bindings) -> None:
         match target:
             case ast.Name(id=name):
                 self._store(name, value, environment)
@@ -247,7 +247,7 @@ class Values(Holding):
             case ast.Attribute(value=inner):
                 self._change(inner, value, environment)
 
-    def _component(self, node: ast.expr, environment: Environment) -> int | None:
+    def _component(self, node: ast.expr, environment: Bindings) -> int | None:
         """The component that a name means, where that is one to call."""
         if not isinstance(node, ast.Name) or node.id in environment or node.id not in self._outside:
             return None
@@ -257,7 +257,7 @@ class Values(Holding):
 
 
 _EXPRESSIONS: Final = cast(
-    "Mapping[type, Callable[[Values, Any, Environment], int]]",
+    "Mapping[type, Callable[[Values, Any, Bindings], int]]",
     {
         ast.Call: Values.call,
         ast.Constant: Values.nothing,

@@ -6,10 +6,11 @@ frame is a `WireError`. Ids multiplex calls: a reply carries the id of its call,
 
 | kind   | from → to        | fields besides `kind` and `id`                                                        |
 |--------|------------------|---------------------------------------------------------------------------------------|
-| case   | pool → child     | source, digest, entry, example_id, inputs, seed, limits                               |
+| case   | pool → child     | source, digest, entry, example_id, inputs, seed, limits; of an episode its observation    |
 | call   | child → gateway  | body, component, path, occurrence, span (path of the call's own span)                     |
 | reply  | gateway → child  | reply (text, tool_calls, finish_reason, usage, model, refusal) or failure (kind, message) |
-| step   | child ↔ environment | action one way, observation the other; reserved, nobody sends it yet                 |
+| step   | child → environment | action, span (path of the step's own span)                                             |
+| step   | environment → child | observation, ended                                                                     |
 | span   | child → pool     | the fields of `trace.Span`                                                            |
 | result | child → pool     | output, or failure (kind, message, component, detail); stdout                         |
 

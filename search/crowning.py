@@ -29,12 +29,14 @@ class Measured:
         seed: Mean of the seed.
         difference: Champion minus seed, paired; None where no pair counts.
         n: Number of examples.
+        repeats: Runs of each.
     """
 
     champion: float | None
     seed: float | None
     difference: PairedDifference | None
     n: int
+    repeats: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +180,9 @@ class Crowning:
 
     def _compared(self, champion: Evaluation, seed: Evaluation) -> Measured:
         difference = paired_difference(champion, seed, seed=self.seed)
-        return Measured(champion=champion.mean, seed=seed.mean, difference=difference, n=len(champion.judgements))
+        n = len(champion.values)
+        repeats = len(champion.judgements) // n if n else 1
+        return Measured(champion=champion.mean, seed=seed.mean, difference=difference, n=n, repeats=repeats)
 
 
 def split_digest(examples: tuple[Example, ...]) -> str:

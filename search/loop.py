@@ -178,9 +178,8 @@ class Search:
         program, val_examples = candidate.program, self.task.splits["val"]
         train = self._train_batch(result.number)
         both = await self.evaluate(program, (*val_examples, *train), candidate=result.number)
-        val, trained = (
-            replace(both, judgements=part) for part in (both.judgements[: len(val_examples)], both.judgements[len(val_examples) :])
-        )
+        n_val = self.task.n_runs("val")
+        val, trained = (replace(both, judgements=part) for part in (both.judgements[:n_val], both.judgements[n_val:]))
         lost = [failure for failure in val.failures if not failure.is_the_programs]
         if lost or val.mean is None:  # what is left would be compared with others on other examples
             reason = f"{lost[0].kind}: {lost[0].message}" if lost else "no example could be judged"

@@ -27,7 +27,8 @@ class Facts:
         packages: Importable beyond the standard library.
         train: Examples that may be shown.
         models: Names of the models among which a prompt may choose, cheapest first; empty where the run has none.
-        forgeable: Whether a foreign evaluator scores; then there are no examples, and what it says of val is shown.
+        forgeable: Whether a foreign evaluator scores, in a range that nobody tells.
+        whole: Whether something scores the program as a whole; then there are no examples, and what it says of val is shown.
     """
 
     description: str
@@ -39,6 +40,7 @@ class Facts:
     train: tuple[Example, ...]
     models: tuple[str, ...] = ()
     forgeable: bool = False
+    whole: bool = False
 
     @classmethod
     def of(cls, task: Task, *, models: tuple[str, ...] = ()) -> Facts:
@@ -58,6 +60,7 @@ class Facts:
             train=task.splits.get("train", ()),
             models=models,
             forgeable=task.forgeable,
+            whole=not task.has_examples,
         )
 
 

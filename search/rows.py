@@ -80,7 +80,14 @@ def candidate_row(result: Result) -> Row:
     row["n_failures"] = sum(len(evaluation.failures) for evaluation in evaluations)
     row |= _usage(sum((evaluation.usage for evaluation in evaluations), Usage()), prefix="task_")
     if result.val is not None:
-        row |= {"score": result.val.mean, "n_val": sum(value is not None for value in result.val.values)}
+        objectives = result.val.objectives
+        row |= {
+            "score": objectives.score,
+            "n_val": sum(value is not None for value in result.val.values),
+            "run_usd": objectives.usd,
+            "run_seconds": objectives.seconds,
+            "metrics": _metrics(objectives.metrics),
+        }
     return row
 
 
@@ -94,6 +101,7 @@ def score_rows(candidate: int, split: str, evaluation: Evaluation) -> Iterator[R
             "value": score.value,
             "counted": judgement.counts(evaluation.lo),
             "feedback": _text(score.feedback),
+            "metrics": _metrics(score.metrics),
             **output_columns(outcome.output),
             **_failure(outcome.failure),
             "stdout": _text(outcome.stdout),
@@ -187,6 +195,10 @@ def recorded_call(row: Mapping[str, Any]) -> RecordedCall:
 def _text(text: str) -> str:
     """The text as UTF-8 can hold it: a program may print lone surrogates."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _metrics(metrics: Mapping[str, float]) -> str | None:
+    return json_text(metrics) if metrics else None
 
 
 def _usage(usage: Usage, *, prefix: str = "") -> Row:

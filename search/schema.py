@@ -18,9 +18,12 @@ from graftwork.programs.errors import RunError
 
 TableName = Literal["candidates", "scores", "spans", "calls", "decisions", "events"]
 TABLES: Final[tuple[TableName, ...]] = get_args(TableName)
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 _ADDED: Final = MappingProxyType(
-    {"1": frozenset(("changes", "output_digest"))}
+    {
+        "1": frozenset(("changes", "output_digest", "run_usd", "run_seconds", "metrics")),
+        "2": frozenset(("run_usd", "run_seconds", "metrics")),
+    }
 )  # by version: columns that it had not yet, null when it is read
 
 _TEXT: Final = pa.string()
@@ -55,8 +58,10 @@ _CANDIDATES: Final = _schema(
     ("model", _TEXT),
     ("changes", _TEXT),  # JSON: the component that is no parent's, by name: [candidate, name] that its predecessor is from, or null
     ("reason", _TEXT),
-    ("score", _REAL),  # mean on val of the cases that count
-    ("n_val", _INT),  # cases of val that count
+    ("score", _REAL),  # mean on val over the examples that count, each the mean over its repeats
+    ("n_val", _INT),  # examples of val that count
+    ("run_usd", _REAL),  # mean on val of a run's price
+    ("metrics", _TEXT),  # JSON: means on val of the scorer's further metrics, by name
     ("n_failures", _INT),  # on val and train
     ("n_components", _INT),
     ("n_prompts", _INT),
@@ -70,6 +75,7 @@ _CANDIDATES: Final = _schema(
     ("task_output_tokens", _INT),
     ("task_usd", _REAL),
     ("task_calls", _INT),
+    _timing("run_seconds", _REAL),  # mean on val of a run's wall seconds
     _timing("told_at", _TIME),
 )
 _SCORES: Final = _schema(
@@ -81,6 +87,7 @@ _SCORES: Final = _schema(
     ("value", _REAL),  # as scored
     ("counted", _REAL),  # in comparisons: the lowest score for a failure of the program, null where it does not count
     ("feedback", _TEXT),
+    ("metrics", _TEXT),  # JSON: further numbers that the scorer gave, by name; null where it gave none
     ("output", _TEXT),  # JSON; null where there is none, or where its text is longer than 4,000 characters
     ("output_digest", _TEXT),  # of that longer text
     ("failure_kind", _TEXT),

@@ -51,11 +51,10 @@ def show_evidence(member: Member, facts: Facts, *, rng: random.Random, max_chars
         rng: Chooses among examples of equal value.
         max_chars: Never longer than this; examples that do not fit are left out whole.
     """
-    if facts.forgeable:
+    if facts.whole:
         return _told_by_evaluator(member.val, max_chars)
     examples = {example.id: example for example in facts.train}
-    lo = member.train.lo
-    counted = [(value, judgement) for judgement in member.train.judgements if (value := judgement.counts(lo)) is not None]
+    counted = _worst_runs(member.train)
     if not counted:
         return "This program has not run on any example yet."
     ranked = sorted(counted, key=lambda pair: (pair[0], rng.random()))
@@ -75,7 +74,7 @@ def blame(member: Member) -> Mapping[str, int]:
     counts: dict[str, int] = {}
     for judgement in member.train.judgements:
         failure = judgement.outcome.failure
-        names = {span.component for span in judgement.outcome.spans if span.error and span.kind != "model_call"}
+        names = {span.component for span in judgement.outcome.spans if span.error and span.kind not in {"model_call", "step"}}
         if failure is not None and failure.component is not None:
             names.add(failure.component)
         for name in sorted(names):
@@ -92,7 +91,7 @@ def clipped(text: str, max_chars: int) -> str:
 
 
 def _told_by_evaluator(val: Evaluation, max_chars: int) -> str:
-    """What a foreign evaluator said of a program: its failure with the end of the traceback, or metrics and artifacts."""
+    """What an evaluator said of a program: its failure with the end of the traceback, or metrics and artifacts."""
     parts = []
     for judgement in val.judgements:
         failure = judgement.outcome.failure
@@ -103,10 +102,22 @@ def _told_by_evaluator(val: Evaluation, max_chars: int) -> str:
     return clipped("\n".join(parts), max_chars)
 
 
+def _worst_runs(train: Evaluation) -> list[tuple[float, Judgement]]:
+    """Of each example the run that counts least, with what it counts: repeats would crowd the other examples out."""
+    worst: dict[str, tuple[float, Judgement]] = {}
+    for judgement in train.judgements:
+        value, name = judgement.counts(train.lo), judgement.outcome.example_id
+        if value is not None and (name not in worst or value < worst[name][0]):
+            worst[name] = value, judgement
+    return list(worst.values())
+
+
 def _summary(train: Evaluation) -> str:
-    counted = [value for value in train.values if value is not None]
+    values = train.values
+    counted = [value for value in values if value is not None]
     n_failed = len(train.failures)
-    return f"On {len(counted)} train examples: mean score {sum(counted) / len(counted):.4g}, {n_failed} without output.\n"
+    runs = f", {len(train.judgements)} runs of which the worst of each is shown" if len(train.judgements) > len(values) else ""
+    return f"On {len(counted)} train examples{runs}: mean score {sum(counted) / len(counted):.4g}, {n_failed} without output.\n"
 
 
 def _spread(ranked: Sequence[tuple[float, Judgement]]) -> list[tuple[float, Judgement]]:

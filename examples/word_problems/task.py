@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
-from pathlib import Path
+from itertools import islice
 from typing import Final, cast
 
 import graftwork as gw
@@ -39,18 +38,12 @@ def _slip(number: float, right: float) -> str:
     return ""
 
 
-def _examples() -> dict[str, list[dict[str, object]]]:
-    lines = (Path(__file__).parent / "problems.jsonl").read_text(encoding="utf-8").splitlines()
-    problems = iter([json.loads(line) for line in lines])
-    rows = ({"inputs": {"question": problem["question"]}, "target": problem["answer"]} for problem in problems)
-    return {split: [next(rows) for _ in range(size)] for split, size in SIZES.items()}
-
-
+problems = iter(gw.read_examples("problems.jsonl", inputs="question", target="answer"))
 task = gw.task(
     name="word_problems",
     description="Answer a short arithmetic word problem with a number. The prompts are done by a small model that calculates badly.",
     program="program.py",
-    examples=_examples(),
+    examples={split: list(islice(problems, size)) for split, size in SIZES.items()},
     score=score,
     score_range=(0.0, 1.0),
     unit="share right",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 from graftwork.evaluators.evaluate import audit, evaluate
 from graftwork.evaluators.evaluation import Case, Evaluation, Outcome, Work
 from graftwork.evaluators.examples import make_examples
+from graftwork.evaluators.objectives import DIRECTIONS, Objectives
 from graftwork.evaluators.task import Example, Score, Task
 from graftwork.programs.errors import InfrastructureError, TaskError
 from graftwork.programs.failure import Failure
@@ -147,6 +148,65 @@ def test_a_score_that_is_none_ends_the_run_for_the_seed_and_is_invalid_for_what_
         evaluated(a_task(lambda _output, _example: given), FakePool(doubled), candidate=0)
     evolved = evaluated(a_task(lambda _output, _example: given), FakePool(doubled))
     assert {failure.kind for failure in evolved.failures} == {"invalid"}
+
+
+def test_an_examples_value_is_the_mean_over_its_repeats_that_count() -> None:
+    crash, outage = Failure(kind="crash", message="it broke"), Failure(kind="model", message="429")
+    outputs = {(1, 0): 2, (1, 1): crash, (1, 2): 2, (2, 0): outage, (2, 1): 4, (2, 2): outage}
+    pool = FakePool(lambda case: outputs[int(str(case.inputs["n"])), case.repeat])
+    evaluation = evaluated(a_task(), pool, repeats=3)
+    assert [judgement.counts(0.0) for judgement in evaluation.judgements] == [1.0, 0.0, 1.0, None, 1.0, None]
+    assert evaluation.values == (2 / 3, 1.0)
+    assert evaluation.mean == (2 / 3 + 1.0) / 2
+    assert evaluated(a_task(), FakePool(lambda _case: outage), repeats=2).values == (None, None)
+
+
+def test_some_examples_may_be_repeated_and_others_not() -> None:
+    pool = FakePool(doubled)
+    evaluation = evaluated(a_task(), pool, repeats={EXAMPLES[1].id: 2})
+    assert [(case.example_id, case.repeat) for case in pool.works[0].cases] == [
+        (EXAMPLES[0].id, 0),
+        (EXAMPLES[1].id, 0),
+        (EXAMPLES[1].id, 1),
+    ]
+    assert evaluation.values == (1.0, 1.0)
+
+
+def test_an_evaluation_tells_every_objective() -> None:
+    def measured(output: object, example: Example) -> Score:
+        metrics = {"size": float(str(output))} | ({"rare": 1.0} if example.target == 2 else {})
+        return Score(value=0.5, metrics=metrics)
+
+    evaluation = evaluated(a_task(measured), FakePool(doubled), repeats=2)
+    outcomes = [replace(judgement.outcome, seconds=0.5, usage=Usage(usd=0.25, calls=1)) for judgement in evaluation.judgements]
+    judgements = tuple(replace(j, outcome=outcome) for j, outcome in zip(evaluation.judgements, outcomes, strict=True))
+    objectives = replace(evaluation, judgements=judgements).objectives
+    metrics = {"size": 3.0, "rare": 1.0}
+    assert objectives == Objectives(score=0.5, usd=0.25, seconds=0.5, n_chars=len(PROGRAM.source), metrics=metrics)
+    assert set(DIRECTIONS) == {field.name for field in fields(Objectives)} - {"metrics"}
+
+
+def test_an_evaluation_of_nothing_has_objectives_too() -> None:
+    empty = Evaluation(digest="", judgements=(), lo=0.0)
+    assert empty.objectives == Objectives(score=None, usd=0.0, seconds=0.0, n_chars=0)
+
+
+def test_metrics_are_kept_as_floats() -> None:
+    metrics: dict[str, Any] = {"recall": np.float32(0.5), "exact": True}
+    scored = Score(value=1.0, metrics=metrics)
+    assert evaluated(a_task(lambda _output, _example: scored), FakePool(doubled)).judgements[0].score.metrics == {
+        "recall": 0.5,
+        "exact": 1.0,
+    }
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [{"a": float("nan")}, {"a": "1"}, {"a": None}, {"": 1.0}, {"a" * 65: 1.0}, {5: 1.0}, {f"m{n}": 1.0 for n in range(33)}, [1.0]],
+)
+def test_metrics_that_are_no_short_list_of_named_finite_numbers_are_the_scorers_mistake(metrics: Any) -> None:
+    with pytest.raises(TaskError, match="metric"):
+        evaluated(a_task(lambda _output, _example: Score(value=1.0, metrics=metrics)), FakePool(doubled), candidate=0)
 
 
 def test_a_scorer_that_raises_is_blamed_with_its_line() -> None:

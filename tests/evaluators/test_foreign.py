@@ -138,6 +138,13 @@ def test_what_an_evaluator_returns_is_a_score_with_feedback(tmp_path: Path, body
 
 
 @needs_sandbox
+def test_the_numbers_that_an_evaluator_returns_are_metrics_as_many_as_are_kept(tmp_path: Path) -> None:
+    body = "return {'combined_score': 1.0, 'note': 'well', 'x' * 65: 1.0} | {f'm{n}': n for n in range(40)}"
+    evaluation = evaluated(folder_with(tmp_path, evaluator=f"def evaluate(path):\n    {body}\n"))
+    assert dict(evaluation.objectives.metrics) == {"combined_score": 1.0} | {f"m{n}": float(n) for n in range(31)}
+
+
+@needs_sandbox
 @pytest.mark.parametrize(
     ("body", "kind", "message"),
     [

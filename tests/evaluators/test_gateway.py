@@ -183,6 +183,23 @@ def test_the_proposer_draws_by_brief_and_attempt_and_is_booked_apart() -> None:
     assert [body["max_tokens"] for body, _ in model.asked] == [7, 7]
 
 
+def test_the_judge_is_booked_apart_and_no_program_can_ask_it() -> None:
+    model, ledger = FakeModel(), Ledger(Ceilings(), caps=CandidateCaps(calls=0))
+    gateway = Gateway({"judge": model}, MemoryCallStore(), ledger=ledger, settings=QUICK)
+    try:
+        body = {"messages": [{"role": "user", "content": "grade it"}]}
+        first, again = (asyncio.run(gateway.judge(body, candidate=3, example_id="e", draw="search/0/judge#0")) for _ in range(2))
+        assert text_of(first) == text_of(again) == "grade it search/0/judge#0"
+        assert (gateway.spent["judge"].calls, len(model.asked)) == (1, 1)
+        asked = a_call(body={**body, "model": "judge"})
+        (refused,) = call_all(gateway, asked)
+        assert refused.failure is not None
+        assert refused.failure.kind == "invalid"
+        assert len(model.asked) == 1
+    finally:
+        gateway.close()
+
+
 def test_a_repeated_call_is_a_hit_that_costs_nothing_and_counts_at_its_price() -> None:
     model, ledger = FakeModel(), Ledger(Ceilings(), caps=CandidateCaps(calls=2))
     with opened(model, ledger=ledger) as gateway:

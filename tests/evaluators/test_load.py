@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from graftwork.evaluators.environment import Environment
 from graftwork.evaluators.load import load_task, make_task
-from graftwork.evaluators.task import Example, Limits
+from graftwork.evaluators.task import Example, Limits, Score
 from graftwork.programs.errors import TaskError
 
 PROGRAM = '''"""Doubles numbers."""
@@ -28,11 +29,16 @@ import graftwork as gw
 
 task = gw.task("program.py", [(n, 2 * n) for n in range(8)], lambda output, example: output == example.target)
 """
+POLICY = "def solve(observation, n):\n    return n if observation else 0\n"
 ROWS = [({"n": n}, 2 * n) for n in range(8)]
 
 
 def _equal(output: object, example: Example) -> bool:
     return output == example.target
+
+
+def _never(example: Example) -> Environment:
+    raise AssertionError(f"an environment was made for {example}")
 
 
 def _folder(tmp_path: Path, task: str = TASK, **files: str) -> Path:
@@ -152,6 +158,11 @@ def test_a_task_file_may_define_dataclasses_and_audits(tmp_path: Path) -> None:
         ({"packages": ["os.path"]}, "'os.path' is not"),
         ({"limits": {"calls": 1}}, "limits must be gw.Limits"),
         ({"limits": Limits(timeout_s=0)}, "limits.timeout_s must be a number above 0, not 0"),
+        ({"repeats": 0}, "whole numbers from 1 to 1000, not 0"),
+        ({"repeats": True}, "whole numbers from 1 to 1000, not True"),
+        ({"repeats": 2.0}, "whole numbers from 1 to 1000, not 2.0"),
+        ({"repeats": {"val": "3"}}, "whole numbers from 1 to 1000, not '3'"),
+        ({"repeats": {"validation": 3}}, r"by split \(train, val, confirm, test\); 'validation' is no split"),
         ({"name": "a/b"}, "usable as a file's, not 'a/b'"),
         ({"confirm_share": 1}, "at least 0 and below 1"),
         ({"examples": {"val": []}}, "val is empty"),
@@ -168,6 +179,17 @@ def test_a_task_file_may_define_dataclasses_and_audits(tmp_path: Path) -> None:
         ),
         ({"program": 7}, "a path or a program's text, not a int"),
         ({"scorer": _equal}, "no option 'scorer'; it has name, score_range"),
+        ({"score": None}, "a task needs a score"),
+        ({"environment": object}, r"with an environment the entry must take 'observation', and solve\(n\) does not: add the parameter"),
+        ({"environment": 7, "program": POLICY}, "environment must be a function from an example to an environment, not a int"),
+        ({"environment": object, "program": POLICY, "examples": [({"n": 1, "observation": 1}, 1)]}, "example 0 of val has observation"),
+        ({"evaluate": len}, "a task with `evaluate` has no examples, as its function sees to everything: leave out a score"),
+        ({"evaluate": len, "score": None}, "leave out examples"),
+        ({"evaluate": len, "score": None, "examples": (), "audits": []}, "leave out audits"),
+        ({"evaluate": 7, "score": None, "examples": ()}, "evaluate must be a plain function of a program that can be called, not a int"),
+        ({"evaluate": lambda: 1.0, "score": None, "examples": ()}, "evaluate must take one argument, the program"),
+        ({"evaluate": len, "score": None, "examples": (), "entry": "answer"}, "must define the entry 'answer'"),
+        ({"limits": Limits(steps=0)}, "limits.steps must be a number above 0, not 0"),
     ],
 )
 def test_a_mistake_in_a_task_is_one_line_that_says_what_to_do(options: dict[str, Any], message: str) -> None:
@@ -181,6 +203,26 @@ def test_inputs_may_leave_out_what_has_a_default() -> None:
     program = "def solve(n, *, factor=2):\n    return n * factor\n"
     rows = [({"n": 1}, 2), ({"n": 1, "factor": 3}, 3)]
     assert make_task(program, {"val": rows}, _equal).splits["val"][1].inputs == {"n": 1, "factor": 3}
+
+
+def test_a_task_with_an_environment_needs_no_score_and_gives_the_entry_an_observation() -> None:
+    task = make_task(POLICY, [(1, 2), (2, 3)], environment=_never, score_range=(-5, 5))
+    assert task.splits["val"][0].inputs.keys() == {"n"}
+    assert task.parameters == ("n", "observation")
+    episode = {"actions": [1], "rewards": [9.0], "total": 9.0, "steps": 1, "done": True, "observation": None}
+    score = task.scorer(episode, task.splits["val"][0])
+    assert isinstance(score, Score)
+    assert score.value == 5.0
+
+
+def test_examples_are_run_as_often_as_the_task_says() -> None:
+    examples = {"train": ROWS[:2], "val": ROWS[2:5]}
+    alike = make_task(PROGRAM, examples, _equal, repeats=3, transfer={"far": ROWS[:1]})
+    assert [alike.n_runs(name) for name in ("train", "val", "test", "far")] == [6, 9, 0, 3]
+    some = make_task(PROGRAM, examples, _equal, repeats={"val": 2}, transfer={"far": ROWS[5:6]})
+    assert [some.n_runs(name) for name in ("train", "val", "far")] == [2, 6, 1]
+    assert some.repeats_by_id == {example.id: 2 for example in some.splits["val"]}
+    assert make_task(PROGRAM, examples, _equal).repeats_by_id == {}
 
 
 def test_an_async_score_is_refused() -> None:

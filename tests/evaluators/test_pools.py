@@ -19,11 +19,13 @@ from graftwork.evaluators.evaluation import Outcome, Work
 from graftwork.evaluators.local_pool import LocalPool
 from graftwork.evaluators.pool import Pool, ProgramCall, Relay, Relayed
 from graftwork.evaluators.ray_pool import RayPool
+from graftwork.evaluators.stage import LiveStage
 from graftwork.evaluators.task import Foreign, Limits
-from graftwork.programs.errors import CeilingReached, ConfigError, InfrastructureError
+from graftwork.programs.errors import CeilingReached, ConfigError, InfrastructureError, TaskError
 from graftwork.programs.failure import Failure
 
 from .pool_programs import EchoRelay, FailingRelay, children_left, kind_of, make_work, processes_with
+from .worlds import BISECTS, Corridor, Guessing, episode_of, staged
 
 T = TypeVar("T")
 
@@ -64,6 +66,44 @@ MISBEHAVIOURS = {
     "returns what cannot be encoded": ("def solve():\n    return {1, 2}\n", "invalid"),
     "returns too much": ("def solve():\n    return 'x' * 5_000_000\n", "invalid"),
     "has no entry": ("def other():\n    return 1\n", "crash"),
+}
+ECHOES = "def solve(observation):\n    return observation\n"
+# A program that writes to its socket itself, as no honest one does; `observation` is what it was called with.
+RAW = """
+import json, os, stat, struct
+
+def wire():
+    return next(fd for fd in range(3, 64) if is_socket(fd))
+
+def is_socket(fd):
+    try:
+        return stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return False
+
+def send(**frame):
+    text = json.dumps(frame).encode()
+    os.write(wire(), struct.pack(">I", len(text)) + text)
+
+def step(n, action=0):
+    send(kind="step", id=n, action=action, span=str(50 + n))
+
+def solve(observation):
+    %s
+"""
+HOSTILE_EPISODES = {
+    "acts twice on one observation": ("step(1); step(2)", "acted twice on one observation"),
+    "acts after the end": ("step(1); os.read(wire(), 9999); step(2)", "acted after the episode's end"),
+    "ends before the environment": ("send(kind='result', id=0, output=9, stdout='')", "ended before its episode did"),
+    "claims another episode's output": ("send(kind='result', id=0, output={'total': 9.0}, stdout='')", "ended before its episode did"),
+    "acts with a megabyte": ("return 'x' * 1_000_000", "its action cannot be used"),
+    "sends a megabyte": ("step(1, 'x' * 1_000_000); os.read(wire(), 9999)", "its action cannot be taken"),
+    "acts with what is no JSON": ("return {1, 2}", "its action cannot be encoded"),
+    "names a step by nonsense": ("send(kind='step', id=1, action=0, span='../x')", "expected a call path"),
+    "claims to have seen a step": (
+        "send(kind='span', id=0, span={'path': '7', 'component': 'environment', 'kind': 'step', 'feeds': []})",
+        "expected one of",
+    ),
 }
 
 
@@ -234,6 +274,122 @@ class PoolConformance(ABC):
         (outcome,) = self.run(make_work(source, packages=("numpy",)))
         assert outcome.output == [0.0, 0.5, 1.0]
 
+    def play(self, work: Work, factory: Callable[..., Any], *, target: object = None, strict: bool = True) -> tuple[Outcome, ...]:
+        """What a program does in environments; afterwards none is left."""
+
+        async def play(pool: Pool) -> tuple[Outcome, ...]:
+            async with staged(work, factory, target=target, strict=strict) as stage:
+                outcomes = await pool.run(replace(work, stage=stage))
+                assert stage.n_live == 0
+                return outcomes
+
+        return self.use(EchoRelay(), play)
+
+    def test_a_policy_acts_step_by_step_in_one_process_and_its_episode_is_the_output(self) -> None:
+        Guessing.closed.clear()
+        first, second = self.play(make_work(BISECTS, {"high": 100}, {"high": 50}), Guessing, target=37)
+        rewards = [-1.0, -1.0, -1.0]
+        assert first.output == {
+            "actions": [50, 25, 37],
+            "rewards": rewards,
+            "total": -3.0,
+            "steps": 3,
+            "done": True,
+            "observation": "lower",
+        }
+        assert episode_of(second)["actions"] == [25, 38, 31, 34, 36, 37]
+        assert Guessing.closed == [37, 37]
+        steps = [span for span in first.spans if span.kind == "step"]
+        assert [(span.component, span.claimed, span.inputs) for span in steps[:1]] == [("environment", False, '{"action": 50}')]
+        assert [span.kind for span in first.spans] == ["function", "step"] * 3
+
+    def test_an_environment_has_a_seed_by_example_and_repeat_whatever_the_program(self) -> None:
+        work = make_work(ECHOES, repeats=2, limits=Limits(steps=1))
+        first, second = self.play(work, Corridor)
+        assert first.output != second.output
+        other = replace(work, digest="e" * 32, source="def solve(observation):\n    return 0\n")
+        assert [episode_of(one)["observation"] for one in self.play(other, Corridor)] == [
+            episode_of(first)["actions"][0],
+            episode_of(second)["actions"][0],
+        ]
+
+    def test_an_episode_is_cut_off_after_its_steps(self) -> None:
+        (outcome,) = self.play(make_work(ECHOES, limits=Limits(steps=3)), Corridor)
+        episode = episode_of(outcome)
+        assert (episode["steps"], episode["total"], episode["done"]) == (3, 1.5, False)
+
+    def test_time_in_the_environment_is_not_the_programs(self) -> None:
+        work = make_work(ECHOES, limits=Limits(steps=3, timeout_s=0.5))
+        (outcome,) = self.play(work, lambda example, seed: Corridor(example, seed=seed, wait_s=0.4))
+        assert outcome.failure is None
+        assert outcome.seconds > 1.1
+
+    def test_a_policy_that_stalls_is_stopped_by_its_clock(self) -> None:
+        work = make_work("import time\ndef solve(observation):\n    time.sleep(60)\n", limits=Limits(timeout_s=0.5))
+        assert kind_of(self.play(work, Corridor)[0]) == "timeout"
+
+    def test_an_action_against_the_rules_is_the_programs_failure(self) -> None:
+        (outcome,) = self.play(make_work("def solve(observation, high):\n    return high + 1\n", {"high": 9}), Guessing, target=3)
+        message = "a guess is a whole number from 1 to 9, not 10"
+        assert outcome.failure == Failure(kind="invalid", message=message, component="solve")
+        assert [span.error for span in outcome.spans if span.kind == "step"] == [f"invalid: {message}"]
+
+    def test_what_an_environment_raises_is_its_authors_mistake(self) -> None:
+        def broken(example: object, seed: int) -> Corridor:
+            return Corridor(example, seed=seed, raises=KeyError("door"))  # type: ignore[arg-type] # the example is not looked at
+
+        work = make_work(ECHOES, {}, limits=Limits(steps=3))
+        with pytest.raises(TaskError, match=r"on example e0 the environment's `step` raised KeyError: 'door' \(line \d+ of .*worlds\.py\)"):
+            self.play(work, broken)
+        (outcome,) = self.play(work, broken, strict=False)
+        assert kind_of(outcome) == "invalid"
+
+    @pytest.mark.parametrize("name", HOSTILE_EPISODES)
+    def test_a_hostile_policy_gets_nowhere(self, name: str) -> None:
+        body, message = HOSTILE_EPISODES[name]
+        work = make_work(RAW % body, limits=Limits(timeout_s=5.0, steps=1 if "after" in name else 3))
+        (outcome,) = self.play(work, Corridor)
+        assert kind_of(outcome) == "invalid"
+        assert message in str(outcome.failure)
+
+    def test_a_case_that_is_lost_begins_again_in_a_fresh_environment(self) -> None:
+        made: list[Guessing] = []
+
+        def slow(example: Any) -> Guessing:
+            made.append(Guessing(example))
+            return made[-1]
+
+        async def lose(pool: Pool) -> tuple[Outcome, ...]:
+            source = "import time\n" + BISECTS.replace("    return", "    time.sleep(0.4)\n    return")
+            work = make_work(source, {"high": 100})
+            await pool.run(make_work(IDENTITY, {"x": 1}))
+            async with staged(work, slow, target=37) as stage:
+                task = asyncio.create_task(pool.run(replace(work, stage=stage)))
+                await asyncio.sleep(0.7)
+                for victim in self.workers():
+                    os.kill(victim, signal.SIGKILL)
+                outcomes = await task
+                assert await _none_left(stage)
+                return outcomes
+
+        (outcome,) = self.use(EchoRelay(), lose)
+        assert episode_of(outcome)["actions"] == [50, 25, 37]
+        assert len(made) == 2
+
+    def test_a_cancelled_episode_leaves_no_environment(self) -> None:
+        async def cancel(pool: Pool) -> bool:
+            work = make_work(ECHOES, limits=Limits(steps=10**6, timeout_s=60.0))
+            async with staged(work, Corridor) as stage:
+                task = asyncio.create_task(pool.run(replace(work, stage=stage)))
+                while not stage.n_live:  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(0.05)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                return await _none_left(stage)
+
+        assert self.use(EchoRelay(), cancel)
+
     def test_cancelling_kills_the_children(self) -> None:
         async def cancel(pool: Pool) -> list[int]:
             await pool.run(make_work(IDENTITY, {"x": 1}))
@@ -261,6 +417,13 @@ class PoolConformance(ABC):
             return await task
 
         assert [outcome.output for outcome in self.use(EchoRelay(), lose)] == [1, 2]
+
+
+async def _none_left(stage: LiveStage, *, within_s: float = 10.0) -> bool:
+    deadline = time.monotonic() + within_s
+    while stage.n_live and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0.05)
+    return stage.n_live == 0
 
 
 async def _seconds(work: Awaitable[object]) -> float:

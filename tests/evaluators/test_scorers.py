@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from graftwork.evaluators.scorers import choice, contains, exact, numeric
 from graftwork.evaluators.task import Example, Score, Scorer
+from graftwork.programs.errors import TaskError
+
+NUMBERS: Final = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def _example(target: object) -> Example:
@@ -26,6 +33,8 @@ def _score(scorer: Scorer, output: object, target: object) -> Score:
         (exact, None, None),
         (numeric(0.01), 3.14, 3.141),
         (numeric(), 1200, "1,200"),
+        (numeric(relative=0.01), 1005, 1000),
+        (numeric(3, relative=0.01), 102, 100),
         (contains, "The answer is  Forty\ntwo.", "forty two"),
         (choice("Yes", "no"), " yes ", "YES"),
     ],
@@ -42,6 +51,7 @@ def test_a_right_output_scores_one(scorer: Scorer, output: object, target: objec
         (exact, "Yes ", "yes", 'expected "yes", got "Yes "; only case or white space differ'),
         (exact, {"a": 1}, {"b": 1}, 'expected {"b": 1}, got {"a": 1}'),
         (numeric(), 3, 5, "expected 5, got 3, off by -2"),
+        (numeric(relative=0.01), 1011, 1000, "expected 1000, got 1011, off by +11"),
         (contains, "no", "yes", 'expected text that holds "yes", got "no"'),
         (choice("yes", "no"), "no", "yes", 'expected "yes", got "no"'),
     ],
@@ -77,6 +87,33 @@ def test_no_output_makes_a_scorer_raise() -> None:
             score = _score(scorer, output, [[[1]]] if scorer is exact else 1)
             assert score.value in (None, 0.0)
             assert (score.feedback + score.invalid).encode()
+
+
+@given(number=NUMBERS, target=NUMBERS, tolerance=st.floats(0, 1e9), relative=st.floats(0, 0.99))
+def test_a_wider_tolerance_never_makes_a_right_number_wrong(number: float, target: float, tolerance: float, relative: float) -> None:
+    narrow = _score(numeric(tolerance, relative=relative), number, target).value
+    wider = _score(numeric(2 * tolerance, relative=relative / 2 + 0.5), number, target).value
+    assert narrow in {0.0, 1.0}
+    assert wider in {0.0, 1.0}
+    assert narrow <= wider or relative > relative / 2 + 0.5
+
+
+@given(target=NUMBERS)
+def test_a_number_is_right_for_itself_and_as_text(target: float) -> None:
+    assert _score(numeric(0), target, target).value == 1.0
+    assert _score(numeric(0), target, f"{target!r}").value == 1.0
+
+
+@pytest.mark.parametrize(("tolerance", "relative"), [(-1, 0), (float("nan"), 0), (float("inf"), 0), (0, 1), (0, -0.1), (True, 0)])
+def test_a_tolerance_that_is_none_is_refused(tolerance: float, relative: float) -> None:
+    with pytest.raises(TaskError, match="a tolerance must be at least 0 and a relative one from 0 to below 1"):
+        numeric(tolerance, relative=relative)
+
+
+@pytest.mark.parametrize("target", ["many", float("nan"), "inf", True, None])
+def test_a_target_that_is_no_number_is_the_task_authors_mistake(target: object) -> None:
+    with pytest.raises(ValueError, match=r"could not convert|not finite"):
+        numeric()(1.0, _example(target))
 
 
 def test_a_target_outside_the_options_is_the_task_authors_mistake() -> None:

@@ -47,6 +47,17 @@ def test_circle_packing_evolves_without_a_model(tmp_path: Path) -> None:
     assert confirm.difference.mean >= 0
 
 
+def test_guess_number_evolves_without_a_model_and_its_champion_says_that_it_was_not_played_alone(tmp_path: Path) -> None:
+    report = evolved("guess_number", tmp_path / "run", candidates=12)
+    confirm = report.crown.measured["confirm"]
+    assert confirm.difference is not None
+    assert confirm.difference.mean >= 0
+    champion = report.run_dir / "champion.py"
+    assert "NOT verified: what it does hangs on the task's environment or evaluator" in champion.read_text()
+    alone = subprocess.run([sys.executable, "-I", champion], capture_output=True, text=True, check=True, input="", timeout=60)
+    assert 1 <= int(alone.stdout) <= 200
+
+
 def test_word_problems_evolves_with_a_scripted_model_in_both_roles(tmp_path: Path) -> None:
     reply = load_module(EXAMPLES / "word_problems" / "scripted.py").reply
     models: dict[Role, Model] = {
@@ -62,7 +73,7 @@ def test_word_problems_evolves_with_a_scripted_model_in_both_roles(tmp_path: Pat
     assert report.spent["task"].calls > report.spent["proposer"].calls
 
 
-@pytest.mark.parametrize("name", ["bin_packing", "circle_packing", "word_problems"])
+@pytest.mark.parametrize("name", ["bin_packing", "circle_packing", "guess_number", "word_problems"])
 def test_every_split_of_every_example_has_examples(name: str) -> None:
     splits = load_task(EXAMPLES / name).splits
     assert all(splits[split] for split in ("train", "val", "confirm", "test"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from graftwork.evaluators.load import make_task
@@ -74,7 +75,9 @@ def proposer(body: Mapping[str, object], draw: str) -> str:
     return f"Here it is:\n```python\n{definition}```\n"
 
 
-def made_run(run_dir: Path, *, seed: int = 1, latency_seed: int | None = None, **settings: object) -> Run:
+def made_run(
+    run_dir: Path, *, seed: int = 1, latency_seed: int | None = None, repeats: Mapping[str, int] | None = None, **settings: object
+) -> Run:
     """A prepared run; with a latency seed, replies take up to 20 ms each, in another order for each such seed."""
     rng = random.Random(latency_seed)
 
@@ -87,4 +90,4 @@ def made_run(run_dir: Path, *, seed: int = 1, latency_seed: int | None = None, *
         "task": ScriptedModel(alias="scripted-task", script=task_model, latency_s=latency),
     }
     chosen = RunSettings.model_validate({"seed": seed, "strategy": "model", "candidates": 24, "window": 4, **settings})
-    return prepare(made_task(), chosen, run_dir=run_dir, models=models)
+    return prepare(replace(made_task(), repeats=repeats or {}), chosen, run_dir=run_dir, models=models)

@@ -244,3 +244,16 @@ def test_evidence_is_bounded_whatever_the_examples_hold() -> None:
     body = RewriteComponent().request(brief(member_of(CHAIN, train=judgements)), chain_facts())
     user = cast("list[dict[str, str]]", body["messages"])[1]["content"]
     assert len(user) < len(CHAIN) + 3_000 + 600
+
+
+def test_an_example_that_is_repeated_is_shown_once_by_its_worst_run() -> None:
+    judgements = [
+        Judgement(outcome=Outcome(example_id=name, repeat=repeat, output=f"{name} in run {repeat}"), score=Score(value=value))
+        for name, values in {"t0": (1.0, 0.0, 0.5), "t1": (1.0, 1.0, 1.0)}.items()
+        for repeat, value in enumerate(values)
+    ]
+    body = RewriteComponent().request(brief(member_of(CHAIN, train=judgements)), chain_facts())
+    user = cast("list[dict[str, str]]", body["messages"])[1]["content"]
+    assert "On 2 train examples, 6 runs of which the worst of each is shown: mean score 0.75, 0 without output." in user
+    assert [run for run in range(3) if f"t0 in run {run}" in user] == [1]
+    assert [run for run in range(3) if f"t1 in run {run}" in user] == [0]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from graftwork.evaluators.call_store import RecordedCall, Settlement
+from graftwork.evaluators.task import Score
 from graftwork.programs.failure import FAILURE_KINDS, Failure
 from graftwork.programs.model import Reply, ToolCall, Usage
 from graftwork.search.rows import (
@@ -21,7 +25,7 @@ from graftwork.search.rows import (
     span_rows,
     tell_row,
 )
-from graftwork.search.schema import SCHEMAS, TableName
+from graftwork.search.schema import SCHEMAS, TableName, lasting_columns
 
 from .lineage_values import AWKWARD, brief, evaluation, reservation, result, settlement
 
@@ -57,6 +61,17 @@ def test_every_row_has_columns_of_its_table_only() -> None:
     assert {table for table, _ in rows} == {"candidates", "scores", "spans", "decisions", "calls"}
     for table, row in rows:
         assert not set(row) - set(SCHEMAS[table].names)
+
+
+def test_objectives_and_metrics_are_recorded() -> None:
+    whole = evaluation(seconds=0.5)
+    scored = replace(whole.judgements[0], score=Score(value=0.5, metrics={"recall": 0.25}))
+    val = replace(whole, judgements=(scored, *whole.judgements[1:]))
+    row = candidate_row(replace(result(1), val=val))
+    assert (row["run_usd"], row["metrics"]) == (0.0, '{"recall":0.25}')
+    assert row["run_seconds"] == pytest.approx(1 / 3)  # the crash took no time
+    assert [one["metrics"] for one in score_rows(1, "val", val)] == ['{"recall":0.25}', None, None]
+    assert "run_seconds" not in lasting_columns("candidates")
 
 
 @given(reply=replies, usage=usages)

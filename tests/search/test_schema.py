@@ -38,6 +38,16 @@ def test_another_schema_version_is_refused_by_name() -> None:
         as_current(pa.table({}, metadata={"schema_version": "99"}), now, file="here")
 
 
+def test_a_table_of_the_second_version_is_read_without_objectives() -> None:
+    new = {"run_usd", "run_seconds", "metrics"}
+    for name in ("candidates", "scores"):
+        now = SCHEMAS[name]
+        second = pa.schema([field for field in now if field.name not in new], metadata={"schema_version": "2"})
+        (row,) = as_current(pa.Table.from_pylist([{}], schema=second), now, file="here").to_pylist()
+        assert {column for column in new if column in row} == new & set(now.names) != set()
+        assert row["metrics"] is None
+
+
 def test_a_table_of_the_first_version_is_read_with_null_where_it_has_no_column() -> None:
     now = SCHEMAS["candidates"]
     first = pa.schema([field for field in now if field.name != "changes"], metadata={"schema_version": "1"})
