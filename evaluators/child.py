@@ -15,7 +15,6 @@ import sys
 import traceback
 import types
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -28,7 +27,9 @@ from .channel import Channel
 from .door import use_door
 from .draws import tell_draws
 from .lockdown import (
+    Rule,
     address_space_mb,
+    close_others,
     die_with_parent,
     prefer_for_oom,
     restrict_files,
@@ -56,14 +57,14 @@ class Confinement:
 
     Attributes:
         locked: Whether Landlock and seccomp are used; without them only limits hold.
-        readable: Descriptors of what may be read.
+        readable: What may be read.
         processes: Processes and threads that the user had before; None sets no limit on them.
         bare: Whether it runs a file that needs nothing of ours, without a session.
         asking: Whether that file asks models, at a door.
     """
 
     locked: bool
-    readable: tuple[int, ...]
+    readable: tuple[Rule, ...]
     processes: int | None
     bare: bool = False
     asking: bool = False
@@ -89,13 +90,11 @@ def serve(socket: int, *doors: int, confinement: Confinement, scratch: str, limi
         # Whoever knows where a link is can read it, Landlock or not: so no other child may know this name, not even from the template's
         # memory, which it inherits.
         scratch = f"{scratch}/{os.urandom(_NAME_BYTES).hex()}"
-        inherited = _settle(scratch, template)
+        _settle(scratch, template)
         memory_mb = address_space_mb() + limits["memory_mb"]
         if confinement.locked:
             restrict_files(readable=confinement.readable, writable=scratch)
-        for descriptor in inherited - {socket, *doors}:
-            with suppress(OSError):  # the one that listed them is closed already
-                os.close(descriptor)
+        close_others({0, 1, 2, socket, *doors})
         set_limits(memory_mb=memory_mb, cpu_s=limits["cpu_s"], processes=confinement.processes)
         if confinement.locked:
             restrict_system_calls(confinement.profile)
@@ -114,8 +113,8 @@ def serve(socket: int, *doors: int, confinement: Confinement, scratch: str, limi
     os._exit(0)
 
 
-def _settle(scratch: str, template: int) -> set[int]:
-    """Leave the template behind: its session, signals and streams; the descriptors still to be closed."""
+def _settle(scratch: str, template: int) -> None:
+    """Leave the template behind: its session, signals and streams."""
     os.setsid()
     die_with_parent(template)
     signal.set_wakeup_fd(-1)
@@ -128,7 +127,6 @@ def _settle(scratch: str, template: int) -> set[int]:
     os.mkdir(scratch)  # noqa: PTH102 (no path objects: it runs for every case)
     os.chdir(scratch)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
-    return {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}  # noqa: PTH208 (likewise)
 
 
 def _result(case: Mapping[str, Any], run: Callable[[], object]) -> bytes:

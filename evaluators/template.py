@@ -7,7 +7,7 @@ Messages on the control socket (SOCK_SEQPACKET, one JSON object each):
 |-------------------|------------------------------------------------------------------------------------|
 | template → worker | `ready` pid, rss_kb, scratch; or `failed` message                                  |
 | worker → template | `start` id, memory_mb, cpu_s, its socket, maybe a door, by SCM_RIGHTS; or `kill` id |
-| template → worker | `exited` id, status, cpu_s, max_rss_kb, overwrote; or `unforked` id, message       |
+| template → worker | `exited` id, status, cpu_s, max_rss_kb, excess; or `unforked` id, message       |
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
 from .child import Confinement, serve
-from .lockdown import drop_privileges, open_readable, reap_orphans
-from .processes import children_of, tasks_of_user
-from .scratch import MAX_WRITTEN, REMOVE, bytes_written, make_root, remove_tree, sweep
+from .lockdown import drop_privileges, open_readable, prepare_rules, reap_orphans
+from .processes import children_of, tasks_of_user, threads_of
+from .scratch import MAX_UNNAMED, MAX_WRITTEN, REMOVE, bytes_written, files_kept_by_maps, make_root, remove_tree, sweep
 from .seccomp import bpf_program
 
 __all__ = ["MAX_MESSAGE_BYTES", "main"]
@@ -40,7 +41,10 @@ _OURS: Final = "graftwork"
 _MAX_DESCRIPTORS: Final = 2
 _ROUNDS: Final = 1_000
 _LOOK_S: Final = 0.25
+_MAX_THREADS: Final = 512  # `parallel` within `parallel` has at most 16 times 16; address space alone allows thousands
 _DEVICES: Final = ("/dev/null", "/dev/urandom")
+_PACKAGES_IN: Final = ("site-packages", "dist-packages")
+_INSTALLERS: Final = ("pip", "setuptools", "wheel", "pkg_resources", "_distutils_hack", "distutils-precedence", "README", "__pycache__")
 # What programs import late: a child can no longer read the shared libraries that these need.
 _PRELOADED: Final = (
     *("abc", "array", "ast", "base64", "bisect", "bz2", "calendar", "cmath", "collections.abc", "colorsys", "concurrent.futures"),
@@ -79,7 +83,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     sweep(directory)
     scratch, _ = make_root(directory)  # the lock is held until we end
     processes = None if locked else tasks_of_user()
-    readable = open_readable(_readable(packages) if path is None else _bare_readable(path))
+    readable = prepare_rules(open_readable(_readable(packages) if path is None else _bare_readable(path)))
     bare = path is not None
     confinement = Confinement(locked=locked, readable=readable, processes=processes, bare=bare, asking=settings.get("asking", False))
     if locked:
@@ -112,7 +116,7 @@ class _Template:
         self._scratch = scratch
         self._children: dict[int, int] = {}  # id by process
         self._removers: set[int] = set()
-        self._overwrote: set[int] = set()
+        self._excesses: dict[int, str] = {}  # by process
         self._wakeup, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
@@ -123,7 +127,7 @@ class _Template:
         while True:
             readable, _, _ = select.select([self._control.fileno(), self._wakeup], [], [], _LOOK_S if self._children else None)
             if time.monotonic() - looked > _LOOK_S:
-                self._stop_overwriting()
+                self._stop_excesses()
                 looked = time.monotonic()
             if self._wakeup in readable:
                 os.read(self._wakeup, 4096)
@@ -131,11 +135,11 @@ class _Template:
             if self._control.fileno() in readable and not self._obey():
                 return
 
-    def _stop_overwriting(self) -> None:
-        """Kill children that have written more than they may."""
+    def _stop_excesses(self) -> None:
+        """Kill children that take more than they may of what the kernel does not bound."""
         for pid in self._children:
-            if bytes_written(pid) > MAX_WRITTEN:
-                self._overwrote.add(pid)
+            if excess := _excess(pid):
+                self._excesses[pid] = excess
                 os.kill(pid, signal.SIGKILL)
 
     def end(self) -> None:
@@ -190,9 +194,8 @@ class _Template:
                 continue
             self._kill_orphans()
             cpu_s = usage.ru_utime + usage.ru_stime
-            overwrote = pid in self._overwrote
-            self._overwrote.discard(pid)
-            _send(self._control, op="exited", id=number, status=status, cpu_s=cpu_s, max_rss_kb=usage.ru_maxrss, overwrote=overwrote)
+            excess = self._excesses.pop(pid, "")
+            _send(self._control, op="exited", id=number, status=status, cpu_s=cpu_s, max_rss_kb=usage.ru_maxrss, excess=excess)
             self._tidy(self._scratch / str(number))
 
     def _tidy(self, scratch: Path) -> None:
@@ -235,7 +238,7 @@ def _import_all(packages: Sequence[str]) -> str:
 
 def _hide(package: str) -> None:
     """Leave nothing of a package, nor of what is installed, to be imported by children; here, so that none of them has to."""
-    sys.path[:] = [path for path in sys.path if not path.endswith(("site-packages", "dist-packages"))]
+    sys.path[:] = [path for path in sys.path if not path.endswith(_PACKAGES_IN)]
     for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         del sys.modules[name]
 
@@ -244,8 +247,7 @@ def _readable(packages: Sequence[str]) -> set[str]:
     """Files and directories that children may read: the standard library, and what importing the packages loaded, with its libraries."""
     paths = {*_DEVICES}
     for library in _libraries():
-        # Where packages are installed beneath the standard library, ours are among them.
-        paths |= _without_packages(library) if Path(__file__).is_relative_to(library) else {library}
+        paths |= _without_packages(library) if _has_packages(library) else {library}
     loaded = {name.partition(".")[0] for name in (*sys.modules, *packages)} - sys.stdlib_module_names - {_OURS, "__main__"}
     for name in loaded:
         module = sys.modules.get(name)
@@ -264,9 +266,25 @@ def _libraries() -> set[str]:
     return {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
 
 
+def _has_packages(library: str) -> bool:
+    """Whether more than what installs packages is installed beneath a library: beneath that of an environment, everything is."""
+    for folder in _PACKAGES_IN:
+        with suppress(OSError), os.scandir(f"{library}/{folder}") as entries:
+            if any(not entry.name.startswith(_INSTALLERS) for entry in entries):
+                return True
+    return False
+
+
 def _without_packages(library: str) -> set[str]:
-    """Each entry by itself, which costs a child milliseconds."""
-    return {entry.path for entry in os.scandir(library) if entry.name not in {"site-packages", "dist-packages"}}
+    """Each entry by itself, which costs a child half a millisecond."""
+    return {entry.path for entry in os.scandir(library) if entry.name not in _PACKAGES_IN}
+
+
+def _excess(pid: int) -> str:
+    """What a child takes more of than it may, in words; empty where there is nothing."""
+    if bytes_written(pid) > MAX_WRITTEN or files_kept_by_maps(pid) > MAX_UNNAMED:
+        return f"it wrote more than {MAX_WRITTEN >> 20} MiB to files"
+    return f"it ran more than {_MAX_THREADS} threads" if threads_of(pid) > _MAX_THREADS else ""
 
 
 def _close(descriptors: Iterable[int]) -> None:

@@ -67,13 +67,13 @@ class Exit:
         status: As `wait4` gives it.
         cpu_s: CPU seconds, user and system.
         grown_kb: Resident memory at its peak above the template's, in KiB.
-        overwrote: Whether it was killed for writing more than it may.
+        excess: Why the template killed it: what it took more of than it may, in words; empty if it did not.
     """
 
     status: int
     cpu_s: float
     grown_kb: int
-    overwrote: bool = False
+    excess: str = ""
 
 
 class Child:
@@ -259,7 +259,7 @@ class TemplateClient:
         child = self._children.pop(message["id"])
         if message["op"] == "exited":
             grown_kb = max(0, message["max_rss_kb"] - self._rss_kb)
-            ended = Exit(status=message["status"], cpu_s=message["cpu_s"], grown_kb=grown_kb, overwrote=message["overwrote"])
+            ended = Exit(status=message["status"], cpu_s=message["cpu_s"], grown_kb=grown_kb, excess=message["excess"])
             child.exited.set_result(ended)
         else:
             child.exited.set_exception(InfrastructureError(f"no child could be forked: {message['message']}"))

@@ -37,10 +37,11 @@ def solve(texts):
     return [ask(text) for text in texts]
 """
 RAW = """
-import json, os, stat, struct
+import functools, json, os, stat, struct
 
+@functools.cache
 def wire():
-    return next(fd for fd in range(3, 64) if is_socket(fd))
+    return next(fd for fd in range(3, 4096) if is_socket(fd))
 
 def is_socket(fd):
     try:
