@@ -5,7 +5,7 @@ Messages on the control socket (SOCK_SEQPACKET, one JSON object each):
 
 | from → to         | message                                                                            |
 |-------------------|------------------------------------------------------------------------------------|
-| template → worker | `ready` pid, rss_kb, scratch; or `failed` message                                  |
+| template → worker | `ready` rss_kb, scratch, apart (in namespaces of its own), user; or `failed` message |
 | worker → template | `start` id, memory_mb, cpu_s, its socket, maybe a door, by SCM_RIGHTS; or `kill` id |
 | template → worker | `exited` id, status, cpu_s, max_rss_kb, excess; or `unforked` id, message       |
 """
@@ -30,6 +30,7 @@ from typing import Final, NoReturn
 
 from .child import Confinement, serve
 from .lockdown import drop_privileges, open_readable, prepare_rules, reap_orphans
+from .namespaces import live_apart
 from .processes import children_of, tasks_of_user, threads_of
 from .scratch import MAX_UNNAMED, MAX_WRITTEN, REMOVE, bytes_written, files_kept_by_maps, make_root, remove_tree, sweep
 from .seccomp import bpf_program
@@ -74,6 +75,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     if path is not None:
         sys.path.append(path)
     os.umask(0o077)
+    apart = live_apart()
     drop_privileges()
     reap_orphans()
     failed = _import_all(packages)
@@ -93,7 +95,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     gc.freeze()
     template = _Template(control, confinement, scratch)
     rss_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    _send(control, op="ready", pid=os.getpid(), rss_kb=rss_kb, scratch=str(scratch))
+    _send(control, op="ready", rss_kb=rss_kb, scratch=str(scratch), apart=apart, user=os.getuid())
     try:
         template.run()
     finally:

@@ -50,6 +50,7 @@ class Attack:
         message: Part of the failure's message.
         output: Of a success.
         timeout_s: What it may take.
+        hidden: Whether what it attacks is not even there where the template lives in namespaces.
         scorer_says: Part of what a scorer of numbers says of the output; empty where that is not asked.
     """
 
@@ -59,4 +60,5 @@ class Attack:
     message: str = ""
     output: object = None
     timeout_s: float = 3.0
+    hidden: bool = False
     scorer_says: str = ""

@@ -11,7 +11,9 @@ ATTACKS_ON_MACHINE = {
         "the environment's key": Attack(
             body="return [name for name in os.environ if 'KEY' in name]", stopped_by="clean environment", kind="success", output=[]
         ),
-        "the driver's environment": Attack(body="return open(f'/proc/{there[\"driver\"]}/environ').read()", stopped_by="Landlock"),
+        "the driver's environment": Attack(
+            body="return open(f'/proc/{there[\"driver\"]}/environ').read()", stopped_by="Landlock", hidden=True
+        ),
         "the template's environment": Attack(body="return open(f'/proc/{os.getppid()}/environ').read()", stopped_by="Landlock"),
         "the environment that its process began with": Attack(body="return open('/proc/self/environ').read()", stopped_by="Landlock"),
         "the environment beneath Python": Attack(
@@ -24,7 +26,9 @@ ATTACKS_ON_MACHINE = {
         "what lies in the home that its environment names": Attack(
             body="return os.listdir(os.path.expanduser('~'))", stopped_by="scratch of its own", kind="success", output=[]
         ),
-        "the driver's command line": Attack(body="return open(f'/proc/{there[\"driver\"]}/cmdline').read()", stopped_by="Landlock"),
+        "the driver's command line": Attack(
+            body="return open(f'/proc/{there[\"driver\"]}/cmdline').read()", stopped_by="Landlock", hidden=True
+        ),
     },
     "files": {
         "the template's memory": Attack(body="return len(open(f'/proc/{os.getppid()}/mem', 'rb').read(1))", stopped_by="Landlock"),
@@ -67,6 +71,7 @@ ATTACKS_ON_MACHINE = {
             libc.mmap(None, 4096, 1, 2, file.fileno(), 0)
             os.remove('x')""",
             stopped_by="watch over what is written",
+            timeout_s=10.0,
             message="512 MiB",
         ),
         "a lock that siblings see": Attack(
@@ -78,12 +83,14 @@ ATTACKS_ON_MACHINE = {
         "a full disk": Attack(
             body="for n in range(10**9):\n        with open(str(n), 'wb') as file:\n            file.write(bytes(1 << 20))",
             stopped_by="watch over the directory",
+            timeout_s=10.0,
             message="MiB",  # of the folder's size or of what was written: whichever watch looks first
         ),
         "a directory too deep to look into, and closed to its owner": Attack(
             body="for _ in range(3000):\n        os.mkdir('d', 0)\n        os.mkdir('e' * 99)\n        os.chdir('e' * 99)\n"
             "    while True:\n        pass",
             stopped_by="watch over the directory",
+            timeout_s=10.0,
             message="1000 files",
         ),
         "its own memory as a file": Attack(body="open('/proc/self/mem', 'r+b')", stopped_by="Landlock"),
@@ -129,10 +136,16 @@ ATTACKS_ON_MACHINE = {
         "the library that all read": Attack(body="open(os.__file__, 'a').write('x')", stopped_by="Landlock"),
         "the directories of other candidates": Attack(body="return os.listdir('../..')", stopped_by="Landlock"),
         "files without number": Attack(
-            body="for n in range(10**9):\n        open(str(n), 'w').close()", stopped_by="watch over the directory", message="1000 files"
+            body="for n in range(10**9):\n        open(str(n), 'w').close()",
+            stopped_by="watch over the directory",
+            timeout_s=10.0,
+            message="1000 files",
         ),
         "links without number": Attack(
-            body="for n in range(10**9):\n        os.symlink('x', str(n))", stopped_by="watch over the directory", message="1000 files"
+            body="for n in range(10**9):\n        os.symlink('x', str(n))",
+            stopped_by="watch over the directory",
+            timeout_s=10.0,
+            message="1000 files",
         ),
         "files of holes that are mapped, removed and closed": Attack(
             body="""libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
@@ -142,6 +155,7 @@ ATTACKS_ON_MACHINE = {
             libc.mmap(None, 4096, 1, 2, file.fileno(), 0)
             os.remove('x')""",
             stopped_by="watch over what is written",
+            timeout_s=10.0,
             message="512 MiB",
         ),
         "an attribute of a file": Attack(body="open('x', 'w').close()\n    os.setxattr('x', 'user.note', b'x')", stopped_by="seccomp"),
@@ -256,6 +270,7 @@ ATTACKS_ON_MACHINE = {
     while True:
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()""",
             stopped_by="watch over threads",
+            timeout_s=10.0,
             message="512 threads",
         ),
         "whether the driver is there": Attack(body="return os.getsid(there['driver'])", stopped_by="seccomp"),

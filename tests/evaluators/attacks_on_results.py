@@ -325,9 +325,7 @@ ATTACKS_ON_RESULTS = {
     spec.loader.exec_module(importlib.util.module_from_spec(spec))""",
             stopped_by="Landlock",
         ),
-        "packages by their folder": Attack(
-            body="import sys\n    sys.path.append(there['packages'])\n    import pydantic", stopped_by="Landlock"
-        ),
+        "packages by their folder": Attack(body="return open(there['packages'] + '/pydantic/__init__.py').read()", stopped_by="Landlock"),
         "a module of its own, put before ours": Attack(
             body="""open('json.py', 'w').write('x = 1')
     import sys

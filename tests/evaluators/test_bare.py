@@ -169,6 +169,10 @@ def test_a_hostile_file_reaches_nothing_but_the_endpoint(there: dict[str, object
             attack()
         except PermissionError:
             continue
+        except FileNotFoundError as error:
+            if not error.filename.startswith("/proc/"):  # in namespaces other processes are not even there
+                raise
+            continue
         done.append(name)
     return done"""
     (outcome,), _ = run_asking(exported_work(HOSTILE.replace("{body}", body), {"there": there}), lambda draw: "4")
