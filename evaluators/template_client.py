@@ -105,6 +105,8 @@ class TemplateClient:
 
     Attributes:
         scratch: Directory of the children's directories.
+        apart: Whether it lives in namespaces of its own.
+        user: The user that it and its children run as.
         lost: Whether the process has ended, or was told to.
     """
 
@@ -115,6 +117,8 @@ class TemplateClient:
         self._last_number = 0
         self._rss_kb = 0
         self.scratch = _NOWHERE
+        self.apart = False
+        self.user = os.geteuid()
         self.lost = False
 
     @property
@@ -242,6 +246,7 @@ class TemplateClient:
         message: Mapping[str, Any] = json.loads(received) if received else {"op": "ended"}
         if message["op"] == "ready":
             self._rss_kb, self.scratch = message["rss_kb"], Path(message["scratch"])
+            self.apart, self.user = message["apart"], message["user"]
             loop.add_reader(self._control, self._listen)
         return message
 

@@ -59,7 +59,14 @@ def prepare(
     with writing_to(directory):
         aliases = {str(role): model.alias for role, model in run.models.items()}
         write_inputs(directory, run.task)
-        write_run_toml(directory / "run.toml", run.settings, task=_facts(run.task, source), strategy=asdict(run.strategy), models=aliases)
+        write_run_toml(
+            directory / "run.toml",
+            run.settings,
+            task=_facts(run.task, source),
+            strategy=asdict(run.strategy),
+            models=aliases,
+            layers=run.layers,
+        )
     return replace(run, run_dir=directory)
 
 
@@ -105,10 +112,10 @@ def check_run(
         raise EndpointError(
             f"this program asks a model ({named}): name one with --model NAME, and set OPENAI_API_KEY, or --base-url for another endpoint"
         )
-    require(settings.sandbox)
+    layers = require(settings.sandbox).layers
     opened = dict(models) if models is not None else _open_models(settings, environ)
     _refuse_taken(run_dir)
-    run = Run(task=loaded, settings=settings, strategy=strategy, run_dir=run_dir or Path("runs"), models=opened)
+    run = Run(task=loaded, settings=settings, strategy=strategy, run_dir=run_dir or Path("runs"), models=opened, layers=layers)
     if defects := list(model_defects(loaded.seed, run.model_words)):
         raise ConfigError(f"the seed, line {defects[0].line}, {defects[0].component}: {defects[0].message}")
     return run

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["BECOMING", "run_tests_as", "why_nobody_becomes"]
+__all__ = ["BECOMING", "WITHOUT_LANDLOCK", "run_tests_as", "why_nobody_becomes"]
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 # What Docker's default profile refuses to whom has no capabilities: unshare, setns, mount, and clone with a new namespace.
@@ -32,6 +32,8 @@ assert libc.prctl(38, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), c
 assert libc.prctl(22, ctypes.c_ulong(2), ctypes.c_void_p(ctypes.addressof(header))) == 0
 """
 
+WITHOUT_LANDLOCK: Final = _CONTAINER.replace("(435, ABSENT)", "(435, ABSENT), (444, ABSENT)")
+"""What a process does to be in a container whose runtime refuses Landlock, too."""
 _NOBODY: Final = 65534
 BECOMING: Final[Mapping[str, str]] = MappingProxyType(
     {
