@@ -61,6 +61,10 @@ class Confinement:
         processes: Processes and threads that the user had before; None sets no limit on them.
         bare: Whether it runs a file that needs nothing of ours, without a session.
         asking: Whether that file asks models, at a door.
+        devices: Whether GPUs can be used; then nothing bounds memory.
+        imports: What imports packages behind the walls, where the template did not.
+        imports_mb: Address space that they take, in MiB; 0 where the template did.
+        imports_cpu_s: CPU seconds that they take.
     """
 
     locked: bool
@@ -68,10 +72,16 @@ class Confinement:
     processes: int | None
     bare: bool = False
     asking: bool = False
+    devices: bool = False
+    imports: Callable[[], None] | None = None
+    imports_mb: int = 0
+    imports_cpu_s: int = 0
 
     @property
     def profile(self) -> Profile:
         """Of seccomp."""
+        if self.devices:
+            return "driver"
         return "client" if self.asking else "program"
 
 
@@ -91,15 +101,11 @@ def serve(socket: int, *doors: int, confinement: Confinement, scratch: str, limi
         # memory, which it inherits.
         scratch = f"{scratch}/{os.urandom(_NAME_BYTES).hex()}"
         _settle(scratch, template)
-        memory_mb = address_space_mb() + limits["memory_mb"]
-        if confinement.locked:
-            restrict_files(readable=confinement.readable, writable=scratch)
-        close_others({0, 1, 2, socket, *doors})
-        set_limits(memory_mb=memory_mb, cpu_s=limits["cpu_s"], processes=confinement.processes)
-        if confinement.locked:
-            restrict_system_calls(confinement.profile)
-    except OSError as error:
-        os.write(socket, UNCONFINED + str(error).encode())
+        _lock_in(confinement, {0, 1, 2, socket, *doors}, scratch, limits)
+        if confinement.imports is not None:
+            confinement.imports()
+    except Exception as error:
+        os.write(socket, UNCONFINED + str(error).encode(errors="replace"))
         os._exit(1)
     os.write(socket, CONFINED)
     channel = Channel(socket)
@@ -111,6 +117,24 @@ def serve(socket: int, *doors: int, confinement: Confinement, scratch: str, limi
     else:
         channel.send(_result(case, lambda: _run(case, channel)))
     os._exit(0)
+
+
+def _lock_in(confinement: Confinement, kept: set[int], scratch: str, limits: Mapping[str, int]) -> None:
+    base_mb = confinement.imports_mb or address_space_mb()
+    if confinement.locked:
+        restrict_files(readable=confinement.readable, writable=scratch, devices=_gpus() if confinement.devices else ())
+    close_others(kept)
+    set_limits(
+        memory_mb=None if confinement.devices else base_mb + limits["memory_mb"],
+        cpu_s=limits["cpu_s"] + confinement.imports_cpu_s,
+        processes=confinement.processes,
+    )
+    if confinement.locked:
+        restrict_system_calls(confinement.profile)
+
+
+def _gpus() -> list[str]:
+    return [f"/dev/{name}" for name in os.listdir("/dev") if name.startswith("nvidia")]  # noqa: PTH208 - no path objects in the child
 
 
 def _settle(scratch: str, template: int) -> None:

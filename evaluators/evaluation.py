@@ -51,6 +51,7 @@ class Work:
         purpose: Prefix of every draw: `search`, `confirm`, `test`, …: later purposes never reuse the search's replies.
         foreign: The evaluator that runs the program, in place of entry and packages; None where the entry is called.
         hook: Of a file that runs alone, the names by which it asks models; None for a program, which runs in a session.
+        spawn: Whether it uses a GPU: then each case runs in a child that is exec'ed, not forked, and may use the machine's.
     """
 
     candidate: int
@@ -63,6 +64,7 @@ class Work:
     purpose: str = "search"
     foreign: Foreign | None = None
     hook: Hook | None = None
+    spawn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ __all__ = [
     "landlock_abi",
     "open_readable",
     "prefer_for_oom",
+    "prepare_listings",
     "prepare_rules",
     "reap_orphans",
     "restrict_files",
@@ -93,11 +94,13 @@ def address_space_mb() -> int:
     return -(-pages * resource.getpagesize() // _MIB)
 
 
-def set_limits(*, memory_mb: int, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = _OPEN_FILES) -> None:
+def set_limits(
+    *, memory_mb: int | None, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = _OPEN_FILES
+) -> None:
     """Set hard resource limits: memory, CPU, size and number of files, timers and signals that wait; no core dumps.
 
     Args:
-        memory_mb: Address space, in MiB.
+        memory_mb: Address space, in MiB; None sets no limit, for a GPU's driver reserves more than there is.
         cpu_s: CPU seconds after which SIGXCPU comes; SIGKILL follows a second later.
         processes: Processes and threads that the user has now, to allow a few dozen more; None sets no limit.
             It is for the weak level, and the kernel ignores it for root.
@@ -105,7 +108,6 @@ def set_limits(*, memory_mb: int, cpu_s: int, processes: int | None = None, file
         open_files: How many may be open.
     """
     wanted = {
-        resource.RLIMIT_AS: (memory_mb * _MIB, (memory_mb + _MEMORY_RESERVE_MB) * _MIB),
         resource.RLIMIT_CPU: (cpu_s, cpu_s + 1),
         resource.RLIMIT_FSIZE: (file_mb * _MIB, file_mb * _MIB),
         resource.RLIMIT_NOFILE: (open_files, open_files),
@@ -114,6 +116,8 @@ def set_limits(*, memory_mb: int, cpu_s: int, processes: int | None = None, file
         resource.RLIMIT_MEMLOCK: (0, 0),
         resource.RLIMIT_MSGQUEUE: (0, 0),
     }
+    if memory_mb is not None:
+        wanted[resource.RLIMIT_AS] = (memory_mb * _MIB, (memory_mb + _MEMORY_RESERVE_MB) * _MIB)
     if processes is not None:
         most = processes + _THREADS_AND_CHILDREN
         wanted[resource.RLIMIT_NPROC] = (most, most)
@@ -194,6 +198,11 @@ def prepare_rules(descriptors: Iterable[int]) -> tuple[Rule, ...]:
     return tuple(_rule(descriptor, _READ_FILE | _READ_DIR) for descriptor in descriptors)
 
 
+def prepare_listings(descriptors: Iterable[int]) -> tuple[Rule, ...]:
+    """Rules that allow listing directories and those beneath, and reading nothing: what looks for a module asks for that."""
+    return tuple(_rule(descriptor, _READ_DIR) for descriptor in descriptors)
+
+
 def close_others(kept: Iterable[int]) -> None:
     """Close every descriptor but these, which must not be listed first: a process that is locked down cannot."""
     first = 0
@@ -208,7 +217,14 @@ def has_seccomp() -> bool:
     return is_supported_machine() and "\nSeccomp:" in Path("/proc/self/status").read_text(encoding="utf-8")
 
 
-def restrict_files(*, readable: Iterable[Rule], writable: str, executable: Iterable[int] = (), also_writable: Iterable[str] = ()) -> None:
+def restrict_files(
+    *,
+    readable: Iterable[Rule],
+    writable: str,
+    executable: Iterable[int] = (),
+    also_writable: Iterable[str] = (),
+    devices: Iterable[str] = (),
+) -> None:
     """Allow reading beneath some paths and writing beneath one, and nothing else; no TCP, no signals to the outside.
 
     Args:
@@ -216,6 +232,7 @@ def restrict_files(*, readable: Iterable[Rule], writable: str, executable: Itera
         writable: A directory; nothing in it can be executed, or be a device or a socket.
         executable: From `open_readable`; what is beneath can be read and executed.
         also_writable: Directories and files that can be written besides; what is not there is left out.
+        devices: Devices and directories of them that can be used; likewise.
 
     Raises:
         OSError: If the kernel has no Landlock, or refuses.
@@ -233,8 +250,10 @@ def restrict_files(*, readable: Iterable[Rule], writable: str, executable: Itera
     ruleset = _system_call(_SYS_LANDLOCK_CREATE_RULESET, ctypes.create_string_buffer(attributes), size, 0)
     written = handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _MAKE_SOCK | _IOCTL_DEV)
     runnable = (_rule(descriptor, _READ_FILE | _READ_DIR | _EXECUTE) for descriptor in executable)
-    _add_rules(ruleset, (*readable, *runnable, *(_rule(descriptor, written) for descriptor in own)))
-    for descriptor in own:
+    driven = open_readable(devices)
+    usable = (_rule(descriptor, _READ_FILE | _READ_DIR | _WRITE_FILE | (_IOCTL_DEV & handled)) for descriptor in driven)
+    _add_rules(ruleset, (*readable, *runnable, *usable, *(_rule(descriptor, written) for descriptor in own)))
+    for descriptor in (*own, *driven):
         os.close(descriptor)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _system_call(_SYS_LANDLOCK_RESTRICT_SELF, ctypes.c_int(ruleset), 0)

@@ -1,6 +1,7 @@
 """The system calls that a program may make, as a BPF program for seccomp. Standard library only: the template imports it.
 
-Three profiles: `program` is one process that makes no other; `client` may besides use sockets that it is handed; `tree` may fork,
+Four profiles: `program` is one process that makes no other; `client` may besides use sockets that it is handed; `driver` may besides ask
+a GPU's driver what it likes; `tree` may fork,
 execute, signal its own and use socket pairs, for evaluators that were written for elsewhere. A deny list for the calls that the kernel
 has had for long, an allow list for those it gained since (number 424 on), so that a kernel newer than this file opens nothing. Numbers
 are those of x86_64 (`arch/x86/entry/syscalls/syscall_64.tbl`).
@@ -16,7 +17,7 @@ from typing import Final, Literal
 
 __all__ = ["DENIED", "Profile", "bpf_program", "is_supported_machine"]
 
-Profile = Literal["program", "client", "tree"]
+Profile = Literal["program", "client", "tree", "driver"]
 
 _AUDIT_ARCH_X86_64: Final = 0xC000003E
 _X32_BIT: Final = 0x40000000
@@ -60,7 +61,7 @@ _FOR_CLIENTS: Final = frozenset((44, 45, 47, 48, 51, 52, 55))
 _FLAGS_OF_CLIENTS: Final = ((44, 3), (45, 3), (47, 2))  # sendto, recvfrom, recvmsg: which argument holds the flags
 _OUT_OF_BAND: Final = 1  # MSG_OOB: no client of HTTP uses it, and the kernel's part of it for local sockets had holes
 _STREAMS: Final = (1, 0o4001, 0o2000001, 0o2004001)  # SOCK_STREAM, also with SOCK_NONBLOCK and SOCK_CLOEXEC
-_MORE_ALLOWED: Final = {"program": frozenset[int](), "client": _FOR_CLIENTS, "tree": _FOR_TREES | _PRETENDED}
+_MORE_ALLOWED: Final = {"program": frozenset[int](), "client": _FOR_CLIENTS, "driver": frozenset[int](), "tree": _FOR_TREES | _PRETENDED}
 
 _CLONE: Final = 56
 _CLONE_THREAD: Final = 0x00010000
@@ -77,6 +78,11 @@ _DENIED_FCNTL: Final = (5, 6, 7, 8, 10, 15, 36, 37, 38, 1024, 1026, 1031)
 # the network, have the kernel signal others, or change files.
 _IOCTL: Final = 16
 _ALLOWED_IOCTL: Final = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+# What NVIDIA's drivers are asked: requests that are numbered from 1 (unified memory), two of its own, and those that go both ways; those
+# that reach others, or change files, are among none of these.
+_FIRST_DRIVER_IOCTL: Final = 0xC0000000
+_MORE_DRIVER_IOCTL: Final = (0x30000001, 0x30000002)
+_NO_DRIVER_IOCTL: Final = 0x1000
 _PRCTL: Final = 157
 _DENIED_PRCTL: Final = (1, 4)  # PR_SET_PDEATHSIG, to outlive the template; PR_SET_DUMPABLE, to hide what it writes from it
 
@@ -137,7 +143,9 @@ def _for_any_process(profile: Profile) -> tuple[bytes, tuple[int, ...]]:
         program += [(_JUMP_EQUAL, 0, 1, number), refuse]
     program += _when(_PRLIMIT64, 0, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=refuse[3])
     program += _when(_FCNTL, 1, (_JUMP_EQUAL, _DENIED_FCNTL), matching=refuse[3], else_=_ALLOW)
-    program += _when(_IOCTL, 1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=refuse[3])
+    program += (
+        _ioctl_of_drivers() if profile == "driver" else _when(_IOCTL, 1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=refuse[3])
+    )
     program += _when(_PRCTL, 0, (_JUMP_EQUAL, _DENIED_PRCTL), matching=refuse[3], else_=_ALLOW)
     for number in _CLOCKS:
         program += _when(number, 0, (_JUMP_AT_LEAST, (_FIRST_NEGATIVE,)), matching=refuse[3], else_=_ALLOW)
@@ -169,6 +177,14 @@ def _processes_of_tree() -> list[_Instruction]:
     for number in sorted(_PRETENDED):
         decided += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO)]
     return decided
+
+
+def _ioctl_of_drivers() -> list[_Instruction]:
+    allowed = (*_ALLOWED_IOCTL, *_MORE_DRIVER_IOCTL)
+    tests = [(_JUMP_EQUAL, len(allowed) - index + 2, 0, request) for index, request in enumerate(allowed)]
+    bounds = [(_JUMP_AT_LEAST, 2, 0, _FIRST_DRIVER_IOCTL), (_JUMP_AT_LEAST, 0, 1, _NO_DRIVER_IOCTL)]
+    body = [(_LOAD, 0, 0, 24), *tests, *bounds, (_RETURN, 0, 0, _ERRNO | errno.EPERM), (_RETURN, 0, 0, _ALLOW)]
+    return [(_JUMP_EQUAL, 0, len(body), _IOCTL), *body]
 
 
 def _when(number: int, argument: int, test: tuple[int, tuple[int, ...]], *, matching: int, else_: int) -> list[_Instruction]:

@@ -127,7 +127,7 @@ class TemplateClient:
         return not self._children
 
     @classmethod
-    async def start(cls, packages: Sequence[str], *, locked: bool, bare: Bareness | None = None) -> TemplateClient:
+    async def start(cls, packages: Sequence[str], *, locked: bool, bare: Bareness | None = None, devices: bool = False) -> TemplateClient:
         """Start a template and wait until it is warm.
 
         Under root it becomes an ordinary user where that user may read the interpreter; else it stays root without capabilities.
@@ -136,12 +136,13 @@ class TemplateClient:
             packages: Imported once, for all children.
             locked: Whether children use Landlock and seccomp.
             bare: For files that run alone; None for programs, which run in a session.
+            devices: Whether children use the machine's GPUs; they are exec'ed then, not forked, as where packages start threads.
 
         Raises:
             ConfigError: If a package cannot be imported.
             InfrastructureError: If the process cannot be started.
         """
-        settings = {"locked": locked, "scratch": tempfile.gettempdir(), "packages": list(packages)}
+        settings = {"locked": locked, "scratch": tempfile.gettempdir(), "packages": list(packages), "devices": devices}
         if bare is not None:
             settings |= {"path": bare.path, "asking": bare.asking}
         message: Mapping[str, Any] = {}

@@ -24,6 +24,7 @@ def make_work(
     packages: tuple[str, ...] = (),
     repeats: int = 1,
     purpose: str = "search",
+    spawn: bool = False,
 ) -> Work:
     """One case for each set of inputs and each repeat; without any, one case without arguments."""
     sets = inputs or ({},)
@@ -37,6 +38,7 @@ def make_work(
         packages=packages,
         limits=limits or Limits(timeout_s=10.0),
         purpose=purpose,
+        spawn=spawn,
     )
 
 

@@ -118,6 +118,18 @@ def test_a_client_sends_and_receives_nothing_out_of_band() -> None:
         assert verdict(number, *flags, profile="client") == EPERM
 
 
+@given(st.integers(0, 2**32 - 1) | st.integers(0x8900, 0x89FF) | st.sampled_from([0x5412, 0x5452, 0x40049409, 0xC0184600]))
+def test_a_driver_may_ask_its_device_and_still_reaches_nobody(request: int) -> None:
+    allowed = {0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x30000001, 0x30000002}
+    asks_a_device = request in allowed or request < 0x1000 or request >= 0xC0000000
+    assert verdict(16, 3, request, profile="driver") == (ALLOW if asks_a_device else EPERM)
+
+
+def test_a_driver_may_else_do_what_a_program_may() -> None:
+    calls = [(number, argument) for number in range(460) if number != 16 for argument in (0, PID, 0x10000, 0x80000000)]
+    assert [verdict(*call, profile="driver") for call in calls] == [verdict(*call) for call in calls]
+
+
 def test_a_client_may_use_sockets_that_it_is_handed_and_no_more() -> None:
     used = {44, 45, 47, 48, 51, 52, 55}
     assert {verdict(number, profile="client") for number in used} == {ALLOW}
