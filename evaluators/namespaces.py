@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from pathlib import Path
 from typing import Final
 
 from .lockdown import close_others, die_with_parent, drop_privileges
@@ -22,11 +23,14 @@ _PRIVATE_RECURSIVE: Final = (1 << 18) | (1 << 14)
 _SHARED_MEMORY_OPTIONS: Final = b"size=64m,nr_inodes=1000,mode=700"
 
 
-def isolate() -> bool:
+def isolate(*, shared_memory: bool = True) -> bool:
     """Give this process's children new namespaces, and this process all but the one of process ids; whether the kernel let it.
 
     To be called before privileges are dropped: root may map itself only while it has them. Leaves nothing half done that matters:
     a process that fails at the last step has fewer rights than before, not more.
+
+    Args:
+        shared_memory: Whether shared memory is a new one, too; what files lay there are not seen then.
     """
     user, group = os.getuid(), os.getgid()
     libc = ctypes.CDLL(None, use_errno=True)
@@ -40,17 +44,20 @@ def isolate() -> bool:
     # What is mounted here must not appear elsewhere.
     if libc.mount(b"none", b"/", None, ctypes.c_ulong(_PRIVATE_RECURSIVE), None) != 0:
         return False
-    return _mount("tmpfs", SHARED_MEMORY, _SHARED_MEMORY_OPTIONS)
+    return not shared_memory or _mount("tmpfs", SHARED_MEMORY, _SHARED_MEMORY_OPTIONS)
 
 
-def live_apart() -> bool:
+def live_apart(directory: str) -> bool:
     """Go on as the first process of new namespaces, with a /proc that shows nothing else, where the kernel gives them; whether it did.
 
     The process that called stays outside, does nothing, and ends with the one that goes on; so does everything that that one started.
+
+    Args:
+        directory: One that must still be seen.
     """
     if not would_work():
         return False
-    isolate()
+    isolate(shared_memory=not Path(directory).is_relative_to(SHARED_MEMORY))
     first = os.fork()
     if first != 0:
         drop_privileges()

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     settings: dict[str, Any] = json.loads(arguments[1])
     os.umask(0o077)
     if settings.get("needs") is None:
-        settings["apart"] = live_apart()
+        settings["apart"] = live_apart(settings["scratch"])
         drop_privileges()
         _import(control, settings)
     reap_orphans()

@@ -77,6 +77,13 @@ ATTACKS_ON_RESULTS = {
         "an output that is too large": Attack(
             body="return 'x' * (5 << 20)", stopped_by="check of outputs", kind="invalid", message="bytes"
         ),
+        "an output that is small as text and large in memory": Attack(
+            body="""send('{"kind":"result","id":0,"stdout":"","output":[' + '{},' * 10**6 + '1]}')
+    os._exit(0)""",
+            stopped_by="check of outputs",
+            kind="invalid",
+            message="more than 250000 lists and objects",
+        ),
         "an output that is no JSON": Attack(body="return {1, 2}", stopped_by="check of outputs", kind="invalid", message="must be JSON"),
         "a score of its own": Attack(
             body="""send('{"kind":"result","id":0,"output":1,"score":1.0,"value":1.0,"stdout":""}')
