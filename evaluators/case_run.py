@@ -32,7 +32,7 @@ from .episode import Episode
 from .evaluation import Case, Outcome, Work, case_seed
 from .pool import ProgramCall, Relay, Relayed
 from .relay import Trouble
-from .scratch import MAX_BYTES, MAX_FILES, MAX_WRITTEN, is_overfull
+from .scratch import MAX_BYTES, MAX_FILES, is_overfull
 from .task import Limits
 from .template_client import Child, Exit
 
@@ -372,8 +372,8 @@ class CaseRun:
 
 def death(ended: Exit, limits: Limits) -> Failure:
     """Why a child ended without a result."""
-    if ended.overwrote:
-        return Failure(kind="forbidden", message=f"it wrote more than {MAX_WRITTEN >> 20} MiB to files")
+    if ended.excess:
+        return Failure(kind="forbidden", message=ended.excess)
     code = os.waitstatus_to_exitcode(ended.status)
     if code >= 0:
         return Failure(kind="crash", message=f"it exited with code {code} instead of returning")

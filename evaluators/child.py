@@ -15,7 +15,6 @@ import sys
 import traceback
 import types
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -29,7 +28,9 @@ from .channel import Channel
 from .door import use_door
 from .draws import tell_draws
 from .lockdown import (
+    Rule,
     address_space_mb,
+    close_others,
     die_with_parent,
     prefer_for_oom,
     restrict_files,
@@ -58,21 +59,31 @@ class Confinement:
 
     Attributes:
         locked: Whether Landlock and seccomp are used; without them only limits hold.
-        readable: Descriptors of what may be read.
+        readable: What may be read.
         processes: Processes and threads that the user had before; None sets no limit on them.
         bare: Whether it runs a file that needs nothing of ours, without a session.
         asking: Whether that file asks models, at a door.
+        devices: Whether GPUs can be used; then nothing bounds memory.
+        imports: What imports packages behind the walls, where the template did not.
+        imports_mb: Address space that they take, in MiB; 0 where the template did.
+        imports_cpu_s: CPU seconds that they take.
     """
 
     locked: bool
-    readable: tuple[int, ...]
+    readable: tuple[Rule, ...]
     processes: int | None
     bare: bool = False
     asking: bool = False
+    devices: bool = False
+    imports: Callable[[], None] | None = None
+    imports_mb: int = 0
+    imports_cpu_s: int = 0
 
     @property
     def profile(self) -> Profile:
         """Of seccomp."""
+        if self.devices:
+            return "driver"
         return "client" if self.asking else "program"
 
 
@@ -91,18 +102,12 @@ def serve(socket: int, *doors: int, confinement: Confinement, scratch: str, limi
         # Whoever knows where a link is can read it, Landlock or not: so no other child may know this name, not even from the template's
         # memory, which it inherits.
         scratch = f"{scratch}/{os.urandom(_NAME_BYTES).hex()}"
-        inherited = _settle(scratch, template)
-        memory_mb = address_space_mb() + limits["memory_mb"]
-        if confinement.locked:
-            restrict_files(readable=confinement.readable, writable=scratch)
-        for descriptor in inherited - {socket, *doors}:
-            with suppress(OSError):  # the one that listed them is closed already
-                os.close(descriptor)
-        set_limits(memory_mb=memory_mb, cpu_s=limits["cpu_s"], processes=confinement.processes)
-        if confinement.locked:
-            restrict_system_calls(confinement.profile)
-    except OSError as error:
-        os.write(socket, UNCONFINED + str(error).encode())
+        _settle(scratch, template)
+        _lock_in(confinement, {0, 1, 2, socket, *doors}, scratch, limits)
+        if confinement.imports is not None:
+            confinement.imports()
+    except Exception as error:
+        os.write(socket, UNCONFINED + str(error).encode(errors="replace"))
         os._exit(1)
     os.write(socket, CONFINED)
     channel = Channel(socket)
@@ -116,8 +121,26 @@ def serve(socket: int, *doors: int, confinement: Confinement, scratch: str, limi
     os._exit(0)
 
 
-def _settle(scratch: str, template: int) -> set[int]:
-    """Leave the template behind: its session, signals and streams; the descriptors still to be closed."""
+def _lock_in(confinement: Confinement, kept: set[int], scratch: str, limits: Mapping[str, int]) -> None:
+    base_mb = confinement.imports_mb or address_space_mb()
+    if confinement.locked:
+        restrict_files(readable=confinement.readable, writable=scratch, devices=_gpus() if confinement.devices else ())
+    close_others(kept)
+    set_limits(
+        memory_mb=None if confinement.devices else base_mb + limits["memory_mb"],
+        cpu_s=limits["cpu_s"] + confinement.imports_cpu_s,
+        processes=confinement.processes,
+    )
+    if confinement.locked:
+        restrict_system_calls(confinement.profile)
+
+
+def _gpus() -> list[str]:
+    return [f"/dev/{name}" for name in os.listdir("/dev") if name.startswith("nvidia")]  # noqa: PTH208 - no path objects in the child
+
+
+def _settle(scratch: str, template: int) -> None:
+    """Leave the template behind: its session, signals and streams."""
     os.setsid()
     die_with_parent(template)
     signal.set_wakeup_fd(-1)
@@ -130,7 +153,6 @@ def _settle(scratch: str, template: int) -> set[int]:
     os.mkdir(scratch)  # noqa: PTH102 (no path objects: it runs for every case)
     os.chdir(scratch)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
-    return {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2}  # noqa: PTH208 (likewise)
 
 
 def _result(case: Mapping[str, Any], run: Callable[[], object]) -> bytes:

@@ -22,6 +22,8 @@ _MAX_COUNT: Final = 1_000_000_000
 _MAX_FEEDS: Final = 64
 # Deeper values are nobody's honest output, and would exhaust the stack of whoever walks them by recursion.
 _MAX_DEPTH: Final = 64
+# Each takes some 60 bytes of our memory for 3 of text, and outputs of all examples are held together.
+_MAX_CONTAINERS: Final = 250_000
 # A terminal obeys them. New lines and tabs are left.
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PATH: Final = re.compile(r"(\d{1,6}(\.\d{1,6}){0,63})?", re.ASCII)
@@ -103,8 +105,8 @@ def claimed_span(value: object) -> Span:
 
 def trouble_with(value: object, max_bytes: int) -> str:
     """Why a decoded value cannot be used; empty when it can. Python reads numbers such as 1e999 as infinity."""
-    if _is_deep(value):
-        return f"it is nested deeper than {_MAX_DEPTH} levels"
+    if sprawl := _sprawl(value):
+        return sprawl
     try:
         size = len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
     except ValueError as error:
@@ -112,14 +114,19 @@ def trouble_with(value: object, max_bytes: int) -> str:
     return f"{size} bytes are more than {max_bytes}" if size > max_bytes else ""
 
 
-def _is_deep(value: object) -> bool:
+def _sprawl(value: object) -> str:
+    """Why a value takes more to hold or to walk than its text; empty if it does not."""
     level: list[Any] = [value]
+    containers = 0
     for _ in range(_MAX_DEPTH + 1):
         level = [item for item in level if isinstance(item, dict | list)]
         if not level:
-            return False
+            return ""
+        containers += len(level)
+        if containers > _MAX_CONTAINERS:
+            return f"it holds more than {_MAX_CONTAINERS} lists and objects"
         level = [inner for item in level for inner in (item.values() if isinstance(item, dict) else item)]
-    return True
+    return f"it is nested deeper than {_MAX_DEPTH} levels"
 
 
 def _seconds(value: object) -> float:

@@ -206,6 +206,7 @@ def _work(program: Program, cases: tuple[Case, ...], *, task: Task, candidate: i
         limits=task.limits,
         purpose=purpose,
         foreign=task.foreign,
+        spawn=task.resources.gpus > 0,
     )
 
 

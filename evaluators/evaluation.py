@@ -104,6 +104,7 @@ class Work:
         foreign: The evaluator that runs the program, in place of entry and packages; None where the entry is called.
         hook: Of a file that runs alone, the names by which it asks models; None for a program, which runs in a session.
         stage: Where the environments are that the entry acts in; None where the entry is called once.
+        spawn: Whether it uses a GPU: then each case runs in a child that is exec'ed, not forked, and may use the machine's.
     """
 
     candidate: int
@@ -117,6 +118,7 @@ class Work:
     foreign: Foreign | None = None
     hook: Hook | None = None
     stage: EpisodeStage | None = field(default=None, compare=False, repr=False)
+    spawn: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from .lockdown import (
     landlock_abi,
     open_readable,
     prefer_for_oom,
+    prepare_rules,
     restrict_files,
     restrict_system_calls,
     set_limits,
@@ -132,7 +133,7 @@ def _lock_in(folder: str, *, scratch: str, library: str, isolated: bool) -> None
     also = ["/dev/null", *([SHARED_MEMORY] if isolated else [])]
     executable = open_readable({*_EXECUTABLE, sys.prefix, sys.base_prefix})
     readable = open_readable((*_READABLE, folder, library))
-    restrict_files(readable=readable, writable=scratch, executable=executable, also_writable=also)
+    restrict_files(readable=prepare_rules(readable), writable=scratch, executable=executable, also_writable=also)
     for descriptor in (*executable, *readable):
         os.close(descriptor)
 

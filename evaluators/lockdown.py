@@ -20,13 +20,17 @@ from .seccomp import Profile, bpf_program, is_supported_machine
 
 __all__ = [
     "ABI_OF_SCOPES",
+    "Rule",
     "address_space_mb",
+    "close_others",
     "die_with_parent",
     "drop_privileges",
     "has_seccomp",
     "landlock_abi",
     "open_readable",
     "prefer_for_oom",
+    "prepare_listings",
+    "prepare_rules",
     "reap_orphans",
     "restrict_files",
     "restrict_system_calls",
@@ -70,12 +74,18 @@ _SCOPES: Final = 0b11  # abstract unix sockets and signals
 ABI_OF_SCOPES: Final = 6
 """The Landlock ABI from which on signals stay within what is confined together."""
 
+Rule = ctypes.Array[ctypes.c_char]
+"""A rule of Landlock, as the kernel takes it; good as long as its descriptor is open."""
+
 _MIB: Final = 1024 * 1024
+_MOST_DESCRIPTORS: Final = 1 << 20
 # Together they bound what open files can take, named or not: 512 MiB.
 _FILE_MB: Final = 16
 _OPEN_FILES: Final = 32
 _MEMORY_RESERVE_MB: Final = 32
 _THREADS_AND_CHILDREN: Final = 64
+_TIMERS_AND_SIGNALS: Final = 256  # of the user, who has tens of thousands
+_NO_CORE: Final = 1  # not 0: with that the kernel would still run the program that a machine pipes core dumps to
 
 
 def address_space_mb() -> int:
@@ -84,11 +94,13 @@ def address_space_mb() -> int:
     return -(-pages * resource.getpagesize() // _MIB)
 
 
-def set_limits(*, memory_mb: int, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = _OPEN_FILES) -> None:
-    """Set hard resource limits: memory, CPU, size and number of files, no core dumps.
+def set_limits(
+    *, memory_mb: int | None, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = _OPEN_FILES
+) -> None:
+    """Set hard resource limits: memory, CPU, size and number of files, timers and signals that wait; no core dumps.
 
     Args:
-        memory_mb: Address space, in MiB.
+        memory_mb: Address space, in MiB; None sets no limit, for a GPU's driver reserves more than there is.
         cpu_s: CPU seconds after which SIGXCPU comes; SIGKILL follows a second later.
         processes: Processes and threads that the user has now, to allow a few dozen more; None sets no limit.
             It is for the weak level, and the kernel ignores it for root.
@@ -96,12 +108,16 @@ def set_limits(*, memory_mb: int, cpu_s: int, processes: int | None = None, file
         open_files: How many may be open.
     """
     wanted = {
-        resource.RLIMIT_AS: (memory_mb * _MIB, (memory_mb + _MEMORY_RESERVE_MB) * _MIB),
         resource.RLIMIT_CPU: (cpu_s, cpu_s + 1),
         resource.RLIMIT_FSIZE: (file_mb * _MIB, file_mb * _MIB),
         resource.RLIMIT_NOFILE: (open_files, open_files),
-        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_CORE: (_NO_CORE, _NO_CORE),
+        resource.RLIMIT_SIGPENDING: (_TIMERS_AND_SIGNALS, _TIMERS_AND_SIGNALS),
+        resource.RLIMIT_MEMLOCK: (0, 0),
+        resource.RLIMIT_MSGQUEUE: (0, 0),
     }
+    if memory_mb is not None:
+        wanted[resource.RLIMIT_AS] = (memory_mb * _MIB, (memory_mb + _MEMORY_RESERVE_MB) * _MIB)
     if processes is not None:
         most = processes + _THREADS_AND_CHILDREN
         wanted[resource.RLIMIT_NPROC] = (most, most)
@@ -177,19 +193,46 @@ def open_readable(paths: Iterable[str]) -> tuple[int, ...]:
     return tuple(descriptors)
 
 
+def prepare_rules(descriptors: Iterable[int]) -> tuple[Rule, ...]:
+    """Rules that allow reading what some descriptors of `open_readable` stand for; made once, for they are many."""
+    return tuple(_rule(descriptor, _READ_FILE | _READ_DIR) for descriptor in descriptors)
+
+
+def prepare_listings(descriptors: Iterable[int]) -> tuple[Rule, ...]:
+    """Rules that allow listing directories and those beneath, and reading nothing: what looks for a module asks for that."""
+    return tuple(_rule(descriptor, _READ_DIR) for descriptor in descriptors)
+
+
+def close_others(kept: Iterable[int]) -> None:
+    """Close every descriptor but these, which must not be listed first: a process that is locked down cannot."""
+    first = 0
+    for descriptor in (*sorted(kept), _MOST_DESCRIPTORS):
+        if first < descriptor:  # of an empty range Python closes all
+            os.closerange(first, descriptor)
+        first = descriptor + 1
+
+
 def has_seccomp() -> bool:
     """Whether the kernel filters system calls, on a machine whose calls we know."""
     return is_supported_machine() and "\nSeccomp:" in Path("/proc/self/status").read_text(encoding="utf-8")
 
 
-def restrict_files(*, readable: Iterable[int], writable: str, executable: Iterable[int] = (), also_writable: Iterable[str] = ()) -> None:
+def restrict_files(
+    *,
+    readable: Iterable[Rule],
+    writable: str,
+    executable: Iterable[int] = (),
+    also_writable: Iterable[str] = (),
+    devices: Iterable[str] = (),
+) -> None:
     """Allow reading beneath some paths and writing beneath one, and nothing else; no TCP, no signals to the outside.
 
     Args:
-        readable: From `open_readable`.
+        readable: From `prepare_rules`.
         writable: A directory; nothing in it can be executed, or be a device or a socket.
         executable: From `open_readable`; what is beneath can be read and executed.
         also_writable: Directories and files that can be written besides; what is not there is left out.
+        devices: Devices and directories of them that can be used; likewise.
 
     Raises:
         OSError: If the kernel has no Landlock, or refuses.
@@ -205,12 +248,12 @@ def restrict_files(*, readable: Iterable[int], writable: str, executable: Iterab
     attributes = struct.pack(f"={len(words)}Q", *words)
     size = ctypes.c_size_t(len(attributes))
     ruleset = _system_call(_SYS_LANDLOCK_CREATE_RULESET, ctypes.create_string_buffer(attributes), size, 0)
-    for descriptor in readable:
-        _allow(ruleset, descriptor, _READ_FILE | _READ_DIR)
-    for descriptor in executable:
-        _allow(ruleset, descriptor, _READ_FILE | _READ_DIR | _EXECUTE)
-    for descriptor in own:
-        _allow(ruleset, descriptor, handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _MAKE_SOCK | _IOCTL_DEV))
+    written = handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _MAKE_SOCK | _IOCTL_DEV)
+    runnable = (_rule(descriptor, _READ_FILE | _READ_DIR | _EXECUTE) for descriptor in executable)
+    driven = open_readable(devices)
+    usable = (_rule(descriptor, _READ_FILE | _READ_DIR | _WRITE_FILE | (_IOCTL_DEV & handled)) for descriptor in driven)
+    _add_rules(ruleset, (*readable, *runnable, *usable, *(_rule(descriptor, written) for descriptor in own)))
+    for descriptor in (*own, *driven):
         os.close(descriptor)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _system_call(_SYS_LANDLOCK_RESTRICT_SELF, ctypes.c_int(ruleset), 0)
@@ -234,11 +277,23 @@ def restrict_system_calls(profile: Profile = "program") -> None:
     _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(header))
 
 
-def _allow(ruleset: int, descriptor: int, rights: int) -> None:
+def _rule(descriptor: int, rights: int) -> Rule:
     if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
         rights &= _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
-    rule = ctypes.create_string_buffer(struct.pack("=Qi", rights, descriptor))
-    _system_call(_SYS_LANDLOCK_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_LANDLOCK_RULE_PATH_BENEATH), rule, 0)
+    return ctypes.create_string_buffer(struct.pack("=Qi", rights, descriptor))
+
+
+def _add_rules(ruleset: int, rules: Iterable[Rule]) -> None:
+    call, number, kind, flags = (
+        _libc().syscall,
+        ctypes.c_long(_SYS_LANDLOCK_ADD_RULE),
+        ctypes.c_int(_LANDLOCK_RULE_PATH_BENEATH),
+        ctypes.c_int(0),
+    )
+    own = ctypes.c_int(ruleset)
+    for rule in rules:
+        if call(number, own, kind, rule, flags) != 0:
+            raise _os_error("a rule of Landlock")
 
 
 @functools.cache

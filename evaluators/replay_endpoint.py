@@ -36,6 +36,11 @@ VARIABLES: Final[Mapping[str, str]] = {
 """Environment of a file whose connections come here, whatever address it asks for."""
 _PATH: Final = "/v1/chat/completions"
 _SILENCE_S: Final = 20.0
+# Whoever asks without end fills no memory of ours: a hostile file is through with thousands of requests a second.
+_MOST_ANSWERED: Final = 100_000
+_MOST_UNRECORDED: Final = 1_000
+_MOST_TOLD: Final = 2_000
+_MOST_DIGITS: Final = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +82,7 @@ class ReplayEndpoint:
 
     Attributes:
         answered: Requests with a recorded reply, in order of arrival.
-        unrecorded: What is to be said of each request that the run did not record.
+        unrecorded: What is to be said of requests that the run did not record: of each, up to a thousand.
     """
 
     def __init__(self, run: Replayed) -> None:
@@ -92,7 +97,7 @@ class ReplayEndpoint:
         return thread
 
     def _handle(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):  # whoever asks may break off as it likes
+        with connection, suppress(OSError, RecursionError):  # whoever asks may break off as it likes, and nest as deeply
             _Handler(connection, self)
 
     def answer(self, told: str | None, body: bytes) -> tuple[int, Mapping[str, object]]:
@@ -104,7 +109,7 @@ class ReplayEndpoint:
         """
         try:
             request: dict[str, Any] = dict(json.loads(body))
-            place = {name: str(value) for name, value in dict(json.loads(told or "")).items()}
+            place = {name: str(value) for name, value in dict(json.loads((told or "")[:_MOST_TOLD])).items()}
             example_id, draw, digest = place["example"], place["draw"], place["request"]
         except (ValueError, TypeError, KeyError, RecursionError):
             return self._unknown("a request without its draw: it was made while the file was imported, or not by a prompt")
@@ -118,13 +123,16 @@ class ReplayEndpoint:
         if recorded is None:
             asked = str(request["messages"][-1].get("content"))
             return self._unknown(f"on example {example_id}, draw {draw}, a request that ends with {asked[-120:]!r}")
+        if len(self.answered) >= _MOST_ANSWERED:
+            return self._unknown(f"more than {_MOST_ANSWERED} requests")
         if recorded.reply is None:
             return 400, _error("the run recorded that this request was refused")
         self.answered.append(Answered(example_id=example_id, draw=draw, request=digest, reply=recorded.reply))
         return 200, _completion(recorded.reply)
 
     def _unknown(self, what: str) -> tuple[int, Mapping[str, object]]:
-        self.unrecorded.append(what)
+        if len(self.unrecorded) < _MOST_UNRECORDED:
+            self.unrecorded.append(what)
         return 404, _error(f"the run has no reply to {what}")
 
 
@@ -162,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer one chat completion."""
         length = self.headers.get("content-length", "")
-        if self.path != _PATH or not length.isdecimal() or int(length) > 2 * MAX_CALL_BYTES:
+        if self.path != _PATH or not length.isdecimal() or len(length) > _MOST_DIGITS or int(length) > 2 * MAX_CALL_BYTES:
             self.send_error(404)
             return
         status, said = self._endpoint.answer(self.headers.get(HEADER), self.rfile.read(int(length)))

@@ -2,7 +2,7 @@
 
 `standard`: resource limits, a clean environment, Landlock and seccomp; the child can reach nothing but its own directory.
 `weak`: limits, a clean environment and the death of the whole process tree only; for machines without the other two, and
-programs that are trusted.
+programs that are trusted. At both, namespaces are one wall more where the kernel gives them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal
 
 from graftwork.programs.errors import ConfigError, InfrastructureError
@@ -24,28 +25,36 @@ from .pool import ProgramCall, Relayed
 from .task import Limits
 from .template_client import TemplateClient
 
-__all__ = ["SandboxLevel", "SandboxReport", "probe", "require"]
+__all__ = ["SELF_TEST", "SandboxLevel", "SandboxReport", "probe", "require"]
 
 SandboxLevel = Literal["standard", "weak"]
 
 _LIMITS: Final = Limits(timeout_s=10.0, memory_mb=256)
-# Tried by the self-test's child. Each attack is one that a program of no ill will may also make by mistake.
-_ATTACKS: Final = """
+SELF_TEST: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "open a socket": "socket.socket(socket.AF_UNIX)",
+        "connect over the network": 'socket.socket(socket.AF_INET).connect(("127.0.0.1", 9))',
+        "fork": "os.fork() or os._exit(0)",
+        "execute a file": 'os.posix_spawn("/bin/true", ["true"], {})',
+        "read a file of ours": "open(secret).read()",
+        "read the parent's environment": 'open(f"/proc/{os.getppid()}/environ").read()',
+        "write outside its directory": 'open(outside, "w").write("x")',
+        "signal another process": "os.kill(parent, 0)",
+        "take all memory": "bytearray(1 << 40)",
+    }
+)
+"""What the self-test's child tries, by what it would be. Each is one that a program of no ill will may also make by mistake."""
+_PROGRAM: Final = f"""
 import os, socket
 
 
 def solve(secret, outside, parent):
-    attacks = {
-        "open a socket": lambda: socket.socket(socket.AF_UNIX),
-        "connect over the network": lambda: socket.socket(socket.AF_INET).connect(("127.0.0.1", 9)),
-        "fork": lambda: os.fork() or os._exit(0),
-        "execute a file": lambda: os.posix_spawn("/bin/true", ["true"], {}),
-        "read a file of ours": lambda: open(secret).read(),
-        "read the parent's environment": lambda: open(f"/proc/{os.getppid()}/environ").read(),
-        "write outside its directory": lambda: open(outside, "w").write("x"),
-        "signal another process": lambda: os.kill(parent, 0),
-        "take all memory": lambda: bytearray(1 << 40),
-    }
+    attacks = {{
+        {
+    '''
+        '''.join(f"{name!r}: lambda: {attack}," for name, attack in SELF_TEST.items())
+}
+    }}
     return [name for name, attack in attacks.items() if succeeds(attack)]
 
 
@@ -65,14 +74,20 @@ class SandboxReport:
     """What holds here.
 
     Attributes:
+        level: The level that was tried.
         landlock_abi: The kernel's Landlock ABI; 0 where there is none.
         seccomp: Whether the kernel filters system calls, on a machine whose calls we know.
+        apart: Whether the template lives in namespaces of its own.
+        user: The user that programs run as; None where no template started.
         open_doors: Attacks of the self-test that succeeded.
         trouble: Why the self-test's child did not run; empty when it did.
     """
 
+    level: SandboxLevel = "standard"
     landlock_abi: int
     seccomp: bool
+    apart: bool = False
+    user: int | None = None
     open_doors: tuple[str, ...] = ()
     trouble: str = ""
 
@@ -84,32 +99,45 @@ class SandboxReport:
             return " and ".join(absent)
         return self.trouble or (f"a program could {', '.join(self.open_doors)}" if self.open_doors else "")
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The walls around programs here, in words; none where no child ran."""
+        if self.trouble:
+            return ()
+        locked = (f"Landlock ABI {self.landlock_abi}", "seccomp") if self.level == "standard" else ()
+        return ("limits", "no privileges", "clean environment", *locked, *(("namespaces",) if self.apart else ()))
 
-def probe() -> SandboxReport:
-    """Start a template and one child at level `standard`, and let the child try what it must not be able to do."""
+
+def probe(level: SandboxLevel = "standard") -> SandboxReport:
+    """Start a template and one child, and let the child try what it must not be able to do."""
     thread = LoopThread("sandbox-probe")
     try:
-        return thread.run(_probe())
+        return thread.run(_probe(level))
     finally:
         thread.close()
 
 
-def require(level: SandboxLevel) -> None:
-    """Refuse to go on where a level cannot be had.
+def require(level: SandboxLevel) -> SandboxReport:
+    """What holds here, unless the level cannot be had.
 
     Raises:
         ConfigError: One line that names what is missing and how to go on without it.
     """
-    if level == "standard" and (missing := probe().missing):
-        raise ConfigError(f"the sandbox does not hold here: {missing}; use --sandbox=weak only for programs that you trust")
+    report = probe(level)
+    if level == "standard" and (missing := report.missing):
+        raise ConfigError(
+            f"the sandbox does not hold here: {missing}; `graftwork doctor` says more; use --sandbox=weak only for programs that you trust"
+        )
+    return report
 
 
-async def _probe() -> SandboxReport:
-    found = SandboxReport(landlock_abi=landlock_abi(), seccomp=has_seccomp())
+async def _probe(level: SandboxLevel) -> SandboxReport:
+    found = SandboxReport(level=level, landlock_abi=landlock_abi(), seccomp=has_seccomp())
     try:
-        template = await TemplateClient.start((), locked=True)
+        template = await TemplateClient.start((), locked=level == "standard")
     except InfrastructureError as error:
-        return SandboxReport(landlock_abi=found.landlock_abi, seccomp=found.seccomp, trouble=str(error))
+        return replace(found, trouble=str(error))
+    found = replace(found, apart=template.apart, user=template.user)
     try:
         with tempfile.TemporaryDirectory() as directory:
             return await _try_attacks(template, _tempting_files(Path(directory)), found)
@@ -126,7 +154,7 @@ def _tempting_files(directory: Path) -> Mapping[str, object]:
 
 
 async def _try_attacks(template: TemplateClient, inputs: Mapping[str, object], found: SandboxReport) -> SandboxReport:
-    work = Work(candidate=-1, source=_ATTACKS, digest="", entry="solve", cases=(), limits=_LIMITS)
+    work = Work(candidate=-1, source=_PROGRAM, digest="", entry="solve", cases=(), limits=_LIMITS)
     child = template.spawn(memory_mb=_LIMITS.memory_mb, cpu_s=cpu_limit_s(_LIMITS))
     doors: tuple[str, ...] = ()
     try:
@@ -136,7 +164,7 @@ async def _try_attacks(template: TemplateClient, inputs: Mapping[str, object], f
     else:
         trouble = outcome.failure.message if outcome.failure is not None else ""
         doors = tuple(map(str, outcome.output)) if isinstance(outcome.output, list) else ()
-    return SandboxReport(landlock_abi=found.landlock_abi, seccomp=found.seccomp, open_doors=doors, trouble=trouble)
+    return replace(found, open_doors=doors, trouble=trouble)
 
 
 class _NoRelay:

@@ -1,7 +1,7 @@
 """Scratch: where programs may write: the directories of a template's children, how full one may be, and how they are removed.
 
-The kernel bounds the size of a file and how many are open, `is_overfull` what has a name, and `bytes_written` what has none: a file
-that is mapped stays when it is removed and closed. Standard library only: the template imports it.
+The kernel bounds the size of a file and how many are open, `is_overfull` what has a name, `bytes_written` and `files_kept_by_maps` what
+has none: a file that is mapped stays when it is removed and closed. Standard library only: the template imports it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,26 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["MAX_BYTES", "MAX_FILES", "MAX_WRITTEN", "REMOVE", "bytes_written", "is_overfull", "make_root", "remove_tree", "sweep"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_FILES",
+    "MAX_UNNAMED",
+    "MAX_WRITTEN",
+    "REMOVE",
+    "bytes_written",
+    "files_kept_by_maps",
+    "is_overfull",
+    "make_root",
+    "remove_tree",
+    "sweep",
+]
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_FILES: Final = 1_000
 MAX_WRITTEN: Final = 512 * 1024 * 1024
+MAX_UNNAMED: Final = 32
+"""How many files a process may keep by mapping them: where scratch is memory, what is written through a map counts nowhere else."""
+_KEPT: Final = b" (deleted)\n"
 # `shutil.rmtree` stops at a depth of some hundred directories, and at one that is closed to its owner.
 REMOVE: Final = ("/bin/sh", "-c", 'rm -rf -- "$0" || { chmod -R u+rwx -- "$0"; rm -rf -- "$0"; }')
 # Removed or replaced by a file while we looked; or this process is short of something itself.
@@ -58,6 +73,14 @@ def bytes_written(pid: int) -> int:
         return 0
     counts = dict(line.split(": ") for line in lines)
     return max(int(counts["wchar"]), int(counts["write_bytes"]))
+
+
+def files_kept_by_maps(pid: int) -> int:
+    """Maps of files that have no name any more; 0 if the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/maps").read_bytes().count(_KEPT)
+    except OSError:
+        return 0
 
 
 def make_root(directory: str) -> tuple[Path, int]:

@@ -1,6 +1,7 @@
 """The system calls that a program may make, as a BPF program for seccomp. Standard library only: the template imports it.
 
-Three profiles: `program` is one process that makes no other; `client` may besides use sockets that it is handed; `tree` may fork,
+Four profiles: `program` is one process that makes no other; `client` may besides use sockets that it is handed; `driver` may besides ask
+a GPU's driver what it likes; `tree` may fork,
 execute, signal its own and use socket pairs, for evaluators that were written for elsewhere. A deny list for the calls that the kernel
 has had for long, an allow list for those it gained since (number 424 on), so that a kernel newer than this file opens nothing. Numbers
 are those of x86_64 (`arch/x86/entry/syscalls/syscall_64.tbl`).
@@ -16,7 +17,7 @@ from typing import Final, Literal
 
 __all__ = ["DENIED", "Profile", "bpf_program", "is_supported_machine"]
 
-Profile = Literal["program", "client", "tree"]
+Profile = Literal["program", "client", "tree", "driver"]
 
 _AUDIT_ARCH_X86_64: Final = 0xC000003E
 _X32_BIT: Final = 0x40000000
@@ -32,7 +33,9 @@ DENIED: Final[dict[str, tuple[int, ...]]] = {
     # Landlock does not restrict these, and a file's owner needs no capability for them.
     "modes, owners, times, attributes": (90, 91, 92, 93, 94, 132, 188, 189, 190, 197, 198, 199, 235, 260, 261, 268, 280),
     "devices and handles": (133, 259, 303, 304),  # mknod, mknodat, name_to_handle_at, open_by_handle_at
-    "space and memory beyond the limits": (278, 285),  # vmsplice pins pages; fallocate can take blocks beyond a file's end
+    # vmsplice pins pages; fallocate can take blocks beyond a file's end; splice and tee write without its being counted.
+    "space and memory beyond the limits": (275, 276, 278, 285),
+    "asynchronous files": (*range(206, 211), 333),  # the whole machine has one number of them
     "locks that others see": (73,),  # flock: what a program may read, others read too
     "watching files": (253, 254, 255, 294, 300, 301),  # inotify, fanotify
     "scheduling of others": (141, 142, 144, 203, 251, 256, 279, 314),
@@ -40,6 +43,12 @@ DENIED: Final[dict[str, tuple[int, ...]]] = {
     "the kernel": (103, 134, 135, 136, 139, 153, 154, 156, 159, 162, 163, 164, *range(167, 186), 212, 227, 246, 305, 306, 313, 320),
     "keys, tracing, faults": (248, 249, 250, 298, 317, 321, 323),
 }
+# For what these ask of a process, by the argument that names it: whether it is there, when it runs, what may be learned of its threads.
+_ASKING_ABOUT: Final = ((121, 0), (124, 0), (140, 1), (143, 0), (145, 0), (148, 0), (252, 1), (274, 0), (315, 0))
+_AFFINITY: Final = 204  # likewise; ENOSYS is what the C library takes for no answer when it asks it of a thread
+# timer_create, clock_gettime, clock_getres, clock_nanosleep: clocks of negative number are other processes' CPU time.
+_CLOCKS: Final = (222, 228, 229, 230)
+_FIRST_NEGATIVE: Final = 0x80000000
 # What a tree may: pass on what it has between its own processes, make processes, and signal those that Landlock lets it reach.
 _FOR_TREES: Final = frozenset((44, 45, 46, 47, 48, 51, 52, 54, 55, 57, 58, 59, 62, 129, 200, 234, 297))
 # Modes, owners and times are not changed, yet no error is given: copying files sets them, and nothing depends on it.
@@ -49,8 +58,10 @@ _ALLOWED_NEW_CALLS: Final = (436, 437, 439, 441, 449, 454, 455, 456)  # close_ra
 
 # What talking over a socket takes that was handed in, and being handed it; making, binding and connecting one is not among it.
 _FOR_CLIENTS: Final = frozenset((44, 45, 47, 48, 51, 52, 55))
+_FLAGS_OF_CLIENTS: Final = ((44, 3), (45, 3), (47, 2))  # sendto, recvfrom, recvmsg: which argument holds the flags
+_OUT_OF_BAND: Final = 1  # MSG_OOB: no client of HTTP uses it, and the kernel's part of it for local sockets had holes
 _STREAMS: Final = (1, 0o4001, 0o2000001, 0o2004001)  # SOCK_STREAM, also with SOCK_NONBLOCK and SOCK_CLOEXEC
-_MORE_ALLOWED: Final = {"program": frozenset[int](), "client": _FOR_CLIENTS, "tree": _FOR_TREES | _PRETENDED}
+_MORE_ALLOWED: Final = {"program": frozenset[int](), "client": _FOR_CLIENTS, "driver": frozenset[int](), "tree": _FOR_TREES | _PRETENDED}
 
 _CLONE: Final = 56
 _CLONE_THREAD: Final = 0x00010000
@@ -67,6 +78,11 @@ _DENIED_FCNTL: Final = (5, 6, 7, 8, 10, 15, 36, 37, 38, 1024, 1026, 1031)
 # the network, have the kernel signal others, or change files.
 _IOCTL: Final = 16
 _ALLOWED_IOCTL: Final = (0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+# What NVIDIA's drivers are asked: requests that are numbered from 1 (unified memory), two of its own, and those that go both ways; those
+# that reach others, or change files, are among none of these.
+_FIRST_DRIVER_IOCTL: Final = 0xC0000000
+_MORE_DRIVER_IOCTL: Final = (0x30000001, 0x30000002)
+_NO_DRIVER_IOCTL: Final = 0x1000
 _PRCTL: Final = 157
 _DENIED_PRCTL: Final = (1, 4)  # PR_SET_PDEATHSIG, to outlive the template; PR_SET_DUMPABLE, to hide what it writes from it
 
@@ -127,8 +143,14 @@ def _for_any_process(profile: Profile) -> tuple[bytes, tuple[int, ...]]:
         program += [(_JUMP_EQUAL, 0, 1, number), refuse]
     program += _when(_PRLIMIT64, 0, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=refuse[3])
     program += _when(_FCNTL, 1, (_JUMP_EQUAL, _DENIED_FCNTL), matching=refuse[3], else_=_ALLOW)
-    program += _when(_IOCTL, 1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=refuse[3])
+    program += (
+        _ioctl_of_drivers() if profile == "driver" else _when(_IOCTL, 1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=refuse[3])
+    )
     program += _when(_PRCTL, 0, (_JUMP_EQUAL, _DENIED_PRCTL), matching=refuse[3], else_=_ALLOW)
+    for number in _CLOCKS:
+        program += _when(number, 0, (_JUMP_AT_LEAST, (_FIRST_NEGATIVE,)), matching=refuse[3], else_=_ALLOW)
+    for number, argument in _FLAGS_OF_CLIENTS if profile == "client" else ():
+        program += _when(number, argument, (_JUMP_ANY_BIT, (_OUT_OF_BAND,)), matching=refuse[3], else_=_ALLOW)
     for number in _ALLOWED_NEW_CALLS:
         program += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
     program += [(_JUMP_AT_LEAST, 0, 1, _FIRST_NEW_CALL), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS), (_RETURN, 0, 0, _ALLOW)]
@@ -142,6 +164,9 @@ def _one_process() -> list[_Instruction]:
     decided = _when(_CLONE, 0, (_JUMP_ANY_BIT, (_CLONE_THREAD,)), matching=_ALLOW, else_=refuse)
     for number in _KILL:
         decided += _when(number, 0, (_JUMP_EQUAL, (_THE_PROCESS,)), matching=_ALLOW, else_=refuse)
+    for number, argument in _ASKING_ABOUT:
+        decided += _when(number, argument, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=refuse)
+    decided += _when(_AFFINITY, 0, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=_ERRNO | errno.ENOSYS)
     return decided
 
 
@@ -152,6 +177,14 @@ def _processes_of_tree() -> list[_Instruction]:
     for number in sorted(_PRETENDED):
         decided += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO)]
     return decided
+
+
+def _ioctl_of_drivers() -> list[_Instruction]:
+    allowed = (*_ALLOWED_IOCTL, *_MORE_DRIVER_IOCTL)
+    tests = [(_JUMP_EQUAL, len(allowed) - index + 2, 0, request) for index, request in enumerate(allowed)]
+    bounds = [(_JUMP_AT_LEAST, 2, 0, _FIRST_DRIVER_IOCTL), (_JUMP_AT_LEAST, 0, 1, _NO_DRIVER_IOCTL)]
+    body = [(_LOAD, 0, 0, 24), *tests, *bounds, (_RETURN, 0, 0, _ERRNO | errno.EPERM), (_RETURN, 0, 0, _ALLOW)]
+    return [(_JUMP_EQUAL, 0, len(body), _IOCTL), *body]
 
 
 def _when(number: int, argument: int, test: tuple[int, tuple[int, ...]], *, matching: int, else_: int) -> list[_Instruction]:

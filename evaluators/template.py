@@ -1,100 +1,107 @@
 """The template process: exec'ed once with a clean environment, it imports what programs need and forks a child for every case.
 
-It runs no untrusted code itself, has one thread, and ends, with all its children, when its worker closes the control socket.
+Where a fork would be wrong, children are exec'ed, too (`spawning.py`). It runs no untrusted code itself, has one thread, and ends, with
+all its children, when its worker closes the control socket.
 Messages on the control socket (SOCK_SEQPACKET, one JSON object each):
 
 | from → to         | message                                                                            |
 |-------------------|------------------------------------------------------------------------------------|
-| template → worker | `ready` pid, rss_kb, scratch; or `failed` message                                  |
+| template → worker | `ready` rss_kb, scratch, apart (in namespaces of its own), user; or `failed` message |
 | worker → template | `start` id, memory_mb, cpu_s, its socket, maybe a door, by SCM_RIGHTS; or `kill` id |
-| template → worker | `exited` id, status, cpu_s, max_rss_kb, overwrote; or `unforked` id, message       |
+| template → worker | `exited` id, status, cpu_s, max_rss_kb, excess; or `unforked` id, message       |
 """
 
 from __future__ import annotations
 
 import gc
-import importlib
 import json
 import os
-import resource
 import select
 import signal
 import socket
 import sys
-import sysconfig
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from .child import Confinement, serve
-from .lockdown import drop_privileges, open_readable, reap_orphans
-from .processes import children_of, tasks_of_user
-from .scratch import MAX_WRITTEN, REMOVE, bytes_written, make_root, remove_tree, sweep
+from .importing import OURS, bare_readable_paths, hide, import_all, readable_paths
+from .lockdown import drop_privileges, open_readable, prepare_rules, reap_orphans
+from .namespaces import live_apart
+from .processes import children_of, tasks_of_user, threads_of
+from .scratch import MAX_UNNAMED, MAX_WRITTEN, REMOVE, bytes_written, files_kept_by_maps, make_root, remove_tree, sweep
 from .seccomp import bpf_program
+from .spawning import Needs, Spawner, execute_again, has_threads, resident_kb
 
 __all__ = ["MAX_MESSAGE_BYTES", "main"]
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
-_OURS: Final = "graftwork"
 _MAX_DESCRIPTORS: Final = 2
 _ROUNDS: Final = 1_000
 _LOOK_S: Final = 0.25
-_DEVICES: Final = ("/dev/null", "/dev/urandom")
-# What programs import late: a child can no longer read the shared libraries that these need.
-_PRELOADED: Final = (
-    *("abc", "array", "ast", "base64", "bisect", "bz2", "calendar", "cmath", "collections.abc", "colorsys", "concurrent.futures"),
-    *("contextlib", "copy", "csv", "ctypes", "dataclasses", "datetime", "decimal", "difflib", "enum", "fractions", "functools"),
-    *("encodings.ascii", "encodings.idna", "encodings.latin_1", "graphlib", "hashlib", "heapq", "hmac", "html", "inspect", "io"),
-    *("itertools", "json", "linecache", "locale", "lzma", "math", "numbers", "operator", "pprint", "queue", "random", "re", "secrets"),
-    *("statistics", "string", "struct", "textwrap", "threading", "time", "traceback", "types", "typing", "unicodedata", "urllib.parse"),
-    *("uuid", "warnings", "weakref", "xml.etree.ElementTree", "zlib", "zoneinfo"),
-)
-# What packages import of themselves, and of packages beside them that a child no longer finds, only when it is used.
-_LATE_PARTS: Final = {
-    "numpy": ("numpy.random",),
-    "pydantic": ("pydantic.main", "pydantic.fields", "pydantic.types", "pydantic.type_adapter"),
-}
+_MAX_THREADS: Final = 512  # `parallel` within `parallel` has at most 16 times 16; address space alone allows thousands
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
     """Run the template until its control socket closes.
 
     Args:
-        arguments: Control socket's file descriptor, and JSON: `locked`, the directory for `scratch`, the `packages` to import, and for
-            children that run files alone, the `path` of packages and whether they are `asking` models.
+        arguments: Control socket's file descriptor, and JSON: `locked`, the directory for `scratch`, the `packages` to import, whether
+            children use the machine's GPU `devices`, and for children that run files alone, the `path` of packages and whether they are
+            `asking` models.
     """
     control = socket.socket(fileno=int(arguments[0]))
-    settings = json.loads(arguments[1])
-    locked, directory, packages, path = settings["locked"], settings["scratch"], settings["packages"], settings.get("path")
-    if path is not None:
-        sys.path.append(path)
+    settings: dict[str, Any] = json.loads(arguments[1])
     os.umask(0o077)
-    drop_privileges()
+    if settings.get("needs") is None:
+        settings["apart"] = live_apart(settings["scratch"])
+        drop_privileges()
+        _import(control, settings)
     reap_orphans()
-    failed = _import_all(packages)
-    if failed:
-        _send(control, op="failed", message=failed)
-        sys.exit(1)
+    needs: Needs | None = settings["needs"]
+    directory, bare = settings["scratch"], settings.get("path") is not None
     sweep(directory)
     scratch, _ = make_root(directory)  # the lock is held until we end
-    processes = None if locked else tasks_of_user()
-    readable = open_readable(_readable(packages) if path is None else _bare_readable(path))
-    bare = path is not None
-    confinement = Confinement(locked=locked, readable=readable, processes=processes, bare=bare, asking=settings.get("asking", False))
-    if locked:
+    confinement = Confinement(
+        locked=settings["locked"],
+        readable=() if needs is not None else prepare_rules(open_readable(_readable(settings))),
+        processes=None if settings["locked"] else tasks_of_user(),
+        bare=bare,
+        asking=settings.get("asking", False),
+    )
+    if settings["locked"]:
         bpf_program(os.getpid(), confinement.profile)  # children inherit it but for the process
-    _hide(_OURS if bare else f"{_OURS}.evaluators")
+    hide(OURS if bare else f"{OURS}.evaluators")
     gc.collect()
     gc.freeze()
-    template = _Template(control, confinement, scratch)
-    rss_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    _send(control, op="ready", pid=os.getpid(), rss_kb=rss_kb, scratch=str(scratch))
+    spawner = None if needs is None else Spawner(settings, confinement, needs)
+    template = _Template(control, confinement, scratch, spawner)
+    rss_kb = resident_kb() if needs is None else needs["rss_kb"]
+    _send(control, op="ready", rss_kb=rss_kb, scratch=str(scratch), apart=settings["apart"], user=os.getuid())
     try:
         template.run()
     finally:
         template.end()
     sys.exit(0)
+
+
+def _import(control: socket.socket, settings: dict[str, Any]) -> None:
+    """Import everything; and execute this process anew, without, where children must not be forked from one that did."""
+    if settings.get("path") is not None:
+        sys.path.append(settings["path"])
+    failed = import_all(settings["packages"])
+    if failed:
+        _send(control, op="failed", message=failed)
+        sys.exit(1)
+    settings["needs"] = None
+    if settings["devices"] or has_threads():
+        execute_again(control, settings, _readable(settings))
+
+
+def _readable(settings: Mapping[str, Any]) -> set[str]:
+    path = settings.get("path")
+    return readable_paths(settings["packages"]) if path is None else bare_readable_paths(path)
 
 
 class _Template:
@@ -104,15 +111,17 @@ class _Template:
         control: Socket to the worker.
         confinement: What children are confined to.
         scratch: Directory whose subdirectories are the children's.
+        spawner: What executes children; None where they are forked.
     """
 
-    def __init__(self, control: socket.socket, confinement: Confinement, scratch: Path) -> None:
+    def __init__(self, control: socket.socket, confinement: Confinement, scratch: Path, spawner: Spawner | None) -> None:
         self._control = control
         self._confinement = confinement
         self._scratch = scratch
+        self._spawner = spawner
         self._children: dict[int, int] = {}  # id by process
         self._removers: set[int] = set()
-        self._overwrote: set[int] = set()
+        self._excesses: dict[int, str] = {}  # by process
         self._wakeup, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
@@ -123,7 +132,7 @@ class _Template:
         while True:
             readable, _, _ = select.select([self._control.fileno(), self._wakeup], [], [], _LOOK_S if self._children else None)
             if time.monotonic() - looked > _LOOK_S:
-                self._stop_overwriting()
+                self._stop_excesses()
                 looked = time.monotonic()
             if self._wakeup in readable:
                 os.read(self._wakeup, 4096)
@@ -131,11 +140,11 @@ class _Template:
             if self._control.fileno() in readable and not self._obey():
                 return
 
-    def _stop_overwriting(self) -> None:
-        """Kill children that have written more than they may."""
+    def _stop_excesses(self) -> None:
+        """Kill children that take more than they may of what the kernel does not bound."""
         for pid in self._children:
-            if bytes_written(pid) > MAX_WRITTEN:
-                self._overwrote.add(pid)
+            if excess := _excess(pid):
+                self._excesses[pid] = excess
                 os.kill(pid, signal.SIGKILL)
 
     def end(self) -> None:
@@ -166,7 +175,7 @@ class _Template:
         scratch.mkdir()
         template = os.getpid()
         try:
-            pid = os.fork()
+            pid = os.fork() if self._spawner is None else self._spawner.spawn(descriptors, scratch=str(scratch), limits=order)
         except OSError as error:
             _send(self._control, op="unforked", id=order["id"], message=str(error))
             _close(descriptors)
@@ -190,9 +199,8 @@ class _Template:
                 continue
             self._kill_orphans()
             cpu_s = usage.ru_utime + usage.ru_stime
-            overwrote = pid in self._overwrote
-            self._overwrote.discard(pid)
-            _send(self._control, op="exited", id=number, status=status, cpu_s=cpu_s, max_rss_kb=usage.ru_maxrss, overwrote=overwrote)
+            excess = self._excesses.pop(pid, "")
+            _send(self._control, op="exited", id=number, status=status, cpu_s=cpu_s, max_rss_kb=usage.ru_maxrss, excess=excess)
             self._tidy(self._scratch / str(number))
 
     def _tidy(self, scratch: Path) -> None:
@@ -218,55 +226,11 @@ class _Template:
                 os.waitpid(pid, 0)
 
 
-def _import_all(packages: Sequence[str]) -> str:
-    """Import everything that children need; why that failed, or an empty string."""
-    for name in (*_PRELOADED, *packages):
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            if name in packages:
-                return f"the package {name!r} cannot be imported: {error}"
-    for package, parts in _LATE_PARTS.items():
-        if package in packages or package in sys.modules:
-            for part in parts:
-                importlib.import_module(part)
-    return ""
-
-
-def _hide(package: str) -> None:
-    """Leave nothing of a package, nor of what is installed, to be imported by children; here, so that none of them has to."""
-    sys.path[:] = [path for path in sys.path if not path.endswith(("site-packages", "dist-packages"))]
-    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
-        del sys.modules[name]
-
-
-def _readable(packages: Sequence[str]) -> set[str]:
-    """Files and directories that children may read: the standard library, and what importing the packages loaded, with its libraries."""
-    paths = {*_DEVICES}
-    for library in _libraries():
-        # Where packages are installed beneath the standard library, ours are among them.
-        paths |= _without_packages(library) if Path(__file__).is_relative_to(library) else {library}
-    loaded = {name.partition(".")[0] for name in (*sys.modules, *packages)} - sys.stdlib_module_names - {_OURS, "__main__"}
-    for name in loaded:
-        module = sys.modules.get(name)
-        for place in (*getattr(module, "__path__", ()), getattr(module, "__file__", None)):
-            if place and Path(place).name != "__init__.py":
-                paths |= {place, f"{place}.libs"}
-    return paths
-
-
-def _bare_readable(path: str) -> set[str]:
-    """Files and directories that children may read: the standard library without what is installed beneath it, and what `path` holds."""
-    return {*_DEVICES, path, *(entry.path for entry in os.scandir(path))}.union(*map(_without_packages, _libraries()))
-
-
-def _libraries() -> set[str]:
-    return {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
-
-
-def _without_packages(library: str) -> set[str]:
-    """Each entry by itself, which costs a child milliseconds."""
-    return {entry.path for entry in os.scandir(library) if entry.name not in {"site-packages", "dist-packages"}}
+def _excess(pid: int) -> str:
+    """What a child takes more of than it may, in words; empty where there is nothing."""
+    if bytes_written(pid) > MAX_WRITTEN or files_kept_by_maps(pid) > MAX_UNNAMED:
+        return f"it wrote more than {MAX_WRITTEN >> 20} MiB to files"
+    return f"it ran more than {_MAX_THREADS} threads" if threads_of(pid) > _MAX_THREADS else ""
 
 
 def _close(descriptors: Iterable[int]) -> None:

@@ -67,13 +67,13 @@ class Exit:
         status: As `wait4` gives it.
         cpu_s: CPU seconds, user and system.
         grown_kb: Resident memory at its peak above the template's, in KiB.
-        overwrote: Whether it was killed for writing more than it may.
+        excess: Why the template killed it: what it took more of than it may, in words; empty if it did not.
     """
 
     status: int
     cpu_s: float
     grown_kb: int
-    overwrote: bool = False
+    excess: str = ""
 
 
 class Child:
@@ -105,6 +105,8 @@ class TemplateClient:
 
     Attributes:
         scratch: Directory of the children's directories.
+        apart: Whether it lives in namespaces of its own.
+        user: The user that it and its children run as.
         lost: Whether the process has ended, or was told to.
     """
 
@@ -115,6 +117,8 @@ class TemplateClient:
         self._last_number = 0
         self._rss_kb = 0
         self.scratch = _NOWHERE
+        self.apart = False
+        self.user = os.geteuid()
         self.lost = False
 
     @property
@@ -123,7 +127,7 @@ class TemplateClient:
         return not self._children
 
     @classmethod
-    async def start(cls, packages: Sequence[str], *, locked: bool, bare: Bareness | None = None) -> TemplateClient:
+    async def start(cls, packages: Sequence[str], *, locked: bool, bare: Bareness | None = None, devices: bool = False) -> TemplateClient:
         """Start a template and wait until it is warm.
 
         Under root it becomes an ordinary user where that user may read the interpreter; else it stays root without capabilities.
@@ -132,12 +136,13 @@ class TemplateClient:
             packages: Imported once, for all children.
             locked: Whether children use Landlock and seccomp.
             bare: For files that run alone; None for programs, which run in a session.
+            devices: Whether children use the machine's GPUs; they are exec'ed then, not forked, as where packages start threads.
 
         Raises:
             ConfigError: If a package cannot be imported.
             InfrastructureError: If the process cannot be started.
         """
-        settings = {"locked": locked, "scratch": tempfile.gettempdir(), "packages": list(packages)}
+        settings = {"locked": locked, "scratch": tempfile.gettempdir(), "packages": list(packages), "devices": devices}
         if bare is not None:
             settings |= {"path": bare.path, "asking": bare.asking}
         message: Mapping[str, Any] = {}
@@ -242,6 +247,7 @@ class TemplateClient:
         message: Mapping[str, Any] = json.loads(received) if received else {"op": "ended"}
         if message["op"] == "ready":
             self._rss_kb, self.scratch = message["rss_kb"], Path(message["scratch"])
+            self.apart, self.user = message["apart"], message["user"]
             loop.add_reader(self._control, self._listen)
         return message
 
@@ -259,7 +265,7 @@ class TemplateClient:
         child = self._children.pop(message["id"])
         if message["op"] == "exited":
             grown_kb = max(0, message["max_rss_kb"] - self._rss_kb)
-            ended = Exit(status=message["status"], cpu_s=message["cpu_s"], grown_kb=grown_kb, overwrote=message["overwrote"])
+            ended = Exit(status=message["status"], cpu_s=message["cpu_s"], grown_kb=grown_kb, excess=message["excess"])
             child.exited.set_result(ended)
         else:
             child.exited.set_exception(InfrastructureError(f"no child could be forked: {message['message']}"))

@@ -22,7 +22,7 @@ _MAX_TEMPLATES: Final = 4
 
 
 class Worker:
-    """Owns the template processes, one for each set of packages, and belongs to one loop.
+    """Owns the template processes, one for each set of packages, with GPUs or without, and belongs to one loop.
 
     Args:
         relay: Where model calls go.
@@ -36,7 +36,7 @@ class Worker:
         self._sandbox = sandbox
         self._foreign = ForeignRunner(locked=sandbox == "standard")
         self._starting = asyncio.Lock()
-        self._templates: dict[tuple[str, ...], TemplateClient] = {}
+        self._templates: dict[tuple[tuple[str, ...], bool], TemplateClient] = {}
         self._running: set[asyncio.Task[Outcome]] = set()
         self._closed = False
 
@@ -92,28 +92,28 @@ class Worker:
     async def _outcome(self, work: Work, case: Case) -> Outcome:
         if work.foreign is not None:
             return await self._foreign.outcome(work, case)
-        template = await self._template(work.packages)
+        template = await self._template(work.packages, devices=work.spawn)
         child = template.spawn(memory_mb=work.limits.memory_mb, cpu_s=cpu_limit_s(work.limits))
         return await CaseRun(work, case, child=child, relay=self._relay).outcome()
 
-    async def _template(self, packages: tuple[str, ...]) -> TemplateClient:
+    async def _template(self, packages: tuple[str, ...], *, devices: bool) -> TemplateClient:
         async with self._starting:
             if self._closed:
                 raise InfrastructureError("this pool is closed")
-            template = self._templates.get(packages)
+            template = self._templates.get((packages, devices))
             if template is None or template.lost:
                 if template is not None:
                     await template.aclose()
                 elif len(self._templates) >= _MAX_TEMPLATES:
                     await self._retire()
-                template = await TemplateClient.start(packages, locked=self._sandbox == "standard")
-                self._templates[packages] = template
+                template = await TemplateClient.start(packages, locked=self._sandbox == "standard", devices=devices)
+                self._templates[packages, devices] = template
             return template
 
     async def _retire(self) -> None:
         """End the oldest template that has no children, if there is one."""
-        for packages, template in self._templates.items():
+        for key, template in self._templates.items():
             if template.is_idle:
-                del self._templates[packages]
+                del self._templates[key]
                 await template.aclose()
                 return

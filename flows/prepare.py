@@ -61,7 +61,7 @@ def prepare(
     with writing_to(directory):
         aliases = {str(role): model.alias for role, model in run.models.items()}
         write_inputs(directory, run.task)
-        write_run_toml(directory / "run.toml", run.settings, task=facts, strategy=asdict(run.strategy), models=aliases)
+        write_run_toml(directory / "run.toml", run.settings, task=facts, strategy=asdict(run.strategy), models=aliases, layers=run.layers)
     return replace(run, run_dir=directory)
 
 
@@ -112,10 +112,10 @@ def check_run(
         )
     if isinstance(loaded.scorer, ToolScorer) and loaded.scorer.needs_judge and settings.judge is None and "judge" not in (models or {}):
         raise EndpointError(JUDGE_NEEDED)
-    require(settings.sandbox)
+    layers = require(settings.sandbox).layers
     opened = dict(models) if models is not None else _open_models(settings, environ)
     _refuse_taken(run_dir)
-    run = Run(task=loaded, settings=settings, strategy=strategy, run_dir=run_dir or Path("runs"), models=opened)
+    run = Run(task=loaded, settings=settings, strategy=strategy, run_dir=run_dir or Path("runs"), models=opened, layers=layers)
     if defects := list(model_defects(loaded.seed, run.model_words)):
         raise ConfigError(f"the seed, line {defects[0].line}, {defects[0].component}: {defects[0].message}")
     return run

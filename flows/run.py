@@ -27,6 +27,7 @@ class Run:
         strategy: The strategy, whole.
         run_dir: Where it goes; exists and is empty but for `run.toml`.
         models: Models by role; empty for a search without any.
+        layers: The walls that programs were found to have on this machine, in words.
     """
 
     task: Task
@@ -34,6 +35,7 @@ class Run:
     strategy: Strategy
     run_dir: Path
     models: Mapping[Role, Model]
+    layers: tuple[str, ...] = ()
 
     @property
     def model_words(self) -> frozenset[str]:

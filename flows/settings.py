@@ -195,15 +195,31 @@ def _price(text: str | None) -> dict[str, float]:
 
 
 def write_run_toml(
-    path: Path, settings: RunSettings, *, task: Mapping[str, object], strategy: Mapping[str, object], models: Mapping[str, str]
+    path: Path,
+    settings: RunSettings,
+    *,
+    task: Mapping[str, object],
+    strategy: Mapping[str, object],
+    models: Mapping[str, str],
+    layers: Sequence[str] = (),
 ) -> None:
-    """Write the complete configuration of a run, with the versions that it runs on; `models` are aliases by role."""
+    """Write the complete configuration of a run, with the versions that it runs on.
+
+    Args:
+        path: The file.
+        settings: The settings.
+        task: What there is to say of the task.
+        strategy: The strategy.
+        models: Aliases by role.
+        layers: The walls around programs that were found to hold on the machine that prepared it.
+    """
     document = {
         "schema": 1,
         "task": dict(task),
         "settings": settings.model_dump(exclude_none=True),
         "strategy": dict(strategy),
         "models": dict(models),
+        "sandbox": {"level": settings.sandbox, "layers": list(layers)},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _RECORDED_VERSIONS}},
     }
     path.write_text(tomli_w.dumps(document), encoding="utf-8")

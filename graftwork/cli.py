@@ -1,4 +1,4 @@
-"""The command line: init, run, show, export, merge, blame."""
+"""The command line: init, run, show, export, merge, blame, doctor."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from graftwork.programs.errors import ConfigError, GraftworkError, UserError
 
+from .cli_doctor import doctor
 from .cli_lines import blame_run, merge_programs, new_file
 from .cli_run import run
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(run)
 app.command("merge")(merge_programs)
 app.command("blame")(blame_run)
+app.command()(doctor)
 
 
 @app.command()

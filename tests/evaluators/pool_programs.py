@@ -24,6 +24,7 @@ def make_work(
     packages: tuple[str, ...] = (),
     repeats: int = 1,
     purpose: str = "search",
+    spawn: bool = False,
 ) -> Work:
     """One case for each set of inputs and each repeat; without any, one case without arguments."""
     sets = inputs or ({},)
@@ -37,6 +38,7 @@ def make_work(
         packages=packages,
         limits=limits or Limits(timeout_s=10.0),
         purpose=purpose,
+        spawn=spawn,
     )
 
 
@@ -77,9 +79,24 @@ def kind_of(outcome: Outcome) -> str:
 def children_left(*parents: int, within_s: float = 10.0) -> list[int]:
     """Children of some processes, once those that are about to end have ended."""
     deadline = time.monotonic() + within_s
-    while (left := [child for parent in parents for child in processes_with(parent=parent)]) and time.monotonic() < deadline:
+    while (left := [child for parent in parents for child in _children(parent)]) and time.monotonic() < deadline:
         time.sleep(0.1)
     return left
+
+
+def _children(parent: int) -> list[int]:
+    """Children of a process, or those of its child that is the first in namespaces of its own."""
+    children = processes_with(parent=parent)
+    firsts = [child for child in children if _is_first(child)]
+    return [child for child in children if child not in firsts] + [child for first in firsts for child in processes_with(parent=first)]
+
+
+def _is_first(pid: int) -> bool:
+    try:
+        ids = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("NSpid:")).split()[1:]
+    except OSError:
+        return False
+    return len(ids) > 1 and ids[-1] == "1"
 
 
 def processes_with(*, parent: int | None = None, title: str = "", variable: str = "") -> list[int]:

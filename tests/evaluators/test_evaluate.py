@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -21,14 +21,15 @@ from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
 from graftwork.programs.program import Program
 
+from .fake_pool import FakePool
+
 PROGRAM = Program(source="def solve(n): ...", imports=(), components=(), digest="d" * 32)
+
 EXAMPLES = make_examples([({"n": 1}, 2), ({"n": 2}, 4)])
 
 
-class FakePool:
+class Scripted(FakePool):
     """Runs a function in place of a program, in this process."""
-
-    slots = 1
 
     def __init__(self, run: Callable[[Case], object]) -> None:
         self.works: list[Work] = []
@@ -38,19 +39,12 @@ class FakePool:
         self.works.append(work)
         return tuple(self._outcome(case) for case in work.cases)
 
-    async def stream(self, work: Work) -> AsyncGenerator[Outcome, None]:
-        for outcome in await self.run(work):
-            yield outcome
-
     def _outcome(self, case: Case) -> Outcome:
         output = self._run(case)
         usage = Usage(input_tokens=3, calls=1)
         if isinstance(output, Failure):
             return Outcome(example_id=case.example_id, repeat=case.repeat, failure=output, usage=usage)
         return Outcome(example_id=case.example_id, repeat=case.repeat, output=output, usage=usage)
-
-    async def aclose(self) -> None:
-        """Nothing to release."""
 
 
 class Causal:
@@ -76,16 +70,16 @@ def a_task(scorer: Callable[[object, Example], Any] = equals, **changes: Any) ->
     return replace(task, **changes)
 
 
-def evaluated(task: Task, pool: FakePool, *, candidate: int = 5, **options: Any) -> Evaluation:
+def evaluated(task: Task, pool: Scripted, *, candidate: int = 5, **options: Any) -> Evaluation:
     return asyncio.run(evaluate(PROGRAM, EXAMPLES, task=task, pool=pool, candidate=candidate, **options))
 
 
-def audited(task: Task, pool: FakePool, seed: int = 0) -> Failure | None:
+def audited(task: Task, pool: Scripted, seed: int = 0) -> Failure | None:
     return asyncio.run(audit(PROGRAM, EXAMPLES, task=task, pool=pool, candidate=5, seed=seed))
 
 
 def test_the_work_holds_inputs_and_no_target() -> None:
-    pool = FakePool(doubled)
+    pool = Scripted(doubled)
     evaluated(a_task(entry="solve", packages=("numpy",)), pool, purpose="confirm", repeats=2)
     (work,) = pool.works
     assert (work.candidate, work.purpose, work.digest, work.packages) == (5, "confirm", PROGRAM.digest, ("numpy",))
@@ -99,13 +93,13 @@ def test_the_work_holds_inputs_and_no_target() -> None:
     [(True, 1.0), (False, 0.0), (1, 1.0), (np.float32(0.5), 0.5), (None, None), (Score(value=0.25, feedback="half"), 0.25)],
 )
 def test_a_scorer_may_return_a_score_a_number_a_bool_or_nothing(given: object, value: float | None) -> None:
-    evaluation = evaluated(a_task(lambda _output, _example: given), FakePool(doubled))
+    evaluation = evaluated(a_task(lambda _output, _example: given), Scripted(doubled))
     assert evaluation.values == (value, value)
     assert evaluation.usage == Usage(input_tokens=6, calls=2)
 
 
 def test_a_number_that_a_program_returns_is_never_a_score() -> None:
-    evaluation = evaluated(a_task(), FakePool(lambda _case: 1.0))
+    evaluation = evaluated(a_task(), Scripted(lambda _case: 1.0))
     assert evaluation.values == (0.0, 0.0)
 
 
@@ -116,7 +110,7 @@ def test_a_failure_is_not_scored_and_counts_by_its_fault() -> None:
         raise AssertionError("a failure was scored")
 
     task = a_task(never, score_range=(-1.0, 1.0))
-    evaluation = evaluated(task, FakePool(lambda case: crash if case.inputs["n"] == 1 else outage))
+    evaluation = evaluated(task, Scripted(lambda case: crash if case.inputs["n"] == 1 else outage))
     assert evaluation.values == (-1.0, None)
     assert evaluation.judgements[0].score == Score(value=None, feedback="it broke")
 
@@ -125,7 +119,7 @@ def test_output_that_the_scorer_finds_invalid_is_a_failure() -> None:
     def picky(output: object, example: Example) -> Score:
         return Score(value=1.0, feedback="see below", invalid="" if example.target == 2 else f"{output} overflows")
 
-    first, second = evaluated(a_task(picky), FakePool(doubled)).judgements
+    first, second = evaluated(a_task(picky), Scripted(doubled)).judgements
     assert (first.outcome.output, first.score.value) == (2, 1.0)
     assert second.outcome.failure == Failure(kind="invalid", message="4 overflows")
     assert second.outcome.output is None
@@ -145,24 +139,24 @@ def test_output_that_the_scorer_finds_invalid_is_a_failure() -> None:
 )
 def test_a_score_that_is_none_ends_the_run_for_the_seed_and_is_invalid_for_what_evolved(given: object, message: str) -> None:
     with pytest.raises(TaskError, match=f"on example {EXAMPLES[0].id}.*{message}"):
-        evaluated(a_task(lambda _output, _example: given), FakePool(doubled), candidate=0)
-    evolved = evaluated(a_task(lambda _output, _example: given), FakePool(doubled))
+        evaluated(a_task(lambda _output, _example: given), Scripted(doubled), candidate=0)
+    evolved = evaluated(a_task(lambda _output, _example: given), Scripted(doubled))
     assert {failure.kind for failure in evolved.failures} == {"invalid"}
 
 
 def test_an_examples_value_is_the_mean_over_its_repeats_that_count() -> None:
     crash, outage = Failure(kind="crash", message="it broke"), Failure(kind="model", message="429")
     outputs = {(1, 0): 2, (1, 1): crash, (1, 2): 2, (2, 0): outage, (2, 1): 4, (2, 2): outage}
-    pool = FakePool(lambda case: outputs[int(str(case.inputs["n"])), case.repeat])
+    pool = Scripted(lambda case: outputs[int(str(case.inputs["n"])), case.repeat])
     evaluation = evaluated(a_task(), pool, repeats=3)
     assert [judgement.counts(0.0) for judgement in evaluation.judgements] == [1.0, 0.0, 1.0, None, 1.0, None]
     assert evaluation.values == (2 / 3, 1.0)
     assert evaluation.mean == (2 / 3 + 1.0) / 2
-    assert evaluated(a_task(), FakePool(lambda _case: outage), repeats=2).values == (None, None)
+    assert evaluated(a_task(), Scripted(lambda _case: outage), repeats=2).values == (None, None)
 
 
 def test_some_examples_may_be_repeated_and_others_not() -> None:
-    pool = FakePool(doubled)
+    pool = Scripted(doubled)
     evaluation = evaluated(a_task(), pool, repeats={EXAMPLES[1].id: 2})
     assert [(case.example_id, case.repeat) for case in pool.works[0].cases] == [
         (EXAMPLES[0].id, 0),
@@ -177,7 +171,7 @@ def test_an_evaluation_tells_every_objective() -> None:
         metrics = {"size": float(str(output))} | ({"rare": 1.0} if example.target == 2 else {})
         return Score(value=0.5, metrics=metrics)
 
-    evaluation = evaluated(a_task(measured), FakePool(doubled), repeats=2)
+    evaluation = evaluated(a_task(measured), Scripted(doubled), repeats=2)
     outcomes = [replace(judgement.outcome, seconds=0.5, usage=Usage(usd=0.25, calls=1)) for judgement in evaluation.judgements]
     judgements = tuple(replace(j, outcome=outcome) for j, outcome in zip(evaluation.judgements, outcomes, strict=True))
     objectives = replace(evaluation, judgements=judgements).objectives
@@ -194,7 +188,7 @@ def test_an_evaluation_of_nothing_has_objectives_too() -> None:
 def test_metrics_are_kept_as_floats() -> None:
     metrics: dict[str, Any] = {"recall": np.float32(0.5), "exact": True}
     scored = Score(value=1.0, metrics=metrics)
-    assert evaluated(a_task(lambda _output, _example: scored), FakePool(doubled)).judgements[0].score.metrics == {
+    assert evaluated(a_task(lambda _output, _example: scored), Scripted(doubled)).judgements[0].score.metrics == {
         "recall": 0.5,
         "exact": 1.0,
     }
@@ -206,7 +200,7 @@ def test_metrics_are_kept_as_floats() -> None:
 )
 def test_metrics_that_are_no_short_list_of_named_finite_numbers_are_the_scorers_mistake(metrics: Any) -> None:
     with pytest.raises(TaskError, match="metric"):
-        evaluated(a_task(lambda _output, _example: Score(value=1.0, metrics=metrics)), FakePool(doubled), candidate=0)
+        evaluated(a_task(lambda _output, _example: Score(value=1.0, metrics=metrics)), Scripted(doubled), candidate=0)
 
 
 def test_a_scorer_that_raises_is_blamed_with_its_line() -> None:
@@ -214,20 +208,20 @@ def test_a_scorer_that_raises_is_blamed_with_its_line() -> None:
         return float(len(output)) / int(str(example.target))  # type: ignore[arg-type]  # the mistake under test
 
     with pytest.raises(TaskError, match=rf"on example {EXAMPLES[0].id} the scorer raised TypeError: .* \(line \d+ of .*test_evaluate.py\)"):
-        evaluated(a_task(broken), FakePool(doubled), candidate=0)
+        evaluated(a_task(broken), Scripted(doubled), candidate=0)
 
 
 def test_a_scorer_that_raises_on_what_an_evolved_program_gives_finds_it_invalid() -> None:
     def naive(output: object, example: Example) -> float:
         return float(len(output)) / int(str(example.target))  # type: ignore[arg-type]  # the mistake under test
 
-    evaluation = evaluated(a_task(naive), FakePool(doubled))
+    evaluation = evaluated(a_task(naive), Scripted(doubled))
     assert {failure.kind for failure in evaluation.failures} == {"invalid"}
     assert "the scorer raised TypeError" in evaluation.failures[0].message
 
 
 def test_a_pool_that_loses_an_outcome_is_found_out() -> None:
-    class Forgetful(FakePool):
+    class Forgetful(Scripted):
         async def run(self, work: Work) -> tuple[Outcome, ...]:
             return (await super().run(work))[::-1]
 
@@ -236,13 +230,13 @@ def test_a_pool_that_loses_an_outcome_is_found_out() -> None:
 
 
 def test_no_examples_need_no_pool() -> None:
-    pool = FakePool(doubled)
+    pool = Scripted(doubled)
     assert asyncio.run(evaluate(PROGRAM, (), task=a_task(), pool=pool, candidate=0)).judgements == ()
     assert pool.works == []
 
 
 def test_a_program_that_keeps_an_audits_rule_passes_and_both_runs_are_seeded_alike() -> None:
-    pool = FakePool(lambda _case: "the same")
+    pool = Scripted(lambda _case: "the same")
     assert audited(a_task(audits=(Causal(),)), pool) is None
     plain, changed = pool.works[0].cases[:2]
     assert (plain.example_id, plain.repeat) == (changed.example_id, changed.repeat)
@@ -252,12 +246,12 @@ def test_a_program_that_keeps_an_audits_rule_passes_and_both_runs_are_seeded_ali
 
 def test_a_violation_is_forbidden_and_the_same_for_the_same_seed() -> None:
     task = a_task(audits=(Causal(),))
-    failure = audited(task, FakePool(doubled), seed=1)
+    failure = audited(task, Scripted(doubled), seed=1)
     assert failure is not None
     assert failure.kind == "forbidden"
     assert failure.message.startswith("1 gave 2, and 1")
-    assert failure == audited(task, FakePool(doubled), seed=1)
-    assert failure != audited(task, FakePool(doubled), seed=2)
+    assert failure == audited(task, Scripted(doubled), seed=1)
+    assert failure != audited(task, Scripted(doubled), seed=2)
 
 
 def test_a_program_that_fails_an_audits_run_has_failed_and_an_outage_leaves_it_open() -> None:
@@ -268,8 +262,8 @@ def test_a_program_that_fails_an_audits_run_has_failed_and_an_outage_leaves_it_o
             return outage
         return crash if int(str(case.inputs["n"])) > 2 else "fine"
 
-    assert audited(a_task(audits=(Causal(),)), FakePool(fragile)) == crash
-    assert audited(a_task(audits=(Causal(),)), FakePool(lambda _case: outage)) == outage
+    assert audited(a_task(audits=(Causal(),)), Scripted(fragile)) == crash
+    assert audited(a_task(audits=(Causal(),)), Scripted(lambda _case: outage)) == outage
 
 
 def test_an_audit_that_raises_is_blamed() -> None:
@@ -278,4 +272,4 @@ def test_an_audit_that_raises_is_blamed() -> None:
             return {"n": inputs["m"], **super().variant(inputs, rng)}
 
     with pytest.raises(TaskError, match="the audit's `variant` raised KeyError: 'm'"):
-        audited(a_task(audits=(Broken(),)), FakePool(doubled))
+        audited(a_task(audits=(Broken(),)), Scripted(doubled))

@@ -53,7 +53,8 @@ print(json.dumps([before, outcome(lambda: bytearray(80 << 20) and "got it"), out
 """
     before, after, fill, cpu, core, more, n_open = run(script, str(tmp_path / "file"))
     assert (before, after) == ("MemoryError", "got it")
-    assert (fill, cpu, core) == ("OSError", [7, 8], [0, 0])
+    assert (fill, cpu) == ("OSError", [7, 8])
+    assert core in ([1, 1], [0, 0])  # 0 only where the machine has it: 1 also stops the program that core dumps are piped to
     assert more in {"ValueError", "done"}  # root may raise a limit until it has given up its capabilities
     assert (tmp_path / "file").stat().st_size == 16 << 20
     assert n_open == ["OSError", 31]
@@ -77,7 +78,7 @@ def test_files_are_reached_only_where_that_is_allowed(tmp_path: Path) -> None:
         (tmp_path / name / "file").write_text(name)
     script = """
 root = sys.argv[1]
-readable = lockdown.open_readable([root + "/open", root + "/not_there"])
+readable = lockdown.prepare_rules(lockdown.open_readable([root + "/open", root + "/not_there"]))
 lockdown.restrict_files(readable=readable, writable=root + "/scratch")
 print(json.dumps([outcome(lambda: open(root + "/open/file").read()), outcome(lambda: open(root + "/closed/file").read()),
     outcome(lambda: open(root + "/open/file", "w")), outcome(lambda: os.truncate(root + "/open/file", 0)),
@@ -125,3 +126,18 @@ select.select([read], [], [], 20)
 print(json.dumps(os.read(read, 1) == b""))
 """
     assert run(script) is True
+
+
+def test_every_descriptor_but_those_that_are_kept_is_closed() -> None:
+    script = """
+many = [os.open(os.devnull, os.O_RDONLY) for _ in range(50)]
+lockdown.close_others({0, 1, 2, many[7], many[30]})
+def is_open(number):
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+print(json.dumps([[place for place, number in enumerate(many) if is_open(number)], [number for number in range(3) if is_open(number)]]))
+"""
+    assert run(script) == [[7, 30], [0, 1, 2]]

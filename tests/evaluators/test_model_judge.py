@@ -21,25 +21,21 @@ from graftwork.programs.errors import EndpointError, TaskError
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
 
+from .fake_pool import FakePool
 from .judges import ScriptedJudge, graded
 
 PROGRAM = "def solve(question):\n    return question\n"
 JUDGE = model_judge("Right and short.")
 
 
-class Outputs:
+class Outputs(FakePool):
     """A pool whose programs return one output."""
-
-    slots = 1
 
     def __init__(self, output: object) -> None:
         self._output = output
 
     async def run(self, work: Work) -> tuple[Outcome, ...]:
         return tuple(Outcome(example_id=case.example_id, repeat=case.repeat, output=self._output) for case in work.cases)
-
-    async def aclose(self) -> None:
-        """Nothing to release."""
 
 
 def judged(script: Callable[[Mapping[str, Any]], str | Failure], output: object = "An answer.") -> tuple[Evaluation, ScriptedJudge]:

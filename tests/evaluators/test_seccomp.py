@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import socket
 import struct
 import termios
 
@@ -15,7 +16,9 @@ ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
 X86_64, I386 = 0xC000003E, 0x40000003
 PID = 4711
 NUMBERS = sorted(number for numbers in DENIED.values() for number in numbers)
-CHECKED = {56, 62, 234, 302, 72, 16, 157}
+ASKING_ABOUT = {121: 0, 124: 0, 140: 1, 143: 0, 145: 0, 148: 0, 252: 1, 274: 0, 315: 0}
+CLOCKS = (222, 228, 229, 230)
+CHECKED = {56, 62, 234, 302, 72, 16, 157, 204, *ASKING_ABOUT, *CLOCKS}
 
 
 def verdict(number: int, *arguments: int, machine: int = X86_64, profile: Profile = "program") -> int:
@@ -92,6 +95,39 @@ def test_locks_that_others_see_and_memory_and_space_beyond_the_limits_are_refuse
     commands = (fcntl.F_GETLK, fcntl.F_SETLK, fcntl.F_SETLKW, fcntl.F_OFD_GETLK, fcntl.F_OFD_SETLK, fcntl.F_OFD_SETLKW)
     assert {verdict(72, 3, command) for command in (*commands, fcntl.F_SETLEASE, fcntl.F_NOTIFY, fcntl.F_SETPIPE_SZ)} == {EPERM}
     assert {verdict(number) for number in (73, 278, 285)} == {EPERM}
+
+
+@given(st.sampled_from(sorted(ASKING_ABOUT)), st.integers(0, 2**32 - 1))
+def test_a_program_learns_nothing_of_other_processes(number: int, pid: int) -> None:
+    named = [0, 0, 0]
+    named[ASKING_ABOUT[number]] = pid
+    assert verdict(number, *named) == (ALLOW if pid in {0, PID} else EPERM)
+    assert verdict(204, pid) == (ALLOW if pid in {0, PID} else ENOSYS)
+
+
+@given(st.sampled_from(CLOCKS), st.integers(-(2**31), 2**31 - 1))
+def test_the_clocks_of_processes_are_not_read(number: int, clock: int) -> None:
+    assert verdict(number, clock % 2**64) == (ALLOW if clock >= 0 else EPERM)
+
+
+def test_a_client_sends_and_receives_nothing_out_of_band() -> None:
+    for number, place in ((44, 3), (45, 3), (47, 2)):
+        flags = [0, 0, 0, 0]
+        assert verdict(number, *flags, profile="client") == ALLOW
+        flags[place] = socket.MSG_OOB | socket.MSG_DONTWAIT
+        assert verdict(number, *flags, profile="client") == EPERM
+
+
+@given(st.integers(0, 2**32 - 1) | st.integers(0x8900, 0x89FF) | st.sampled_from([0x5412, 0x5452, 0x40049409, 0xC0184600]))
+def test_a_driver_may_ask_its_device_and_still_reaches_nobody(request: int) -> None:
+    allowed = {0x5401, 0x802C542A, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x30000001, 0x30000002}
+    asks_a_device = request in allowed or request < 0x1000 or request >= 0xC0000000
+    assert verdict(16, 3, request, profile="driver") == (ALLOW if asks_a_device else EPERM)
+
+
+def test_a_driver_may_else_do_what_a_program_may() -> None:
+    calls = [(number, argument) for number in range(460) if number != 16 for argument in (0, PID, 0x10000, 0x80000000)]
+    assert [verdict(*call, profile="driver") for call in calls] == [verdict(*call) for call in calls]
 
 
 def test_a_client_may_use_sockets_that_it_is_handed_and_no_more() -> None:

@@ -16,6 +16,7 @@ from graftwork.evaluators.task import Limits, Score
 from graftwork.evaluators.unit_tests import unit_tests
 from graftwork.programs.errors import TaskError
 
+from .fake_pool import FakePool
 from .pool_programs import EchoRelay, children_left, processes_with
 
 WRITES = "def solve(code):\n    return code\n"
@@ -82,15 +83,10 @@ def test_only_the_first_test_that_fails_is_shown() -> None:
 def test_code_is_given_the_arguments_of_one_test_and_nothing_that_is_expected() -> None:
     works: list[Work] = []
 
-    class Watching:
-        slots = 1
-
+    class Watching(FakePool):
         async def run(self, work: Work) -> tuple[Outcome, ...]:
             works.append(work)
             return tuple(Outcome(example_id=case.example_id, repeat=case.repeat, output=RIGHT) for case in work.cases)
-
-        async def aclose(self) -> None:
-            """Nothing to release."""
 
     examples = make_examples([({"code": RIGHT}, [[[1, 2], "needle"], [{"a": 3}, "needle"]])])
     task = make_task(WRITES, {"val": examples}, unit_tests("add"))

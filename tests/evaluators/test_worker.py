@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
@@ -37,10 +38,11 @@ def solve(texts):
     return [ask(text) for text in texts]
 """
 RAW = """
-import json, os, stat, struct
+import functools, json, os, stat, struct
 
+@functools.cache
 def wire():
-    return next(fd for fd in range(3, 64) if is_socket(fd))
+    return next(fd for fd in range(3, 4096) if is_socket(fd))
 
 def is_socket(fd):
     try:
@@ -129,6 +131,36 @@ def test_weak_keeps_the_environment_clean_and_the_limits() -> None:
         assert kind_of(run_one(source, "weak")) == "memory"
     finally:
         del os.environ["SOME_KEY"]
+
+
+def test_where_the_kernel_gives_namespaces_weak_has_no_network_and_no_other_processes() -> None:
+    if not probe("weak").apart:
+        pytest.skip("this machine gives an ordinary user no namespaces")
+    source = """
+import os, socket
+
+def solve(port, driver):
+    tried = [lambda: socket.create_connection(("127.0.0.1", port)), lambda: os.kill(driver, 0)]
+    return [*map(said, tried), os.path.exists(f"/proc/{driver}")]
+
+def said(attempt):
+    try:
+        return str(attempt())
+    except OSError as error:
+        return error.strerror
+"""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        outcome = run_one(source, "weak", port=server.getsockname()[1], driver=2**22 - 1)
+        own = run_one(source, "weak", port=server.getsockname()[1], driver=os.getpid())
+    assert outcome.output == own.output == ["Network is unreachable", "No such process", False]
+
+
+def test_scratch_in_shared_memory_is_watched_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/dev/shm")
+    source = "def solve():\n    for n in range(10**9):\n        open(str(n), 'w').close()\n"
+    outcome = run_one(source)
+    assert outcome.failure is not None
+    assert "1000 files" in outcome.failure.message
 
 
 def test_each_set_of_packages_has_a_template_and_old_ones_are_retired() -> None:
