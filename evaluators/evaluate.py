@@ -15,12 +15,13 @@ from graftwork.programs.failure import Failure
 from graftwork.programs.program import Program
 
 from .blame import blaming
+from .cascade import Pair, cascaded
 from .evaluation import Case, Evaluation, Judgement, Outcome, Work
 from .free import FreeEvaluation
 from .gathering import gathered
 from .pool import Pool
 from .stage import LiveStage
-from .task import MOST_METRIC_CHARS, MOST_METRICS, Audit, Example, FreeEvaluator, Score, Task
+from .task import MOST_METRIC_CHARS, MOST_METRICS, Audit, Example, FreeEvaluator, Limits, Score, Task
 from .tools import JudgeRelay, Tools, ToolScorer
 
 __all__ = ["audit", "evaluate", "judge"]
@@ -41,7 +42,8 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
 
     Args:
         program: What is run.
-        examples: Of `task`; judgements come in their order, the repeats of an example one after another.
+        examples: Of `task`; judgements come in their order, the repeats of an example one after another. In the search the task's cascade
+            looks at the first of them first, and a hopeless program is run on no more; what it was not run on counts as its failure.
         task: Entry, limits, scorer.
         pool: Where it runs.
         candidate: Number of the brief that made the program; 0 for the seed.
@@ -57,28 +59,38 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
     """
     times = dict.fromkeys((example.id for example in examples), repeats) if isinstance(repeats, int) else repeats
     pairs = [(example, repeat) for example in examples for repeat in range(times.get(example.id, 1))]
-    cases = tuple(Case(example_id=example.id, inputs=example.inputs, repeat=repeat) for example, repeat in pairs)
+    work = _work(program, (), task=task, candidate=candidate, purpose=purpose)
+
+    async def judged(some: Sequence[Pair], limits: Limits) -> tuple[Judgement, ...]:
+        cases = tuple(Case(example_id=example.id, inputs=example.inputs, repeat=repeat) for example, repeat in some)
+        return await _judged(replace(work, cases=cases, limits=limits), some, task=task, pool=pool, asking=asking)
+
+    # The seed is run on all: a search begins with what it can do.
+    stages = task.cascade if purpose == "search" and candidate != 0 else ()
+    judgements = await cascaded(pairs, judged, stages=stages, limits=task.limits, lo=task.lo)
+    return Evaluation(digest=program.digest, judgements=judgements, lo=task.lo, forgeable=task.forgeable, n_chars=len(program.source))
+
+
+async def _judged(work: Work, pairs: Sequence[Pair], *, task: Task, pool: Pool, asking: JudgeRelay | None) -> tuple[Judgement, ...]:
+    """Run some cases and score what comes back."""
     if task.evaluator is not None:
-        work = _work(program, (), task=task, candidate=candidate, purpose=purpose)
-        outcomes = await gathered([asyncio.create_task(_freely(work, task.evaluator, *pair, pool=pool)) for pair in pairs])
+        free = replace(work, cases=())
+        outcomes = await gathered([asyncio.create_task(_freely(free, task.evaluator, *pair, pool=pool)) for pair in pairs])
     else:
-        outcomes = await _run(program, cases, examples, task=task, pool=pool, candidate=candidate, purpose=purpose)
+        outcomes = await _run(work, [example for example, _ in pairs], task=task, pool=pool)
+    if isinstance(task.scorer, ToolScorer):
+        judging = []
+        for case, outcome, (example, _) in zip(work.cases, outcomes, pairs, strict=True):
+            tools = Tools(pool=pool, judge=asking, candidate=work.candidate, case=case, purpose=work.purpose, packages=task.packages)
+            judging.append(asyncio.create_task(_judged_with(tools, outcome, example, task)))
+        return await gathered(judging)
 
     def judge_all() -> tuple[Judgement, ...]:
-        judged = zip(outcomes, pairs, strict=True)
-        return tuple(judge(outcome, example, task, strict=candidate == 0) for outcome, (example, _) in judged)
+        together = zip(outcomes, pairs, strict=True)
+        return tuple(judge(outcome, example, task, strict=work.candidate == 0) for outcome, (example, _) in together)
 
-    if isinstance(task.scorer, ToolScorer):
-        tools = [Tools(pool=pool, judge=asking, candidate=candidate, case=case, purpose=purpose, packages=task.packages) for case in cases]
-        judging = [
-            asyncio.create_task(_judged_with(tool, outcome, example, task))
-            for tool, outcome, (example, _) in zip(tools, outcomes, pairs, strict=True)
-        ]
-        judgements = await gathered(judging)
-    else:
-        # A scorer may take its time, and the loop has other candidates to serve.
-        judgements = await asyncio.to_thread(judge_all)
-    return Evaluation(digest=program.digest, judgements=judgements, lo=task.lo, forgeable=task.forgeable, n_chars=len(program.source))
+    # A scorer may take its time, and the loop has other candidates to serve.
+    return await asyncio.to_thread(judge_all)
 
 
 async def audit(program: Program, examples: Sequence[Example], *, task: Task, pool: Pool, candidate: int, seed: int) -> Failure | None:
@@ -108,7 +120,8 @@ async def audit(program: Program, examples: Sequence[Example], *, task: Task, po
     for place, rule in enumerate(task.audits):
         pairs = [_pair(rule, example, random.Random(f"{seed}/{place}/{example.id}")) for example in examples]
         cases = tuple(case for pair in pairs for case in pair)
-        outcomes = await _run(program, cases, examples, task=task, pool=pool, candidate=candidate, purpose="audit")
+        work = _work(program, cases, task=task, candidate=candidate, purpose="audit")
+        outcomes = await _run(work, examples, task=task, pool=pool)
         for (case, changed), plain, other in zip(pairs, outcomes[::2], outcomes[1::2], strict=True):
             failure = plain.failure or other.failure
             if failure is None and (reason := _violation(rule, (case, plain), (changed, other))):
@@ -220,23 +233,13 @@ async def _freely(work: Work, evaluator: FreeEvaluator, example: Example, repeat
         return Outcome(example_id=example.id, repeat=repeat, failure=Failure(kind="invalid", message=str(error)))
 
 
-async def _run(  # noqa: PLR0913 - as `evaluate`
-    program: Program,
-    cases: tuple[Case, ...],
-    examples: Sequence[Example],
-    *,
-    task: Task,
-    pool: Pool,
-    candidate: int,
-    purpose: str,
-) -> tuple[Outcome, ...]:
-    if not cases:
+async def _run(work: Work, examples: Sequence[Example], *, task: Task, pool: Pool) -> tuple[Outcome, ...]:
+    if not work.cases:
         return ()
-    work = _work(program, cases, task=task, candidate=candidate, purpose=purpose)
     factory, by_id = task.environment, {example.id: example for example in examples}
-    async with LiveStage(factory, by_id, strict=candidate == 0) if factory is not None else nullcontext() as stage:
+    async with LiveStage(factory, by_id, strict=work.candidate == 0) if factory is not None else nullcontext() as stage:
         outcomes = await pool.run(replace(work, stage=stage))
-    asked, came = [(c.example_id, c.repeat) for c in cases], [(o.example_id, o.repeat) for o in outcomes]
+    asked, came = [(c.example_id, c.repeat) for c in work.cases], [(o.example_id, o.repeat) for o in outcomes]
     if asked != came:
         raise InfrastructureError(f"a pool must give one outcome for each case in order: {len(asked)} cases, {len(came)} outcomes")
     return outcomes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Protocol
 
@@ -196,6 +196,10 @@ class Evaluation:
         by_example = groupby(self.judgements, key=lambda judgement: judgement.outcome.example_id)
         values = tuple(mean_of(judgement.counts(self.lo) for judgement in repeats) for _, repeats in by_example)
         object.__setattr__(self, "values", values)
+
+    def extended(self, more: Evaluation) -> Evaluation:
+        """This evaluation and one of the same program on further examples, as one: nothing is run again."""
+        return replace(self, judgements=(*self.judgements, *more.judgements))
 
     @property
     def mean(self) -> float | None:

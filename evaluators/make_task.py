@@ -22,7 +22,7 @@ from .environment import OBSERVATION, EnvironmentFactory
 from .examples import ExampleRow, make_examples, split_examples
 from .free import told_score
 from .occasions import occasions
-from .task import SPLITS, Audit, Example, FreeEvaluator, Limits, Resources, Scorer, Task
+from .task import SMOKE, SPLITS, Audit, Example, FreeEvaluator, Limits, Resources, Scorer, Stage, Task
 from .total_reward import total_reward
 
 __all__ = ["TASK_FOLDER", "TaskOptions", "make_task", "with_seed"]
@@ -45,6 +45,7 @@ class TaskOptions(TypedDict, total=False):
     packages: Collection[str]
     limits: Limits
     resources: Resources
+    cascade: Sequence[Stage]
     audits: Sequence[Audit]
     transfer: Mapping[str, Iterable[ExampleRow]]
     description: str
@@ -125,6 +126,7 @@ def make_task(
         packages=_packages(options.get("packages", ())),
         limits=_limits(options.get("limits", Limits())),
         resources=_resources(options.get("resources", Resources())),
+        cascade=_cascade(options.get("cascade", SMOKE)),
         audits=tuple(options.get("audits", ())),
         transfer=transfer,
         description=options.get("description", seed.doc),
@@ -362,3 +364,15 @@ def _resources(resources: object) -> Resources:
     if resources.gpus > 1 and resources.gpus != int(resources.gpus):
         raise TaskError(f"resources.gpus must be a fraction below 1 or a whole number, not {resources.gpus!r}")
     return resources
+
+
+def _cascade(stages: object) -> tuple[Stage, ...]:
+    if not isinstance(stages, Sequence) or not all(isinstance(stage, Stage) for stage in stages):
+        raise TaskError(f"cascade must be a list of gw.Stage(examples=…), not {stages!r:.80}")
+    sizes = [stage.examples for stage in stages]
+    if not all(isinstance(size, int) and size > 0 for size in sizes) or sorted(set(sizes)) != sizes:
+        raise TaskError(f"the stages of a cascade must have 1 example or more, each more than the one before, not {sizes}")
+    for stage in stages:
+        if stage.timeout_s is not None and not 0 < stage.timeout_s < math.inf:
+            raise TaskError(f"a stage's timeout_s must be a number above 0, not {stage.timeout_s!r}")
+    return tuple(stages)

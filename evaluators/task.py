@@ -16,6 +16,7 @@ from .environment import OBSERVATION, EnvironmentFactory
 __all__ = [
     "MOST_METRICS",
     "MOST_METRIC_CHARS",
+    "SMOKE",
     "SPLITS",
     "Audit",
     "Example",
@@ -26,6 +27,7 @@ __all__ = [
     "Score",
     "Scorer",
     "Split",
+    "Stage",
     "Task",
 ]
 
@@ -122,6 +124,28 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A look at a candidate on a few examples, before it is run on all.
+
+    Where it has run on as many as this and failed on every one, the next stage is tried; after the last it is run no further. A
+    program that succeeded once skips the stages that are left, but those with a threshold.
+
+    Attributes:
+        examples: How many, counted from the first; at least 1. A stage that has as many as there are is left out.
+        at_least: The mean score that is needed to go on; None needs one example without a failure.
+        timeout_s: Wall seconds for each, where that is less than the task's limit; None leaves it.
+    """
+
+    examples: int
+    at_least: float | None = None
+    timeout_s: float | None = None
+
+
+SMOKE: Final = (Stage(examples=1), Stage(examples=5))
+"""What a task has unless it says otherwise: one example, and where that fails four more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """What a cluster sets aside for one program while it runs on one example. Here it is what Ray calls resources: nothing but books.
 
@@ -179,6 +203,7 @@ class Task:
         packages: Importable beyond the standard library, such as `numpy`.
         limits: For one program on one example.
         resources: What a cluster sets aside for it.
+        cascade: Looks at a candidate before it is run on all examples, by their number; empty runs each on all.
         audits: Rules that relate two runs.
         transfer: Further example sets on which the champion is only reported, by name.
         description: What the program is for, in words that operators read.
@@ -200,6 +225,7 @@ class Task:
     packages: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     resources: Resources = field(default_factory=Resources)
+    cascade: tuple[Stage, ...] = SMOKE
     audits: tuple[Audit, ...] = ()
     transfer: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     description: str = ""

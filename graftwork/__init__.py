@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from graftwork.evaluators.load import make_task as task
     from graftwork.evaluators.model_judge import model_judge
     from graftwork.evaluators.scorers import choice, contains, exact, numeric
-    from graftwork.evaluators.task import Example, Limits, Resources, Score, Task
+    from graftwork.evaluators.task import Example, Limits, Resources, Score, Stage, Task
     from graftwork.evaluators.text_scorers import regex, token_f1
     from graftwork.evaluators.tools import ToolScorer
     from graftwork.evaluators.unit_tests import unit_tests
@@ -45,6 +45,7 @@ __all__ = [
     "Record",
     "Resources",
     "Score",
+    "Stage",
     "Task",
     "ToolScorer",
     "UserError",
@@ -77,6 +78,7 @@ _HOMES: Final = {
     "Record": ("graftwork.search.record", "Record"),
     "Resources": ("graftwork.evaluators.task", "Resources"),
     "Score": ("graftwork.evaluators.task", "Score"),
+    "Stage": ("graftwork.evaluators.task", "Stage"),
     "Task": ("graftwork.evaluators.task", "Task"),
     "ToolScorer": ("graftwork.evaluators.tools", "ToolScorer"),
     "UserError": ("graftwork.programs.errors", "UserError"),

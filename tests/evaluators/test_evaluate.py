@@ -66,7 +66,7 @@ def equals(output: object, example: Example) -> bool:
 
 
 def a_task(scorer: Callable[[object, Example], Any] = equals, **changes: Any) -> Task:
-    task = Task(name="t", seed=PROGRAM, splits={"val": EXAMPLES}, scorer=scorer)
+    task = Task(name="t", seed=PROGRAM, splits={"val": EXAMPLES}, scorer=scorer, cascade=())
     return replace(task, **changes)
 
 

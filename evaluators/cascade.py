@@ -1,0 +1,79 @@
+"""Cascade: cheap looks first. A program is run on few examples before it is run on all, and on no more where it is hopeless."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from graftwork.programs.failure import Failure
+
+from .evaluation import Judgement, Outcome, mean_of
+from .task import Example, Limits, Score, Stage
+
+__all__ = ["Pair", "cascaded"]
+
+Pair: TypeAlias = tuple[Example, int]
+"""An example, and which repeat of it."""
+
+_MESSAGE_CHARACTERS: Final = 500
+
+
+async def cascaded(
+    pairs: Sequence[Pair],
+    judged: Callable[[Sequence[Pair], Limits], Awaitable[tuple[Judgement, ...]]],
+    *,
+    stages: Sequence[Stage],
+    limits: Limits,
+    lo: float,
+) -> tuple[Judgement, ...]:
+    """Judgements of a program on all pairs, stage by stage. Those that it was not run on count as its last failure, and say so.
+
+    Args:
+        pairs: In order; the repeats of an example stand together.
+        judged: Runs and scores the program on some of them, within limits.
+        stages: By the number of their examples.
+        limits: Where no stage says otherwise.
+        lo: What a failure counts.
+    """
+    done: tuple[Judgement, ...] = ()
+    for stage in stages:
+        n_pairs = _n_pairs(pairs, stage.examples)
+        is_needed = stage.at_least is not None or _all_failed(done)
+        if len(done) < n_pairs < len(pairs) and is_needed:
+            own = limits if stage.timeout_s is None else replace(limits, timeout_s=min(stage.timeout_s, limits.timeout_s))
+            done += await judged(pairs[len(done) : n_pairs], own)
+            if (failure := _hopeless(done, stage, lo=lo, is_last=stage is stages[-1])) is not None:
+                return (*done, *(_unrun(pair, failure) for pair in pairs[len(done) :]))
+    return (*done, *await judged(pairs[len(done) :], limits))
+
+
+def _n_pairs(pairs: Sequence[Pair], n_examples: int) -> int:
+    """How many pairs the first examples have."""
+    starts = [place for place, (_, repeat) in enumerate(pairs) if repeat == 0]
+    return starts[n_examples] if n_examples < len(starts) else len(pairs)
+
+
+def _all_failed(done: Sequence[Judgement]) -> bool:
+    failures = [judgement.outcome.failure for judgement in done]
+    return all(failure is not None and failure.is_the_programs for failure in failures)
+
+
+def _hopeless(done: Sequence[Judgement], stage: Stage, *, lo: float, is_last: bool) -> Failure | None:
+    """Why a program is run no further."""
+    last = done[-1].outcome.failure
+    mean = mean_of(judgement.counts(lo) for judgement in done)
+    if is_last and last is not None and _all_failed(done):
+        kind, why = last.kind, f"{last.kind}: {last.message}"
+    elif stage.at_least is not None and mean is not None and mean < stage.at_least:
+        kind, why = "invalid", f"its mean is {mean:.4g}, and {stage.at_least:.4g} is asked for"
+    else:
+        return None
+    said = f"not run, for on the first {len(done)}: {why}"
+    return Failure(kind=kind, message=said[:_MESSAGE_CHARACTERS], component=last.component if last is not None else None)
+
+
+def _unrun(pair: Pair, failure: Failure) -> Judgement:
+    example, repeat = pair
+    outcome = Outcome(example_id=example.id, repeat=repeat, failure=failure)
+    return Judgement(outcome=outcome, score=Score(value=None, feedback=failure.message))
