@@ -3,8 +3,8 @@
 python benchmarks/mock_endpoint.py --port 8900 --latency-ms 200 --reply reply.txt
 
 Each reply is the text of a file with `{n}` replaced by its number. `GET /stats` tells how many calls were served, their tokens, the most
-in flight, when the first came (seconds since the epoch) and the CPU seconds used. `POST /mode` with `{"mode": M}` has it misbehave from
-then on: `ok`, `429` (with Retry-After), `500`, `garbage`, `half` (half a body, then the end) or `nothing` (no answer).
+in flight, when the first came (seconds since the epoch), what each model used, and the CPU seconds. `POST /mode` with `{"mode": M}` has
+it misbehave from then on: `ok`, `429` (with Retry-After), `500`, `garbage`, `half` (half a body, then the end) or `nothing` (no answer).
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ import asyncio
 import json
 import random
 import resource
+import subprocess
+import sys
 import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["MockEndpoint", "main"]
+__all__ = ["Mock", "MockEndpoint", "main", "mocked"]
 
 _RETRY_AFTER_S: Final = 0.5
 
@@ -29,7 +34,7 @@ class MockEndpoint:
     Args:
         reply: Text of each reply; `{n}` is its number.
         latency_s: From the request to its reply.
-        tokens: Most tokens that a reply says it took, drawn between one and this; the same for the input.
+        tokens: Most output tokens that a reply says it took, drawn, as those of the input are, and counted by model; 0 says 100.
     """
 
     def __init__(self, reply: str, *, latency_s: float, tokens: int = 0) -> None:
@@ -38,13 +43,17 @@ class MockEndpoint:
         self._rng = random.Random(0)
         self.latency_s = latency_s
         self.mode = "ok"
-        self.stats: dict[str, Any] = {"served": 0, "tokens": 0, "at_once": 0, "most_at_once": 0, "first_at": None}
+        self.stats: dict[str, Any] = {"served": 0, "tokens": 0, "at_once": 0, "most_at_once": 0, "first_at": None, "by_model": {}}
 
     def completion(self, body: bytes) -> bytes:
         """The JSON of one reply; it counts as served."""
         self.stats["served"] += 1
-        n_in = self._rng.randint(1, self._tokens) if self._tokens else max(1, len(body) // 4)
-        n_out = self._rng.randint(1, self._tokens) if self._tokens else 100
+        n_in, n_out = max(1, len(body) // 4), 100
+        if self._tokens:
+            n_in, n_out = self._rng.randint(1, n_in), self._rng.randint(1, self._tokens)
+            model = json.loads(body)["model"]
+            counted = self.stats["by_model"].setdefault(model, [0, 0])
+            counted[:] = counted[0] + n_in, counted[1] + n_out
         self.stats["tokens"] += n_in + n_out
         text = json.dumps(f"{self._before}{self.stats['served']}{self._after}")
         return (
@@ -131,13 +140,58 @@ async def _serve(endpoint: MockEndpoint, port: int) -> None:
     await server.serve_forever()
 
 
+class Mock:
+    """A running mock endpoint, as whoever started it sees it.
+
+    Args:
+        process: Its process.
+    """
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None  # noqa: S101 (it is piped)
+        self.pid = process.pid
+        self.url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+
+    def stats(self) -> Mapping[str, Any]:
+        """What it has counted."""
+        with urllib.request.urlopen(f"{self.url}/stats") as answer:  # noqa: S310 (our own, on this machine)
+            stats: Mapping[str, Any] = json.load(answer)
+        return stats
+
+    def misbehave(self, mode: str) -> None:
+        """Have it answer in another way from now on."""
+        request = urllib.request.Request(f"{self.url}/mode", data=json.dumps({"mode": mode}).encode())  # noqa: S310 (likewise)
+        urllib.request.urlopen(request).close()  # noqa: S310 (likewise)
+
+
+@contextmanager
+def mocked(reply: str, folder: Path, *, latency_ms: float, tokens: int = 0) -> Iterator[Mock]:
+    """A mock endpoint that runs until the block ends.
+
+    Args:
+        reply: Text of each reply; `{n}` is its number.
+        folder: Where a file can be put.
+        latency_ms: From a request to its reply.
+        tokens: As in `MockEndpoint`.
+    """
+    file = folder / "reply.txt"
+    file.write_text(reply, encoding="utf-8")
+    options = ("--latency-ms", latency_ms, "--tokens", tokens, "--reply", file)
+    process = subprocess.Popen([sys.executable, __file__, *map(str, options)], stdout=subprocess.PIPE, text=True)
+    try:
+        yield Mock(process)
+    finally:
+        process.kill()
+        process.wait()
+
+
 def main() -> None:
     """Serve until killed; the port is printed first."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--latency-ms", type=float, default=200.0)
     parser.add_argument("--reply", type=Path, required=True)
-    parser.add_argument("--tokens", type=int, default=0, help="most tokens of a reply, drawn; 0 counts what is there")
+    parser.add_argument("--tokens", type=int, default=0, help="most output tokens of a reply, drawn; 0 says 100 each")
     chosen = parser.parse_args()
     endpoint = MockEndpoint(chosen.reply.read_text(encoding="utf-8"), latency_s=chosen.latency_ms / 1000, tokens=chosen.tokens)
     asyncio.run(_serve(endpoint, chosen.port))

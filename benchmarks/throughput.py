@@ -1,8 +1,8 @@
 """How fast candidates are told, and what each costs, against a mock endpoint with a set latency and programs with a set CPU time.
 
-python benchmarks/throughput.py                  # every scenario, a table and a line of JSON each
-python benchmarks/throughput.py --only "200ms"   # those whose names hold the text
-python benchmarks/throughput.py --growth         # the same costs after 1,000, 2,000, … candidates
+python -m benchmarks.throughput                  # every scenario, a table and a line of JSON each
+python -m benchmarks.throughput --only "200ms"   # those whose names hold the text
+python -m benchmarks.throughput --growth         # the same costs after 1,000, 2,000, … candidates
 
 Each scenario runs in a process of its own. A candidate is one proposer call, a check, an evaluation on one example and its rows in the
 lineage. The limit is the smaller of calls at the same time over latency and cores over CPU seconds. Rates are measured while all places are
@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -37,6 +36,8 @@ from graftwork.flows.prepare import prepare
 from graftwork.flows.progress import Progress
 from graftwork.flows.settings import ModelSettings, RunSettings
 from graftwork.search.strategy import Strategy
+
+from .mock_endpoint import Mock, mocked
 
 __all__ = ["main"]
 
@@ -131,9 +132,8 @@ def _short(value: float) -> str:
 
 
 def _in_process(scenario: Scenario) -> Mapping[str, Any]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--one", json.dumps(asdict(scenario))], check=True, capture_output=True, text=True, timeout=600
-    )
+    command = [sys.executable, "-m", "benchmarks.throughput", "--one", json.dumps(asdict(scenario))]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True, timeout=600)
     row: Mapping[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return row
 
@@ -164,70 +164,45 @@ class _Mark:
     rss_mb: float
 
 
-class _Mock:
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None  # noqa: S101 (it is piped)
-        self.pid = process.pid
-        self.url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-
-    def stats(self) -> Mapping[str, Any]:
-        with urllib.request.urlopen(f"{self.url}/stats") as answer:  # noqa: S310 (our own, on this machine)
-            stats: Mapping[str, Any] = json.load(answer)
-        return stats
-
-    def mark(self) -> _Mark:
-        """Where the run of this process stands now."""
-        rss_mb = 0.0
-        cpu_s: dict[str, float] = dict.fromkeys(_WHO, 0.0)
-        for pid in _family():
-            try:
-                stat, command = _stat(pid), Path(f"/proc/{pid}/cmdline").read_bytes()
-            except OSError:
-                continue
-            own_s, ended_s = (sum(map(int, stat[first : first + 2])) / _TICKS for first in (11, 13))
-            rss_mb += int(stat[21]) * _PAGE_MB * (pid != self.pid)
-            if pid == self.pid:
-                cpu_s["mock"] += own_s
-            elif pid == os.getpid():
-                cpu_s["driver"] += own_s
-            else:
-                is_template = b"graftwork.evaluators.template" in command
-                cpu_s["template" if is_template else "other"] += own_s
-                cpu_s["child" if is_template else "other"] += ended_s
-        return _Mark(at=time.perf_counter(), cpu_s=cpu_s, rss_mb=rss_mb)
+def _mark(mock: Mock) -> _Mark:
+    """Where the run of this process stands now."""
+    rss_mb = 0.0
+    cpu_s: dict[str, float] = dict.fromkeys(_WHO, 0.0)
+    for pid in _family():
+        try:
+            stat, command = _stat(pid), Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        own_s, ended_s = (sum(map(int, stat[first : first + 2])) / _TICKS for first in (11, 13))
+        rss_mb += int(stat[21]) * _PAGE_MB * (pid != mock.pid)
+        if pid == mock.pid:
+            cpu_s["mock"] += own_s
+        elif pid == os.getpid():
+            cpu_s["driver"] += own_s
+        else:
+            is_template = b"graftwork.evaluators.template" in command
+            cpu_s["template" if is_template else "other"] += own_s
+            cpu_s["child" if is_template else "other"] += ended_s
+    return _Mark(at=time.perf_counter(), cpu_s=cpu_s, rss_mb=rss_mb)
 
 
 @contextmanager
-def _mock(scenario: Scenario, folder: Path) -> Iterator[_Mock]:
-    reply = folder / "reply.txt"
+def _mock(scenario: Scenario, folder: Path) -> Iterator[Mock]:
     definition = _program(scenario).partition("\n\n\n")[2]
-    reply.write_text(f"```python\n{definition}```\n", encoding="utf-8")
-    command = [
-        sys.executable,
-        str(Path(__file__).with_name("mock_endpoint.py")),
-        "--latency-ms",
-        str(scenario.latency_ms),
-        "--reply",
-        str(reply),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        yield _Mock(process)
-    finally:
-        process.kill()
-        process.wait()
+    with mocked(f"```python\n{definition}```\n", folder, latency_ms=scenario.latency_ms) as mock:
+        yield mock
 
 
 def _program(scenario: Scenario) -> str:
     return _PROGRAM.format(cpu_s=scenario.cpu_ms / 1000)
 
 
-def _search(scenario: Scenario, mock: _Mock, run_dir: Path, *, window: int) -> Mapping[int, _Mark]:
+def _search(scenario: Scenario, mock: Mock, run_dir: Path, *, window: int) -> Mapping[int, _Mark]:
     marks: dict[int, _Mark] = {}
 
     def mark(progress: Progress) -> None:
         if progress.told in wanted and progress.told not in marks:
-            marks[progress.told] = mock.mark()
+            marks[progress.told] = _mark(mock)
 
     wanted = {window, scenario.candidates - window, *range(1_000, scenario.candidates, 1_000)}
     settings = RunSettings.model_validate(
@@ -250,7 +225,7 @@ def _task(scenario: Scenario) -> Task:
     return make_task(_program(scenario).replace("{n}", "0"), {"val": [({"x": 1}, 2)]}, exact, name="noop")
 
 
-def _bare(scenario: Scenario, mock: _Mock) -> Mapping[int, _Mark]:
+def _bare(scenario: Scenario, mock: Mock) -> Mapping[int, _Mark]:
     """The same calls by a loop over the client."""
     marks: dict[int, _Mark] = {}
     window = scenario.in_flight + 2 * _CORES + scenario.in_flight // 4
@@ -266,7 +241,7 @@ def _bare(scenario: Scenario, mock: _Mock) -> Mapping[int, _Mark]:
                     await client.chat.completions.create(model="mock", messages=[message], max_tokens=64)  # type: ignore[list-item] # a plain mapping
                 n_done += 1
                 if n_done in (window, scenario.candidates - window):
-                    marks[n_done] = mock.mark()
+                    marks[n_done] = _mark(mock)
 
             await asyncio.gather(*(call() for _ in range(scenario.candidates)))
 
