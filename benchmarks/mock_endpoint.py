@@ -177,12 +177,11 @@ def mocked(reply: str, folder: Path, *, latency_ms: float, tokens: int = 0) -> I
     file = folder / "reply.txt"
     file.write_text(reply, encoding="utf-8")
     options = ("--latency-ms", latency_ms, "--tokens", tokens, "--reply", file)
-    process = subprocess.Popen([sys.executable, __file__, *map(str, options)], stdout=subprocess.PIPE, text=True)
-    try:
-        yield Mock(process)
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen([sys.executable, __file__, *map(str, options)], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Mock(process)
+        finally:
+            process.kill()
 
 
 def main() -> None:
