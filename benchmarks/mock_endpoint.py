@@ -2,9 +2,10 @@
 
 python benchmarks/mock_endpoint.py --port 8900 --latency-ms 200 --reply reply.txt
 
-Each reply is the text of a file with `{n}` replaced by its number. `GET /stats` tells how many calls were served, their tokens, the most
-in flight, when the first came (seconds since the epoch), what each model used, and the CPU seconds. `POST /mode` with `{"mode": M}` has
-it misbehave from then on: `ok`, `429` (with Retry-After), `500`, `garbage`, `half` (half a body, then the end) or `nothing` (no answer).
+Each reply is the text of a file, with `{n}` replaced by its number and `{request}` by that of its request. `GET /stats` tells how many
+calls were served, their tokens, the most in flight, when the first came (seconds since the epoch), what each model used, and the CPU
+seconds. `POST /mode` with `{"mode": M}` has it misbehave from then on: `ok`, `429` (with Retry-After), `500`, `garbage`, `half` (half a
+body, then the end) or `nothing` (no answer).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,13 +34,13 @@ class MockEndpoint:
     """What all connections share.
 
     Args:
-        reply: Text of each reply; `{n}` is its number.
+        reply: Text of each reply; `{n}` is its number, `{request}` a number that equal requests share.
         latency_s: From the request to its reply.
         tokens: Most output tokens that a reply says it took, drawn, as those of the input are, and counted by model; 0 says 100.
     """
 
     def __init__(self, reply: str, *, latency_s: float, tokens: int = 0) -> None:
-        self._before, _, self._after = reply.partition("{n}")
+        self._reply = reply
         self._tokens = tokens
         self._rng = random.Random(0)
         self.latency_s = latency_s
@@ -55,7 +57,7 @@ class MockEndpoint:
             counted = self.stats["by_model"].setdefault(model, [0, 0])
             counted[:] = counted[0] + n_in, counted[1] + n_out
         self.stats["tokens"] += n_in + n_out
-        text = json.dumps(f"{self._before}{self.stats['served']}{self._after}")
+        text = json.dumps(self._reply.replace("{n}", str(self.stats["served"])).replace("{request}", str(zlib.crc32(body))))
         return (
             f'{{"id":"1","object":"chat.completion","created":1,"model":"mock","choices":[{{"index":0,"finish_reason":"stop",'
             f'"message":{{"role":"assistant","content":{text}}}}}],'
@@ -169,7 +171,7 @@ def mocked(reply: str, folder: Path, *, latency_ms: float, tokens: int = 0) -> I
     """A mock endpoint that runs until the block ends.
 
     Args:
-        reply: Text of each reply; `{n}` is its number.
+        reply: Text of each reply, as in `MockEndpoint`.
         folder: Where a file can be put.
         latency_ms: From a request to its reply.
         tokens: As in `MockEndpoint`.
