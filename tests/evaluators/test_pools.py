@@ -73,7 +73,7 @@ RAW = """
 import json, os, stat, struct
 
 def wire():
-    return next(fd for fd in range(3, 64) if is_socket(fd))
+    return next(fd for fd in range(3, 1024) if is_socket(fd))
 
 def is_socket(fd):
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import cast
 
 import pytest
@@ -110,8 +109,7 @@ def test_the_scripted_model_rambles_when_it_is_not_told_what_to_reply_with(task:
 def test_as_proposer_the_scripted_model_writes_new_programs_in_the_form_asked_for(task: gw.Task, name: str) -> None:
     rewriter, empty = rewriters()[name], Evaluation(digest=task.seed.digest, judgements=(), lo=0.0)
     member = Member(candidate=Candidate(number=0, program=task.seed), val=empty, train=empty)
-    parameters = {item.name for item in fields(Facts)} - {"train", "models"}
-    facts = Facts(train=task.splits["train"], **{item: getattr(task, item) for item in parameters})
+    facts = Facts.of(task)
     children = set()
     for number in range(1, 25):
         brief = Brief(number=number, told=1, operator=name, parents=(member,) * rewriter.n_parents, island=0, seed=number)
