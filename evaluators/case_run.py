@@ -32,7 +32,7 @@ from .episode import Episode
 from .evaluation import Case, Outcome, Work, case_seed
 from .pool import ProgramCall, Relay, Relayed
 from .relay import Trouble
-from .scratch import MAX_BYTES, MAX_FILES, is_overfull
+from .scratch import MAX_BYTES, MAX_FILES, disk_is_full, is_overfull
 from .task import Limits
 from .template_client import Child, Exit
 
@@ -354,6 +354,9 @@ class CaseRun:
         output, failure, stdout = self._result or (None, death(ended, self._work.limits), "")
         if self._stopped is not None and (self._result is None or self._stopped.kind != "timeout"):
             output, failure = None, self._stopped
+        if failure is not None and failure.is_the_programs and disk_is_full(self._child.scratch.parent):
+            # Which programs fail then is no matter of theirs. What one may write itself is far less than a disk.
+            raise InfrastructureError(f"the disk that holds {self._child.scratch.parent} is full")
         # In the order of the call tree, so that neither trace nor sum depends on which branch was faster.
         spans = sorted(self._spans.values(), key=lambda span: [int(step) for step in span.path.split(".") if step])
         relayed = [self._asked[path] for path in sorted(self._asked)]

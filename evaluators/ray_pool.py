@@ -97,6 +97,7 @@ class RayPool:
             self._dispatcher.add(self._local)
         self._closed = False
         self._failed: GraftworkError | None = None
+        self._unstarted: InfrastructureError | None = None  # why the last actor that did not start did not
         self._ready: Future[None] = Future()
         self._over = threading.Event()
         # Not the main thread: there Ray would put its own handler in the place of SIGTERM's.
@@ -139,7 +140,7 @@ class RayPool:
         if self._closed:
             return
         self._closed = True
-        await asyncio.gather(asyncio.wait_for(asyncio.wrap_future(self._ready), _READY_S), return_exceptions=True)
+        await asyncio.gather(asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._ready)), _READY_S), return_exceptions=True)
         await self._thread.awaitable(self._end())
         self._over.set()
         await asyncio.to_thread(self._keeper.join)
@@ -151,8 +152,10 @@ class RayPool:
         return await self._dispatcher.run(work)
 
     async def _end(self) -> None:
-        for task in self._adding:
+        adding = tuple(self._adding)
+        for task in adding:
             task.cancel()
+        await asyncio.gather(*adding, return_exceptions=True)
         if self._local is not None:
             await self._local.aclose()
         await self._cluster.end([host.actor for host in self._actors])
@@ -166,6 +169,9 @@ class RayPool:
             self._thread.run(self._fail(error))
         except (OSError, RuntimeError, ValueError) as error:
             self._thread.run(self._fail(InfrastructureError(f"Ray did not start: {error}")))
+        finally:
+            if not self._ready.done():  # a fault of ours, which the thread will show: nobody shall wait for ever
+                self._thread.run(self._fail(InfrastructureError("Ray did not start")))
         self._over.wait()
         self._cluster.disconnect()
 
@@ -175,11 +181,10 @@ class RayPool:
             raise ConfigError(self._cluster.no_place(0.0))
         for slots in self._actor_slots:
             self._ask_for_actor(slots)
-        done, _ = await asyncio.wait(self._adding, timeout=_READY_S, return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            raise ConfigError(self._cluster.no_place(_READY_S))
-        for task in done:
-            task.result()
+        try:
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._ready)), _READY_S)
+        except TimeoutError:
+            raise self._unstarted or ConfigError(self._cluster.no_place(_READY_S)) from None
 
     async def _fail(self, error: GraftworkError) -> None:
         """End all works, and those that come: without hosts they would wait for ever."""
@@ -193,8 +198,11 @@ class RayPool:
 
         def added(task: asyncio.Task[None]) -> None:
             self._adding.discard(task)
-            if not task.cancelled() and task.exception() is not None and self._ready.done() and not self._closed:
-                # It was lost before it was there, such as with the node that it was to be on.
+            if task.cancelled() or (error := task.exception()) is None:
+                return
+            # It was lost before it was there, such as with the node that it was to be on.
+            self._unstarted = InfrastructureError(str(error))
+            if not self._closed and self._failed is None:
                 loop.call_later(_AGAIN_S, self._ask_for_actor, slots)
 
         task = loop.create_task(self._add_actor(slots))

@@ -23,6 +23,7 @@ __all__ = [
     "MAX_WRITTEN",
     "REMOVE",
     "bytes_written",
+    "disk_is_full",
     "files_kept_by_maps",
     "is_overfull",
     "make_root",
@@ -40,8 +41,19 @@ _KEPT: Final = b" (deleted)\n"
 REMOVE: Final = ("/bin/sh", "-c", 'rm -rf -- "$0" || { chmod -R u+rwx -- "$0"; rm -rf -- "$0"; }')
 # Removed or replaced by a file while we looked; or this process is short of something itself.
 _NOT_HIDDEN: Final = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EMFILE, errno.ENFILE, errno.ENOMEM))
+_ROOM_BYTES: Final = 1024 * 1024
+_ROOM_FILES: Final = 16
 _PREFIX: Final = "graftwork-scratch-"
 _NEW_S: Final = 60.0
+
+
+def disk_is_full(directory: Path) -> bool:
+    """Whether the file system of a directory has no room for what programs ordinarily write; False where that cannot be said."""
+    try:
+        there = os.statvfs(directory)
+    except OSError:
+        return False
+    return there.f_bavail * there.f_frsize < _ROOM_BYTES or (there.f_files > 0 and there.f_favail < _ROOM_FILES)
 
 
 def is_overfull(directory: Path) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from graftwork.programs.errors import InfrastructureError
@@ -13,11 +16,14 @@ from .foreign_run import ForeignRunner
 from .gathering import gathered
 from .pool import Relay
 from .sandbox import SandboxLevel
+from .scratch import disk_is_full
 from .template_client import TemplateClient
 
 __all__ = ["Worker"]
 
 _ATTEMPTS: Final = 3
+_LOOK_S: Final = 1.0
+_FULL_S: Final = 900.0
 _MAX_TEMPLATES: Final = 4
 
 
@@ -84,6 +90,7 @@ class Worker:
         lost = InfrastructureError("")
         for _ in range(_ATTEMPTS):
             try:
+                await _room_for_scratch()
                 return await self._outcome(work, case)
             except InfrastructureError as error:
                 lost = error
@@ -117,3 +124,18 @@ class Worker:
                 del self._templates[key]
                 await template.aclose()
                 return
+
+
+async def _room_for_scratch() -> None:
+    """Wait while the disk that holds scratch is full: a program must not fail of it.
+
+    Raises:
+        InfrastructureError: It stays full.
+    """
+    directory = Path(tempfile.gettempdir())
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_FULL_S):
+            while disk_is_full(directory):  # noqa: ASYNC110 - nobody tells when a disk has room again
+                await asyncio.sleep(_LOOK_S)
+    if disk_is_full(directory):
+        raise InfrastructureError(f"the disk that holds {directory} has been full for {_FULL_S:.0f} s: make room, or set TMPDIR to another")
