@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from graftwork.programs.failure import Failure
 
 from .evaluation import Judgement, Outcome, mean_of
-from .task import Example, Limits, Score, Stage
+from .task import Example, Limits, Look, Score
 
 __all__ = ["Pair", "cascaded"]
 
@@ -23,27 +23,27 @@ async def cascaded(
     pairs: Sequence[Pair],
     judged: Callable[[Sequence[Pair], Limits], Awaitable[tuple[Judgement, ...]]],
     *,
-    stages: Sequence[Stage],
+    looks: Sequence[Look],
     limits: Limits,
     lo: float,
 ) -> tuple[Judgement, ...]:
-    """Judgements of a program on all pairs, stage by stage. Those that it was not run on count as its last failure, and say so.
+    """Judgements of a program on all pairs, look by look. Those that it was not run on count as its last failure, and say so.
 
     Args:
         pairs: In order; the repeats of an example stand together.
         judged: Runs and scores the program on some of them, within limits.
-        stages: By the number of their examples.
-        limits: Where no stage says otherwise.
+        looks: By the number of their examples.
+        limits: Where no look says otherwise.
         lo: What a failure counts.
     """
     done: tuple[Judgement, ...] = ()
-    for stage in stages:
-        n_pairs = _n_pairs(pairs, stage.examples)
-        is_needed = stage.at_least is not None or _all_failed(done)
+    for look in looks:
+        n_pairs = _n_pairs(pairs, look.examples)
+        is_needed = look.at_least is not None or _all_failed(done)
         if len(done) < n_pairs < len(pairs) and is_needed:
-            own = limits if stage.timeout_s is None else replace(limits, timeout_s=min(stage.timeout_s, limits.timeout_s))
+            own = limits if look.timeout_s is None else replace(limits, timeout_s=min(look.timeout_s, limits.timeout_s))
             done += await judged(pairs[len(done) : n_pairs], own)
-            if (failure := _hopeless(done, stage, lo=lo, is_last=stage is stages[-1])) is not None:
+            if (failure := _hopeless(done, look, lo=lo, is_last=look is looks[-1])) is not None:
                 return (*done, *(_unrun(pair, failure) for pair in pairs[len(done) :]))
     return (*done, *await judged(pairs[len(done) :], limits))
 
@@ -59,14 +59,14 @@ def _all_failed(done: Sequence[Judgement]) -> bool:
     return all(failure is not None and failure.is_the_programs for failure in failures)
 
 
-def _hopeless(done: Sequence[Judgement], stage: Stage, *, lo: float, is_last: bool) -> Failure | None:
+def _hopeless(done: Sequence[Judgement], look: Look, *, lo: float, is_last: bool) -> Failure | None:
     """Why a program is run no further."""
     last = done[-1].outcome.failure
     mean = mean_of(judgement.counts(lo) for judgement in done)
     if is_last and last is not None and _all_failed(done):
         kind, why = last.kind, f"{last.kind}: {last.message}"
-    elif stage.at_least is not None and mean is not None and mean < stage.at_least:
-        kind, why = "invalid", f"its mean is {mean:.4g}, and {stage.at_least:.4g} is asked for"
+    elif look.at_least is not None and mean is not None and mean < look.at_least:
+        kind, why = "invalid", f"its mean is {mean:.4g}, and {look.at_least:.4g} is asked for"
     else:
         return None
     said = f"not run, for on the first {len(done)}: {why}"

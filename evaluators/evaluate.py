@@ -66,8 +66,8 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
         return await _judged(replace(work, cases=cases, limits=limits), some, task=task, pool=pool, asking=asking)
 
     # The seed is run on all: a search begins with what it can do.
-    stages = task.cascade if purpose == "search" and candidate != 0 else ()
-    judgements = await cascaded(pairs, judged, stages=stages, limits=task.limits, lo=task.lo)
+    looks = task.cascade if purpose == "search" and candidate != 0 else ()
+    judgements = await cascaded(pairs, judged, looks=looks, limits=task.limits, lo=task.lo)
     return Evaluation(digest=program.digest, judgements=judgements, lo=task.lo, forgeable=task.forgeable, n_chars=len(program.source))
 
 

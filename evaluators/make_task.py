@@ -22,7 +22,7 @@ from .environment import OBSERVATION, EnvironmentFactory
 from .examples import ExampleRow, make_examples, split_examples
 from .free import told_score
 from .occasions import occasions
-from .task import SMOKE, SPLITS, Audit, Example, FreeEvaluator, Limits, Resources, Scorer, Stage, Task
+from .task import SMOKE, SPLITS, Audit, Example, FreeEvaluator, Limits, Look, Resources, Scorer, Task
 from .total_reward import total_reward
 
 __all__ = ["TASK_FOLDER", "TaskOptions", "make_task", "with_seed"]
@@ -45,7 +45,7 @@ class TaskOptions(TypedDict, total=False):
     packages: Collection[str]
     limits: Limits
     resources: Resources
-    cascade: Sequence[Stage]
+    cascade: Sequence[Look]
     audits: Sequence[Audit]
     transfer: Mapping[str, Iterable[ExampleRow]]
     description: str
@@ -366,13 +366,13 @@ def _resources(resources: object) -> Resources:
     return resources
 
 
-def _cascade(stages: object) -> tuple[Stage, ...]:
-    if not isinstance(stages, Sequence) or not all(isinstance(stage, Stage) for stage in stages):
-        raise TaskError(f"cascade must be a list of gw.Stage(examples=…), not {stages!r:.80}")
-    sizes = [stage.examples for stage in stages]
+def _cascade(looks: object) -> tuple[Look, ...]:
+    if not isinstance(looks, Sequence) or not all(isinstance(look, Look) for look in looks):
+        raise TaskError(f"cascade must be a list of gw.Look(examples=…), not {looks!r:.80}")
+    sizes = [look.examples for look in looks]
     if not all(isinstance(size, int) and size > 0 for size in sizes) or sorted(set(sizes)) != sizes:
-        raise TaskError(f"the stages of a cascade must have 1 example or more, each more than the one before, not {sizes}")
-    for stage in stages:
-        if stage.timeout_s is not None and not 0 < stage.timeout_s < math.inf:
-            raise TaskError(f"a stage's timeout_s must be a number above 0, not {stage.timeout_s!r}")
-    return tuple(stages)
+        raise TaskError(f"the looks of a cascade must have 1 example or more, each more than the one before, not {sizes}")
+    for look in looks:
+        if look.timeout_s is not None and not 0 < look.timeout_s < math.inf:
+            raise TaskError(f"a look's timeout_s must be a number above 0, not {look.timeout_s!r}")
+    return tuple(looks)

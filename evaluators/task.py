@@ -23,11 +23,11 @@ __all__ = [
     "Foreign",
     "FreeEvaluator",
     "Limits",
+    "Look",
     "Resources",
     "Score",
     "Scorer",
     "Split",
-    "Stage",
     "Task",
 ]
 
@@ -124,14 +124,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class Look:
     """A look at a candidate on a few examples, before it is run on all.
 
-    Where it has run on as many as this and failed on every one, the next stage is tried; after the last it is run no further. A
-    program that succeeded once skips the stages that are left, but those with a threshold.
+    Where it has run on as many as this and failed on every one, the next look is taken; after the last it is run no further. A
+    program that succeeded once skips the looks that are left, but those with a threshold.
 
     Attributes:
-        examples: How many, counted from the first; at least 1. A stage that has as many as there are is left out.
+        examples: How many, counted from the first; at least 1. A look that has as many as there are is left out.
         at_least: The mean score that is needed to go on; None needs one example without a failure.
         timeout_s: Wall seconds for each, where that is less than the task's limit; None leaves it.
     """
@@ -141,7 +141,7 @@ class Stage:
     timeout_s: float | None = None
 
 
-SMOKE: Final = (Stage(examples=1), Stage(examples=5))
+SMOKE: Final = (Look(examples=1), Look(examples=5))
 """What a task has unless it says otherwise: one example, and where that fails four more."""
 
 
@@ -225,7 +225,7 @@ class Task:
     packages: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     resources: Resources = field(default_factory=Resources)
-    cascade: tuple[Stage, ...] = SMOKE
+    cascade: tuple[Look, ...] = SMOKE
     audits: tuple[Audit, ...] = ()
     transfer: Mapping[str, tuple[Example, ...]] = field(default_factory=dict)
     description: str = ""

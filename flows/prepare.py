@@ -80,7 +80,7 @@ def _facts(task: Task, source: str) -> dict[str, object]:
         "frozen": sorted(task.frozen),
         "packages": list(task.packages),
         "limits": asdict(task.limits),
-        "cascade": [{name: value for name, value in asdict(stage).items() if value is not None} for stage in task.cascade],
+        "cascade": [{name: value for name, value in asdict(look).items() if value is not None} for look in task.cascade],
         "example": json.dumps(shortest_inputs(task)),  # as text: TOML knows no null
         "splits": {
             name: {"examples": len(group), "repeats": task.repeats.get(name, 1), "digest": split_digest(group)} for name, group in groups

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from graftwork.evaluators.load import make_task as task
     from graftwork.evaluators.model_judge import model_judge
     from graftwork.evaluators.scorers import choice, contains, exact, numeric
-    from graftwork.evaluators.task import Example, Limits, Resources, Score, Stage, Task
+    from graftwork.evaluators.task import Example, Limits, Look, Resources, Score, Task
     from graftwork.evaluators.text_scorers import regex, token_f1
     from graftwork.evaluators.tools import ToolScorer
     from graftwork.evaluators.unit_tests import unit_tests
@@ -39,13 +39,13 @@ __all__ = [
     "Example",
     "GraftworkError",
     "Limits",
+    "Look",
     "Optimized",
     "Program",
     "ProgramFailed",
     "Record",
     "Resources",
     "Score",
-    "Stage",
     "Task",
     "ToolScorer",
     "UserError",
@@ -72,13 +72,13 @@ _HOMES: Final = {
     "Example": ("graftwork.evaluators.task", "Example"),
     "GraftworkError": ("graftwork.programs.errors", "GraftworkError"),
     "Limits": ("graftwork.evaluators.task", "Limits"),
+    "Look": ("graftwork.evaluators.task", "Look"),
     "Optimized": ("graftwork.flows.optimize", "Optimized"),
     "Program": ("graftwork.programs.program", "Program"),
     "ProgramFailed": ("graftwork.programs.errors", "ProgramFailed"),
     "Record": ("graftwork.search.record", "Record"),
     "Resources": ("graftwork.evaluators.task", "Resources"),
     "Score": ("graftwork.evaluators.task", "Score"),
-    "Stage": ("graftwork.evaluators.task", "Stage"),
     "Task": ("graftwork.evaluators.task", "Task"),
     "ToolScorer": ("graftwork.evaluators.tools", "ToolScorer"),
     "UserError": ("graftwork.programs.errors", "UserError"),

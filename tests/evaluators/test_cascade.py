@@ -11,7 +11,7 @@ from graftwork.evaluators.evaluate import evaluate
 from graftwork.evaluators.evaluation import Evaluation, Outcome, Work
 from graftwork.evaluators.make_task import make_task
 from graftwork.evaluators.scorers import exact
-from graftwork.evaluators.task import SMOKE, Stage, Task
+from graftwork.evaluators.task import SMOKE, Look, Task
 from graftwork.programs.errors import TaskError
 from graftwork.programs.failure import Failure, FailureKind
 
@@ -41,7 +41,7 @@ def failing(kind: FailureKind = "crash") -> Failure:
     return Failure(kind=kind, message="oh", component="solve")
 
 
-def a_task(cascade: Sequence[Stage] = SMOKE) -> Task:
+def a_task(cascade: Sequence[Look] = SMOKE) -> Task:
     return make_task(PROGRAM, {"val": [({"n": n}, n) for n in range(8)]}, exact, cascade=cascade)
 
 
@@ -84,7 +84,7 @@ def test_what_is_not_the_programs_fault_does_not_condemn_it() -> None:
 
 
 def test_a_threshold_ends_what_is_too_bad_and_has_its_own_time() -> None:
-    task = a_task([Stage(examples=2, timeout_s=0.5), Stage(examples=4, at_least=0.5)])
+    task = a_task([Look(examples=2, timeout_s=0.5), Look(examples=4, at_least=0.5)])
     evaluation, pool = run(lambda n: n if n == 0 else -1, task)
     assert pool.asked == [([0, 1], 0.5), ([2, 3], task.limits.timeout_s)]
     assert [f.message for f in evaluation.failures] == ["not run, for on the first 4: its mean is 0.25, and 0.5 is asked for"] * 4
@@ -125,11 +125,11 @@ def test_an_evaluation_is_extended_without_running_anything_again() -> None:
 @pytest.mark.parametrize(
     ("cascade", "said"),
     [
-        ([Stage(examples=0)], "1 example or more"),
-        ([Stage(examples=5), Stage(examples=5)], "each more than the one before"),
-        ([Stage(examples=5, timeout_s=0.0)], "timeout_s must be a number above 0"),
-        ("smoke", "a list of gw.Stage"),
-        (5, "a list of gw.Stage"),
+        ([Look(examples=0)], "1 example or more"),
+        ([Look(examples=5), Look(examples=5)], "each more than the one before"),
+        ([Look(examples=5, timeout_s=0.0)], "timeout_s must be a number above 0"),
+        ("smoke", "a list of gw.Look"),
+        (5, "a list of gw.Look"),
     ],
 )
 def test_a_cascade_that_cannot_be_meant_is_one_clear_error(cascade: object, said: str) -> None:
