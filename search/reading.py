@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Iterable
 from typing import Final
 
 from graftwork.programs.edit import Add, Replace, apply, graft_source
@@ -24,6 +23,7 @@ _CODE: Final = re.compile(r"^\s*(def|class|import|from|return|@\w+|\w+\s*=)\b", 
 PLACEHOLDER: Final = "NEW TEXT"
 """What stands in a request where the proposer is to write."""
 
+_BUILT_IN: Final = frozenset(dir(builtins))
 # What models use without saying where it comes from.
 _OFTEN_FORGOTTEN: Final[tuple[tuple[str, str], ...]] = (
     *(
@@ -145,7 +145,7 @@ def _changed(child: Program, parent: Program) -> Program:
 
 def _completed(child: Program, parent: Program) -> Program:
     """The child with the components of the parent that it uses and left out."""
-    used = _loaded(component.source for component in child.components) & set(parent.names)
+    used = {name for component in child.components for name in component.refs} & set(parent.names)
     needed = {name for used_name in used for name in reachable(parent, used_name)} - set(child.names)
     if not needed:
         return child
@@ -188,6 +188,8 @@ def _decorator_lines(component: Component) -> list[str]:
 
 def _bodiless(text: str) -> str:
     """A prompt's text up to its docstring: a model does the rest, whatever the reply wrote below it."""
+    if "prompt" not in text:
+        return text
     node = ast.parse(text).body[-1]
     if not isinstance(node, ast.FunctionDef) or len(node.body) == 1 or ast.get_docstring(node) is None:
         return text
@@ -200,10 +202,6 @@ def _forgotten(snippet: Program, parent: Program) -> list[str]:
     """Import lines for names that nothing in the snippet or the parent defines, where everybody knows what they mean."""
     defined = {*snippet.names, *parent.names, *(item.name for item in snippet.imports)}
     inherited = {item.name: item.statement for item in parent.imports}
-    used = _loaded(component.source for component in snippet.components) - defined - set(dir(builtins))
+    used = {name for component in snippet.components for name in component.refs} - defined - _BUILT_IN
     known = {**dict(_OFTEN_FORGOTTEN), **inherited}
     return [known[name] for name in sorted(used) if name in known]
-
-
-def _loaded(sources: Iterable[str]) -> set[str]:
-    return {node.id for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}

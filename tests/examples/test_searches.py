@@ -48,7 +48,7 @@ def test_circle_packing_evolves_without_a_model(tmp_path: Path) -> None:
 
 
 def test_guess_number_evolves_without_a_model_and_its_champion_says_that_it_was_not_played_alone(tmp_path: Path) -> None:
-    report = evolved("guess_number", tmp_path / "run", candidates=12)
+    report = evolved("guess_number", tmp_path / "run", candidates=4)
     confirm = report.crown.measured["confirm"]
     assert confirm.difference is not None
     assert confirm.difference.mean >= 0

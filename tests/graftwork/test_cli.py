@@ -35,7 +35,7 @@ def graftwork(*words: str, cwd: Path, **environ: str) -> subprocess.CompletedPro
 
 def test_a_newcomer_makes_runs_shows_and_exports_a_task(tmp_path: Path) -> None:
     assert graftwork("init", "new", cwd=tmp_path).returncode == 0
-    run = graftwork("run", "new", "--candidates", "25", "--seed", "3", cwd=tmp_path)
+    run = graftwork("run", "new", "--candidates", "12", "--seed", "3", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
     assert "test" in run.stdout
     shown = graftwork("show", "runs/parcels-1", cwd=tmp_path)
@@ -53,8 +53,8 @@ def test_a_newcomer_makes_runs_shows_and_exports_a_task(tmp_path: Path) -> None:
         check=True,
         timeout=30,
     )
-    assert float(alone.stdout) == pytest.approx(float(alone.stdout))
-    assert open_run(tmp_path / "runs" / "parcels-1").candidates.num_rows == 26
+    assert float(alone.stdout) > 0  # a price
+    assert open_run(tmp_path / "runs" / "parcels-1").candidates.num_rows == 13
 
 
 @pytest.mark.parametrize(
