@@ -55,6 +55,7 @@ class _Order:
     on_outcome: Callable[[Outcome], None] | None
     outcomes: list[Outcome | None]
     over: asyncio.Future[None]
+    n_left: int
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     n_lost: int = 0
 
@@ -62,7 +63,8 @@ class _Order:
         self.outcomes[position] = outcome
         if self.on_outcome is not None:
             self.on_outcome(outcome)
-        if not self.over.done() and None not in self.outcomes:
+        self.n_left -= 1
+        if not self.over.done() and not self.n_left:
             self.over.set_result(None)
 
     def fail(self, error: BaseException) -> None:
@@ -83,6 +85,7 @@ class Dispatcher:
         self._waiting: Turns[int, int] = Turns()  # positions by order
         self._orders: dict[int, _Order] = {}
         self._last = 0
+        self._failed: GraftworkError | None = None
 
     @property
     def n_hosts(self) -> int:
@@ -99,7 +102,8 @@ class Dispatcher:
         self._seats = [seat for seat in self._seats if seat.host is not host]
 
     def fail(self, error: GraftworkError) -> None:
-        """End every work that is under way."""
+        """End every work that is under way, and every one that comes."""
+        self._failed = error
         for order in tuple(self._orders.values()):
             order.fail(error)
 
@@ -113,11 +117,13 @@ class Dispatcher:
         Raises:
             GraftworkError: What ended the work; or `InfrastructureError`, where hosts were lost more often than is tried again.
         """
+        if self._failed is not None:
+            raise self._failed
         if not work.cases:
             return ()
         self._last += 1
         number = self._last
-        order = _Order(work, on_outcome, [None] * len(work.cases), asyncio.get_running_loop().create_future())
+        order = _Order(work, on_outcome, [None] * len(work.cases), asyncio.get_running_loop().create_future(), len(work.cases))
         self._orders[number] = order
         for position in range(len(work.cases)):
             self._waiting.push(number, position)

@@ -129,7 +129,7 @@ class RayPool:
         Raises:
             ConfigError: If the cluster cannot be reached.
         """
-        return await self._thread.awaitable(self._run(work))
+        return await self._thread.awaitable(self._dispatcher.run(work))
 
     def stream(self, work: Work) -> AsyncGenerator[Outcome, None]:
         """Run every case; see `Pool.stream`."""
@@ -145,11 +145,6 @@ class RayPool:
         self._over.set()
         await asyncio.to_thread(self._keeper.join)
         self._thread.close()
-
-    async def _run(self, work: Work) -> tuple[Outcome, ...]:
-        if self._failed is not None:
-            raise self._failed
-        return await self._dispatcher.run(work)
 
     async def _end(self) -> None:
         adding = tuple(self._adding)

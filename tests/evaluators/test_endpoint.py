@@ -95,10 +95,13 @@ def test_a_waiter_that_is_cancelled_takes_no_place() -> None:
             task.cancel()
         gate.set()
         await asyncio.gather(first, others[2])
+        assert [task.cancelled() for task in others] == [True, True, False]
         async with endpoint.turn("b", tokens=1):
-            pass
+            admitted.append("b")
 
+    admitted: list[str] = []
     using(EndpointLimits(in_flight=1), act)
+    assert admitted == ["b"]
 
 
 def test_a_waiter_that_is_cancelled_just_when_it_is_admitted_gives_its_place_back() -> None:
@@ -107,14 +110,19 @@ def test_a_waiter_that_is_cancelled_just_when_it_is_admitted_gives_its_place_bac
             async with endpoint.turn("a", tokens=1):
                 pass
 
-        task = asyncio.create_task(call())
-        await asyncio.sleep(0)  # it is admitted at once, and has not gone on yet
+        async with endpoint.turn("first", tokens=1):
+            task = asyncio.create_task(call())
+            await asyncio.sleep(0)
+        # Leaving the place has admitted it, and it has not gone on yet.
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
         async with endpoint.turn("b", tokens=1):
-            pass
+            admitted.append("b")
 
+    admitted: list[str] = []
     using(EndpointLimits(in_flight=1), act)
+    assert admitted == ["b"]
 
 
 def test_a_busy_endpoint_is_left_alone_for_as_long_as_it_wants_by_everybody() -> None:
