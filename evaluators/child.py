@@ -28,6 +28,8 @@ from .channel import Channel
 from .door import use_door
 from .draws import tell_draws
 from .lockdown import (
+    FILES_OF_DRIVERS,
+    OPEN_FILES,
     Rule,
     address_space_mb,
     close_others,
@@ -130,13 +132,15 @@ def _lock_in(confinement: Confinement, kept: set[int], scratch: str, limits: Map
         memory_mb=None if confinement.devices else base_mb + limits["memory_mb"],
         cpu_s=limits["cpu_s"] + confinement.imports_cpu_s,
         processes=confinement.processes,
+        open_files=FILES_OF_DRIVERS if confinement.devices else OPEN_FILES,
     )
     if confinement.locked:
         restrict_system_calls(confinement.profile)
 
 
 def _gpus() -> list[str]:
-    return [f"/dev/{name}" for name in os.listdir("/dev") if name.startswith("nvidia")]  # noqa: PTH208 - no path objects in the child
+    """GPUs, and where their driver names its threads."""
+    return ["/proc/self/task", *(f"/dev/{name}" for name in os.listdir("/dev") if name.startswith("nvidia"))]  # noqa: PTH208 - no path objects in the child
 
 
 def _settle(scratch: str, template: int) -> None:

@@ -12,7 +12,7 @@ import resource
 import signal
 import stat
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -81,7 +81,10 @@ _MIB: Final = 1024 * 1024
 _MOST_DESCRIPTORS: Final = 1 << 20
 # Together they bound what open files can take, named or not: 512 MiB.
 _FILE_MB: Final = 16
-_OPEN_FILES: Final = 32
+OPEN_FILES: Final = 32
+"""How many a program may have open."""
+FILES_OF_DRIVERS: Final = 256
+"""How many with a GPU, whose driver keeps some 40 open."""
 _MEMORY_RESERVE_MB: Final = 32
 _THREADS_AND_CHILDREN: Final = 64
 _TIMERS_AND_SIGNALS: Final = 256  # of the user, who has tens of thousands
@@ -95,7 +98,7 @@ def address_space_mb() -> int:
 
 
 def set_limits(
-    *, memory_mb: int | None, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = _OPEN_FILES
+    *, memory_mb: int | None, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = OPEN_FILES
 ) -> None:
     """Set hard resource limits: memory, CPU, size and number of files, timers and signals that wait; no core dumps.
 
@@ -223,13 +226,13 @@ def restrict_files(
     writable: str,
     executable: Iterable[int] = (),
     also_writable: Iterable[str] = (),
-    devices: Iterable[str] = (),
+    devices: Sequence[str] = (),
 ) -> None:
     """Allow reading beneath some paths and writing beneath one, and nothing else; no TCP, no signals to the outside.
 
     Args:
         readable: From `prepare_rules`.
-        writable: A directory; nothing in it can be executed, or be a device or a socket.
+        writable: A directory; nothing in it can be executed, or be a device, or a socket where there are no `devices`.
         executable: From `open_readable`; what is beneath can be read and executed.
         also_writable: Directories and files that can be written besides; what is not there is left out.
         devices: Devices and directories of them that can be used; likewise.
@@ -248,10 +251,10 @@ def restrict_files(
     attributes = struct.pack(f"={len(words)}Q", *words)
     size = ctypes.c_size_t(len(attributes))
     ruleset = _system_call(_SYS_LANDLOCK_CREATE_RULESET, ctypes.create_string_buffer(attributes), size, 0)
-    written = handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | _MAKE_SOCK | _IOCTL_DEV)
+    written = handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | (0 if devices else _MAKE_SOCK) | _IOCTL_DEV)
     runnable = (_rule(descriptor, _READ_FILE | _READ_DIR | _EXECUTE) for descriptor in executable)
     driven = open_readable(devices)
-    usable = (_rule(descriptor, _READ_FILE | _READ_DIR | _WRITE_FILE | (_IOCTL_DEV & handled)) for descriptor in driven)
+    usable = (_rule(descriptor, _READ_FILE | _READ_DIR | _WRITE_FILE | ((_IOCTL_DEV | _TRUNCATE) & handled)) for descriptor in driven)
     _add_rules(ruleset, (*readable, *runnable, *usable, *(_rule(descriptor, written) for descriptor in own)))
     for descriptor in (*own, *driven):
         os.close(descriptor)

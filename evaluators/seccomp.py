@@ -61,7 +61,13 @@ _FOR_CLIENTS: Final = frozenset((44, 45, 47, 48, 51, 52, 55))
 _FLAGS_OF_CLIENTS: Final = ((44, 3), (45, 3), (47, 2))  # sendto, recvfrom, recvmsg: which argument holds the flags
 _OUT_OF_BAND: Final = 1  # MSG_OOB: no client of HTTP uses it, and the kernel's part of it for local sockets had holes
 _STREAMS: Final = (1, 0o4001, 0o2000001, 0o2004001)  # SOCK_STREAM, also with SOCK_NONBLOCK and SOCK_CLOEXEC
-_MORE_ALLOWED: Final = {"program": frozenset[int](), "client": _FOR_CLIENTS, "driver": frozenset[int](), "tree": _FOR_TREES | _PRETENDED}
+# CUDA makes a local socket for other processes to come to, under a name in scratch, and gives up where it cannot. Nobody comes there,
+# and it comes to nobody: connecting says that there is no such socket, and what sends and receives is denied.
+_SOCKET: Final = 41
+_CONNECT: Final = 42
+_FOR_DRIVERS: Final = frozenset((_SOCKET, _CONNECT, 49, 50))  # and bind, listen
+_PACKETS: Final = (0o2000005,)  # SOCK_SEQPACKET with SOCK_CLOEXEC
+_MORE_ALLOWED: Final = {"program": frozenset[int](), "client": _FOR_CLIENTS, "driver": _FOR_DRIVERS, "tree": _FOR_TREES | _PRETENDED}
 
 _CLONE: Final = 56
 _CLONE_THREAD: Final = 0x00010000
@@ -143,9 +149,7 @@ def _for_any_process(profile: Profile) -> tuple[bytes, tuple[int, ...]]:
         program += [(_JUMP_EQUAL, 0, 1, number), refuse]
     program += _when(_PRLIMIT64, 0, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=refuse[3])
     program += _when(_FCNTL, 1, (_JUMP_EQUAL, _DENIED_FCNTL), matching=refuse[3], else_=_ALLOW)
-    program += (
-        _ioctl_of_drivers() if profile == "driver" else _when(_IOCTL, 1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=refuse[3])
-    )
+    program += _of_drivers() if profile == "driver" else _when(_IOCTL, 1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=refuse[3])
     program += _when(_PRCTL, 0, (_JUMP_EQUAL, _DENIED_PRCTL), matching=refuse[3], else_=_ALLOW)
     for number in _CLOCKS:
         program += _when(number, 0, (_JUMP_AT_LEAST, (_FIRST_NEGATIVE,)), matching=refuse[3], else_=_ALLOW)
@@ -177,6 +181,11 @@ def _processes_of_tree() -> list[_Instruction]:
     for number in sorted(_PRETENDED):
         decided += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO)]
     return decided
+
+
+def _of_drivers() -> list[_Instruction]:
+    nobody = [(_JUMP_EQUAL, 0, 1, _CONNECT), (_RETURN, 0, 0, _ERRNO | errno.ENOENT)]
+    return [*_ioctl_of_drivers(), *_only(_SOCKET, (_AF_UNIX,), _PACKETS), *nobody]
 
 
 def _ioctl_of_drivers() -> list[_Instruction]:

@@ -28,7 +28,8 @@ _SPARE_MB: Final = 64  # what threads and import itself take, one time more and 
 _OF_THE_SYSTEM: Final = ("/etc/ld.so.cache", "/etc/localtime", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")
 # Besides, for a GPU's driver; which calls it makes is not known for every version.
 _OF_DRIVERS: Final = (
-    *("/proc/devices", "/proc/driver/nvidia", "/proc/modules", "/sys/bus/pci", "/sys/devices/system/node", "/sys/module/nvidia"),
+    *("/proc/devices", "/proc/driver/nvidia", "/proc/modules", "/proc/sys/vm/mmap_min_addr", "/sys/bus/pci", "/sys/devices"),
+    *("/proc/self/maps", "/proc/self/status", "/sys/module/nvidia"),
     *("/lib/x86_64-linux-gnu", "/lib64", "/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/local/cuda", "/usr/local/nvidia"),
 )
 _BOOT: Final = """import sys
@@ -67,7 +68,8 @@ def execute_again(control: socket.socket, settings: Mapping[str, Any], readable:
         settings: Of this template.
         readable: Paths that children may read.
     """
-    also = (*_OF_THE_SYSTEM, *(_OF_DRIVERS if settings["devices"] else ()))
+    libraries = (f"{folder}/nvidia" for folder in package_folders())  # those of CUDA, loaded when they are first used
+    also = (*_OF_THE_SYSTEM, *((*_OF_DRIVERS, *libraries) if settings["devices"] else ()))
     needs: Needs = {
         "readable": sorted({*readable, *_mapped_files(), *also, *_metadata()}),
         "listed": package_folders(),

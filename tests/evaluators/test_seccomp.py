@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from graftwork.evaluators.seccomp import DENIED, Profile, bpf_program
 
-ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
+ALLOW, KILL, EPERM, ENOENT, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050002, 0x00050026
 X86_64, I386 = 0xC000003E, 0x40000003
 PID = 4711
 NUMBERS = sorted(number for numbers in DENIED.values() for number in numbers)
@@ -125,8 +125,18 @@ def test_a_driver_may_ask_its_device_and_still_reaches_nobody(request: int) -> N
     assert verdict(16, 3, request, profile="driver") == (ALLOW if asks_a_device else EPERM)
 
 
+def test_a_driver_has_a_local_socket_that_nothing_comes_through() -> None:
+    packets = socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC
+    assert verdict(41, socket.AF_UNIX, packets, profile="driver") == ALLOW
+    others = [(socket.AF_UNIX, socket.SOCK_STREAM), (socket.AF_INET, packets), (socket.AF_NETLINK, packets), (socket.AF_UNIX, 5)]
+    assert {verdict(41, *other, profile="driver") for other in others} == {EPERM}
+    assert [verdict(number, profile="driver") for number in (42, 49, 50)] == [ENOENT, ALLOW, ALLOW]  # connect, bind, listen
+    assert {verdict(number, profile="driver") for number in (43, 44, 45, 46, 47, 53, 288, 299, 307)} == {EPERM}
+
+
 def test_a_driver_may_else_do_what_a_program_may() -> None:
-    calls = [(number, argument) for number in range(460) if number != 16 for argument in (0, PID, 0x10000, 0x80000000)]
+    own = {16, 41, 42, 49, 50}
+    calls = [(number, argument) for number in range(460) if number not in own for argument in (0, PID, 0x10000, 0x80000000)]
     assert [verdict(*call, profile="driver") for call in calls] == [verdict(*call) for call in calls]
 
 
