@@ -65,10 +65,11 @@ def _best(task: Task, settings: RunSettings, folder: Path) -> Program:
     """The best of a search by val: on a dozen confirm examples a champion that is a little better is soon on a level with the seed."""
     if not (folder / "champion.py").is_file():
         run_search(prepare(task, settings, run_dir=folder), lambda progress: print(f"{task.name}: {progress.line}", flush=True))
-    row = gw.open(folder).best
+    record = gw.open(folder)
+    row = record.best
     if row is None:
         raise SystemExit(f"{folder} has no program with a score: remove it to search again")
-    return parse(row["source"])
+    return record.program(row)
 
 
 def _compare(task: Task, settings: RunSettings, programs: Mapping[str, Program], folder: Path) -> None:

@@ -119,7 +119,7 @@ class CallStore(Protocol):
         ...
 
     def reserve(self, call: Reservation) -> None:
-        """Record that a call is about to be sent; it survives the death of this process from then on.
+        """Record that a call is about to be sent; `sync` makes it durable, and is waited for before it is sent.
 
         Raises:
             RunError: If it cannot be written.
@@ -127,7 +127,7 @@ class CallStore(Protocol):
         ...
 
     def settle(self, call: Settlement) -> None:
-        """Record how a reserved call ended; it survives the death of this process from then on.
+        """Record how a reserved call ended; `sync` makes it durable, and is waited for before the answer is given.
 
         Raises:
             RunError: If it cannot be written.
@@ -135,7 +135,7 @@ class CallStore(Protocol):
         ...
 
     def sync(self) -> None:
-        """Make what was recorded durable, so that it survives the death of the machine. Blocks; called from any thread.
+        """Make what was recorded durable: it survives the death of process and machine. Blocks; called from any thread.
 
         Raises:
             RunError: If it cannot be written.

@@ -205,7 +205,7 @@ class _Engine:
         self._on_slice(
             Progress(
                 stage=stage,
-                told=max(0, state.told - 1),
+                told=max(0, self._lineage.n_durable - 1),
                 candidates=self._settings.candidates,
                 unit=self._task.unit,
                 seed_score=self._seed_score,

@@ -39,7 +39,7 @@ def show_run(run_dir: Path, console: Console) -> None:
     console.print(f"{title}: candidate {shown['number']} by {shown['operator']}, val {shown['score']:.4g}", highlight=False, markup=False)
     if line := objectives_line(candidates, shown["number"]):
         console.print(line, highlight=False, markup=False)
-    console.print(Syntax(shown["source"], "python", background_color="default", word_wrap=True))
+    console.print(Syntax(record.source(shown), "python", background_color="default", word_wrap=True))
     show_scores(run_dir, console)
     console.print(_table(_best(candidates), title="best on val"))
     console.print(_table(_results(candidates), title="results by operator"))

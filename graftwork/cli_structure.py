@@ -82,7 +82,7 @@ def _candidate(record: Record, number: int) -> Mapping[str, Any]:
     if row is None:
         last = max((row["number"] for row in rows), default=None)
         raise RunError(f"no candidate {number} in {record.path}: {'there is none yet' if last is None else f'they go from 0 to {last}'}")
-    if not row["source"]:
+    if not row["pieces"]:
         raise RunError(f"candidate {number} was never written ({row['status']}): it has no program to show")
     return row
 

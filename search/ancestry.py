@@ -13,6 +13,8 @@ from graftwork.programs.parse import parse
 from graftwork.programs.program import Component, Program
 from graftwork.programs.provenance import provenance, self_made
 
+from .texts import joined
+
 __all__ = ["Ancestry", "Step"]
 
 
@@ -42,11 +44,13 @@ class Ancestry:
 
     Args:
         rows: Rows of `candidates`.
+        texts: The texts of their pieces, by digest.
         statements: Whether programs may hold other top-level statements: those of a run whose scores are forgeable.
     """
 
-    def __init__(self, rows: Iterable[Mapping[str, Any]], *, statements: bool = False) -> None:
+    def __init__(self, rows: Iterable[Mapping[str, Any]], texts: Mapping[str, str], *, statements: bool = False) -> None:
         self._statements = statements
+        self._texts = texts
         self._rows = {row["number"]: row for row in rows}
         self._programs: dict[int, Program] = {}
 
@@ -58,9 +62,9 @@ class Ancestry:
         """
         if number not in self._programs:
             row = self._rows.get(number)
-            if row is None or row["source"] is None:
+            if row is None or not row["pieces"]:
                 raise RunError(f"no program of candidate {number} in this run: it has candidates 0 to {max(self._rows, default=0)}")
-            self._programs[number] = parse(row["source"], statements=self._statements)
+            self._programs[number] = parse(joined(row["pieces"], self._texts), statements=self._statements)
         return self._programs[number]
 
     def row(self, number: int) -> Mapping[str, Any]:

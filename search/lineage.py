@@ -3,9 +3,9 @@
 Each write is a group: its rows are there together or not at all, whatever happens in between, because the row of `decisions`
 that ends it comes last and readers leave out what no such row covers. Rows of `calls` and `events` stand by themselves.
 
-What is written survives the death of this process at any moment. What costs or claims something (model calls, evaluations on
-held-out splits, champions) is also on the disk when the method returns; the rest follows from it and gets there within a stated
-time, because on a busy disk a sync for each candidate costs more than evaluating it.
+What costs or claims something (model calls, evaluations on held-out splits, champions) is on the disk before it is acted on. What
+follows from that and from the seed (briefs, results) gets there within a stated time, many in one write: a write and a sync for each
+candidate cost more than evaluating it. Until then nobody outside is told of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, get_args
@@ -38,6 +38,7 @@ from .rows import (
     settled_row,
     span_rows,
     tell_row,
+    text_rows,
 )
 from .schema import TABLES, TableName
 from .segments import read_tables, recover, seal
@@ -46,6 +47,8 @@ from .tails import FullTail, TableWriter
 __all__ = ["Lineage", "LineageCallStore"]
 
 _SEAL_BYTES: Final = 32 * 1024 * 1024  # long replies and traces fill memory before they are 1,000 rows
+_GROUPED: Final[tuple[TableName, ...]] = (*(name for name in TABLES if name not in ("calls", "decisions")), "decisions")
+_MOST_WAITING: Final = 5_000  # rows: where the disk is slower than the search, the search waits
 _FINAL: Final = frozenset(("champion", "open_split"))  # decisions that claim or open something; others follow from results
 _DATES: Final[Mapping[TableName, str]] = {"candidates": "told_at", "calls": "at", "decisions": "at", "events": "at"}
 
@@ -53,16 +56,17 @@ _DATES: Final[Mapping[TableName, str]] = {"candidates": "told_at", "calls": "at"
 class Lineage:
     """The writer of a run's record, in `lineage/` of its directory. Safe from any thread; a context manager.
 
-    Live tails are sealed when they have `seal_rows` rows, and at the first write after `seal_s` seconds; they are synced at the
-    first write after `sync_s` seconds, so that a power cut takes what was told in that time and no more. After a write that failed
-    nothing more is written: the disk's state is told once, and resuming finds everything that was durable.
+    Rows wait in memory for at most `commit_s` seconds; then all that came meanwhile is written and synced together, in the background
+    (group commit). What is told to anyone outside is told after that: `n_durable` says how many results are on the disk. Live tails are
+    sealed when they have `seal_rows` rows or are `seal_s` seconds old. After a write that failed nothing more is written: the disk's state
+    is told once, and resuming finds everything that was durable.
 
     Args:
         run_dir: The run's directory; it is made where it is missing.
         clock: Seconds since 1970.
         seal_rows: Rows of a live tail, at least 1.
         seal_s: Age of a live tail in seconds.
-        sync_s: How long a result may be in the system's memory only; at 0 each is on the disk when it is told.
+        commit_s: How long a row may wait in memory, in seconds.
 
     Raises:
         RunError: If another process writes this run, if it cannot be written, or if what is there is damaged.
@@ -75,16 +79,17 @@ class Lineage:
         clock: Callable[[], float] = time.time,
         seal_rows: int = 1_000,
         seal_s: float = 30.0,
-        sync_s: float = 1.0,
+        commit_s: float = 0.05,
     ) -> None:
         self.directory = run_dir / "lineage"
         self._clock = clock
-        self._seal_rows, self._seal_s, self._sync_s = seal_rows, seal_s, sync_s
-        self._mutex = threading.RLock()
+        self._seal_rows, self._seal_s, self._commit_s = seal_rows, seal_s, commit_s
+        self._mutex = threading.Lock()  # guards what waits
+        self._committing = {name: threading.Lock() for name in ("calls", "groups")}  # one thread at a time writes these
+        self._waiting: dict[TableName, list[Row]] = {name: [] for name in TABLES}
+        self._due, self._closing = threading.Event(), threading.Event()
         self._trouble = ""
-        self._keeper = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lineage")
-        self._keeping: Future[None] | None = None
-        self._sealed_at = self._synced_at = clock()
+        self._sealed_at = clock()
         with writing_to(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
             sync_directory(run_dir)
@@ -94,6 +99,10 @@ class Lineage:
         except RunError:
             self._lock.release()
             raise
+        self._sealer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lineage-seal")
+        self._sealing: Future[None] | None = None
+        self._committer = threading.Thread(target=self._commit_what_waits, name="lineage", daemon=True)
+        self._committer.start()
 
     def __enter__(self) -> Self:
         return self
@@ -104,10 +113,13 @@ class Lineage:
     def _recover(self) -> None:
         with writing_to(self.directory):
             recovery = recover(self.directory)
-        self._manifest, self._group = recovery.manifest, recovery.manifest.group
+        self._manifest = recovery.manifest
+        self._group = self._durable_group = recovery.manifest.group
+        self.n_durable = sum(segment.rows for segment in recovery.manifest.tables["candidates"].segments)
         self._writers = {name: TableWriter(self.directory, name, after=self._manifest.tables[name].tail) for name in TABLES}
+        self._texts = set[str](read_tables(self.directory, ["texts"])["texts"]["digest"].to_pylist())
         for cut in recovery.cuts:
-            self.event("repair", cut)
+            self._put({"events": [self._event("repair", cut)]})
 
     def brief(self, brief: Brief) -> None:
         """Record what `ask` gave.
@@ -115,7 +127,7 @@ class Lineage:
         Raises:
             RunError: If it cannot be written.
         """
-        self._group_of({}, decision=brief_row(brief))
+        self._put({}, decision=brief_row(brief))
 
     def result(self, result: Result) -> None:
         """Record one told result with its scores and spans, all or nothing.
@@ -125,9 +137,14 @@ class Lineage:
         """
         evaluations = [("val", result.val), ("train", result.train)]
         there = [(split, evaluation) for split, evaluation in evaluations if evaluation is not None]
-        scores = [row for split, evaluation in there for row in score_rows(result.number, split, evaluation)]
-        spans = [row for split, evaluation in there for row in span_rows(result.number, split, evaluation)]
-        self._group_of({"scores": scores, "spans": spans, "candidates": [candidate_row(result)]}, decision=tell_row(result))
+        rows: dict[TableName, list[Row]] = {
+            "texts": text_rows(result, self._texts),
+            "scores": [row for split, evaluation in there for row in score_rows(result.number, split, evaluation)],
+            "spans": [row for split, evaluation in there for row in span_rows(result.number, split, evaluation)],
+            "candidates": [candidate_row(result)],
+        }
+        self._put(rows, decision=tell_row(result))
+        self._texts.update(str(row["digest"]) for row in rows["texts"])
 
     def evaluation(self, candidate: int, split: str, evaluation: Evaluation) -> None:
         """Record a further evaluation of a candidate, on `confirm`, `test` or a transfer set; durable when it returns.
@@ -138,9 +155,8 @@ class Lineage:
         mark = {"forgeable": True} if evaluation.forgeable else {}
         detail = json_text({"split": split, "cases": len(evaluation.judgements), "mean": evaluation.mean, **mark})
         scores, spans = (list(rows(candidate, split, evaluation)) for rows in (score_rows, span_rows))
-        self._group_of(
-            {"scores": scores, "spans": spans}, decision={"kind": "evaluation", "number": candidate, "detail": detail}, durable=True
-        )
+        self._put({"scores": scores, "spans": spans}, decision={"kind": "evaluation", "number": candidate, "detail": detail})
+        self.commit()
 
     def decision(self, kind: str, *, number: int, detail: object) -> None:
         """Record a decision such as `champion`, `open_split` or `crown`; the first two are durable when it returns.
@@ -153,7 +169,9 @@ class Lineage:
         Raises:
             RunError: If it cannot be written.
         """
-        self._group_of({}, decision={"kind": kind, "number": number, "detail": json_text(detail)}, durable=kind in _FINAL)
+        self._put({}, decision={"kind": kind, "number": number, "detail": json_text(detail)})
+        if kind in _FINAL:
+            self.commit()
 
     def event(self, kind: str, message: str, detail: Mapping[str, object] | None = None) -> None:
         """Record what happened to the run itself: start, stop, export, repair; durable when it returns.
@@ -161,19 +179,16 @@ class Lineage:
         Raises:
             RunError: If it cannot be written.
         """
-        row = {"kind": kind, "message": message, "detail": json_text(detail or {})}
-        with self._writing():
-            self._append("events", [row])
-            self._writers["events"].sync()
+        self._put({"events": [self._event(kind, message, detail)]})
+        self.commit()
 
-    def append_calls(self, rows: Iterable[Row]) -> None:
+    def append_calls(self, rows: Sequence[Row]) -> None:
         """Record model calls, as `LineageCallStore` tells them; `sync_calls` makes them durable.
 
         Raises:
             RunError: If it cannot be written.
         """
-        with self._writing():
-            self._append("calls", rows)
+        self._put({"calls": rows})
 
     def sync_calls(self) -> None:
         """Make every recorded model call durable. Safe from any thread, while others write.
@@ -181,8 +196,22 @@ class Lineage:
         Raises:
             RunError: If it cannot be written.
         """
-        with writing_to(self.directory):
-            self._writers["calls"].sync()
+        with self._writing("calls"):
+            self._write(self._take(("calls",))[0])
+
+    def commit(self) -> None:
+        """Make everything that was recorded durable. Safe from any thread, while others write.
+
+        Raises:
+            RunError: If it cannot be written.
+        """
+        with self._writing("groups"):
+            rows, group = self._take(_GROUPED)
+            self.sync_calls()  # those that these results follow from
+            self._write(rows)
+            self.n_durable += len(rows["candidates"])
+            self._durable_group = group
+            self._seal_what_is_due()
 
     def close(self) -> None:
         """Seal everything and let another writer in. Calling it twice is harmless.
@@ -190,89 +219,110 @@ class Lineage:
         Raises:
             RunError: If it cannot be written; what was durable stays so.
         """
-        with self._mutex:
-            try:
-                if not self._trouble:
-                    with self._writing():
-                        self._wait()
-                        self._keep(self._rotated(name for name in TABLES if self._writers[name].n_rows), self._group)
-            finally:
-                self._trouble = self._trouble or f"{self.directory} is closed: open it again to write"
-                self._keeper.shutdown()
-                for writer in self._writers.values():
-                    writer.close()
-                self._lock.release()
+        self._closing.set()
+        self._due.set()
+        self._committer.join()
+        try:
+            if not self._trouble:
+                self.commit()
+                with self._writing("groups"), self._committing["calls"]:
+                    self._await_sealing()
+                    self._seal(self._rotated(name for name in TABLES if self._writers[name].n_rows), self._durable_group)
+        finally:
+            self._trouble = self._trouble or f"{self.directory} is closed: open it again to write"
+            self._sealer.shutdown()
+            for writer in self._writers.values():
+                writer.close()
+            self._lock.release()
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """One group of rows, by one thread at a time, and what is due after it."""
-        with self._mutex:
+    def _writing(self, what: str) -> Iterator[None]:
+        """The right to write some tables, and the telling of what goes wrong."""
+        with self._committing[what]:
             if self._trouble:
                 raise RunError(self._trouble)
-            self._group += 1
             try:
                 with writing_to(self.directory):
                     yield
-                    self._upkeep()
             except BaseException as error:
                 # Half a group may be in the tails: another write would end it and make it count.
                 self._trouble = str(error) or f"writing {self.directory} was interrupted; what was written before is intact"
                 raise
 
-    def _append(self, table: TableName, rows: Iterable[Row]) -> None:
-        stamp: dict[str, object] = {"group": self._group}
-        if table in _DATES:
-            stamp[_DATES[table]] = round(self._clock() * 1e6)
-        self._writers[table].append([{**row, **stamp} for row in rows])
+    def _event(self, kind: str, message: str, detail: Mapping[str, object] | None = None) -> Row:
+        return {"kind": kind, "message": message, "detail": json_text(detail or {})}
 
-    def _group_of(self, rows: Mapping[TableName, Sequence[Row]], *, decision: Row, durable: bool = False) -> None:
-        with self._writing():
+    def _put(self, rows: Mapping[TableName, Sequence[Row]], *, decision: Row | None = None) -> None:
+        """Have the rows of one group wait for the next commit."""
+        if decision is not None:
+            rows = {**rows, "decisions": [{**decision, "n_rows": sum(map(len, rows.values()))}]}
+        with self._mutex:
+            if self._trouble:
+                raise RunError(self._trouble)
+            self._group += 1
+            at = round(self._clock() * 1e6)
             for table, of_table in rows.items():
-                self._append(table, of_table)
-            self._append("decisions", [{**decision, "n_rows": sum(map(len, rows.values()))}])
-            if durable:
-                self._sync()
+                date = _DATES.get(table)
+                stamp: dict[str, object] = {"group": self._group} if date is None else {"group": self._group, date: at}
+                self._waiting[table] += [{**row, **stamp} for row in of_table]
+            too_many = max(len(self._waiting[table]) for table in rows) > _MOST_WAITING
+        self._due.set()
+        if too_many:
+            self.commit()
 
-    def _sync(self) -> None:
-        for writer in self._writers.values():
-            writer.sync()
+    def _take(self, names: Iterable[TableName]) -> tuple[Mapping[TableName, Sequence[Row]], int]:
+        """What waits for some tables, all as of one instant, and the last group that there is."""
+        with self._mutex:
+            taken: dict[TableName, list[Row]] = {name: self._waiting[name] for name in names}
+            for name in taken:
+                self._waiting[name] = []
+            return taken, self._group
 
-    def _upkeep(self) -> None:
-        """Have synced and sealed what is due, in the background: writing goes on meanwhile, in new tails."""
-        if self._keeping and self._keeping.done():
-            self._wait()
+    def _write(self, rows: Mapping[TableName, Sequence[Row]]) -> None:
+        """Write rows and sync them, decisions last: a group counts from its decision on."""
+        for name, of_table in rows.items():
+            self._writers[name].append(of_table)
+        for name in rows:
+            self._writers[name].sync()
+
+    def _commit_what_waits(self) -> None:
+        while not self._closing.is_set():
+            self._due.wait()
+            self._closing.wait(self._commit_s)
+            self._due.clear()
+            with suppress(RunError):  # whoever writes next is told
+                self.commit()
+
+    def _seal_what_is_due(self) -> None:
+        """Have sealed what is due, in the background: writing goes on meanwhile, in new tails."""
+        if self._sealing and self._sealing.done():
+            self._await_sealing()
         now, writers = self._clock(), self._writers
         # A clock that was set back makes things look younger than they are: then they count as old.
-        due_sync = not 0.0 <= now - self._synced_at < self._sync_s
-        due_seal = not 0.0 <= now - self._sealed_at < self._seal_s
-        full: list[TableName]
-        if due_seal:
+        if not 0.0 <= now - self._sealed_at < self._seal_s:
             self._sealed_at = now
-            full = [name for name in TABLES if writers[name].n_rows]
+            full: list[TableName] = [name for name in TABLES if writers[name].n_rows]
         else:
             full = [name for name in TABLES if writers[name].n_rows >= self._seal_rows or writers[name].n_bytes >= _SEAL_BYTES]
-        if not full and (not due_sync or self._keeping):
-            return
-        self._wait()
-        self._synced_at = now
-        self._keeping = self._keeper.submit(self._keep, self._rotated(full), self._group)
-        if not self._sync_s:
-            self._wait()
+        if full:
+            self._await_sealing()
+            with self._committing["calls"]:
+                rotated = self._rotated(full)
+            self._sealing = self._sealer.submit(self._seal, rotated, self._durable_group)
 
     def _rotated(self, names: Iterable[TableName]) -> Mapping[TableName, FullTail]:
         return {name: self._writers[name].rotate() for name in names}
 
-    def _keep(self, full: Mapping[TableName, FullTail], group: int) -> None:
-        with writing_to(self.directory):
-            self._sync()
-            if full:
+    def _seal(self, full: Mapping[TableName, FullTail], group: int) -> None:
+        if full:
+            with writing_to(self.directory):
                 self._manifest = seal(self.directory, self._manifest, full, group=group)
 
-    def _wait(self) -> None:
-        """Wait until nothing is done in the background; raise what went wrong there."""
-        if keeping := self._keeping:
-            self._keeping = None
-            keeping.result()
+    def _await_sealing(self) -> None:
+        """Wait until nothing is sealed in the background; raise what went wrong there."""
+        if sealing := self._sealing:
+            self._sealing = None
+            sealing.result()
 
 
 class LineageCallStore:

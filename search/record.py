@@ -22,6 +22,7 @@ from .ancestry import Ancestry, Step
 from .rows import recorded_call
 from .schema import TABLES, TableName, lasting_columns
 from .segments import read_tables
+from .texts import joined
 
 __all__ = ["Record", "canonical", "open_run"]
 
@@ -48,6 +49,11 @@ class Record:
     def candidates(self) -> pa.Table:
         """One row for each told result, in the order of telling."""
         return self.table("candidates")
+
+    @property
+    def texts(self) -> pa.Table:
+        """One row for each piece of a program's text; the `pieces` of a candidate name them."""
+        return self.table("texts")
 
     @property
     def scores(self) -> pa.Table:
@@ -116,7 +122,22 @@ class Record:
         Raises:
             ProgramError: If it has none that can be read.
         """
-        return parse(row["source"], statements=self.forgeable)
+        return parse(self.source(row), statements=self.forgeable)
+
+    def source(self, row: Mapping[str, Any]) -> str:
+        """The program's text in a row of `candidates`; empty where it has none.
+
+        Raises:
+            RunError: If a piece of it is missing.
+        """
+        pieces: list[str] = row["pieces"] or []
+        if not pieces:
+            return ""
+        found = self.texts.filter(pc.field("digest").isin(pieces))
+        try:
+            return joined(pieces, dict(zip(found["digest"].to_pylist(), found["text"].to_pylist(), strict=True)))
+        except KeyError as missing:
+            raise RunError(f"{self.path / 'lineage' / 'texts'} lacks the piece {missing.args[0]}: restore it from a copy") from None
 
     @property
     def best(self) -> Mapping[str, Any] | None:
@@ -174,8 +195,10 @@ class Record:
         Raises:
             RunError: If a file is damaged or cannot be read.
         """
-        columns = ["number", "operator", "parents", "source", "note", "changes", "score", "status"]
-        return Ancestry(self.candidates.select(columns).to_pylist(), statements=self.forgeable)
+        columns = ["number", "operator", "parents", "pieces", "note", "changes", "score", "status"]
+        tables = read_tables(self.path / "lineage", ["candidates", "texts"])
+        texts = dict(zip(tables["texts"]["digest"].to_pylist(), tables["texts"]["text"].to_pylist(), strict=True))
+        return Ancestry(tables["candidates"].select(columns).to_pylist(), texts, statements=self.forgeable)
 
 
 def open_run(path: str | Path) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from graftwork.programs.trace import Span
 from graftwork.programs.wire import to_json
 
 from .candidate import Brief, Result
+from .texts import as_utf8, pieces_of
 
 __all__ = [
     "Row",
@@ -30,6 +31,7 @@ __all__ = [
     "settled_row",
     "span_rows",
     "tell_row",
+    "text_rows",
 ]
 
 Row = Mapping[str, object]
@@ -54,7 +56,7 @@ def candidate_row(result: Result) -> Row:
         "island": result.island,
         "parents": list(result.parents),
         "status": result.status,
-        "reason": _text(result.reason),
+        "reason": as_utf8(result.reason),
         **_usage(result.proposing, prefix="proposer_"),
     }
     if candidate is not None:
@@ -62,8 +64,8 @@ def candidate_row(result: Result) -> Row:
         kinds = Counter(component.kind for component in program.components)
         row |= {
             "digest": program.digest,
-            "source": _text(program.source),
-            "note": _text(candidate.note),
+            "pieces": list(pieces_of(program)),
+            "note": as_utf8(candidate.note),
             "model": candidate.model,
             "changes": json_text(
                 {
@@ -91,6 +93,14 @@ def candidate_row(result: Result) -> Row:
     return row
 
 
+def text_rows(result: Result, known: Container[str]) -> list[Row]:
+    """The rows of `texts` for the pieces of a result's program that are not known yet."""
+    if result.candidate is None:
+        return []
+    pieces = pieces_of(result.candidate.program)
+    return [{"digest": digest, "text": text} for digest, text in pieces.items() if digest not in known]
+
+
 def score_rows(candidate: int, split: str, evaluation: Evaluation) -> Iterator[Row]:
     """A row of `scores` for each case, in the order of the cases."""
     for position, judgement in enumerate(evaluation.judgements):
@@ -100,12 +110,13 @@ def score_rows(candidate: int, split: str, evaluation: Evaluation) -> Iterator[R
             "position": position,
             "value": score.value,
             "counted": judgement.counts(evaluation.lo),
-            "feedback": _text(score.feedback),
+            "feedback": as_utf8(score.feedback),
             "metrics": _metrics(score.metrics),
             **output_columns(outcome.output),
             **_failure(outcome.failure),
-            "stdout": _text(outcome.stdout),
+            "stdout": as_utf8(outcome.stdout),
             **_usage(outcome.usage),
+            **(_usage(judgement.judging, prefix="judging_") if judgement.judging != Usage() else {}),
             "seconds": outcome.seconds,
             "cpu_s": outcome.cpu_s,
         }
@@ -192,11 +203,6 @@ def recorded_call(row: Mapping[str, Any]) -> RecordedCall:
     return RecordedCall(reply=reply, failure=failure, usage=usage)
 
 
-def _text(text: str) -> str:
-    """The text as UTF-8 can hold it: a program may print lone surrogates."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def _metrics(metrics: Mapping[str, float]) -> str | None:
     return json_text(metrics) if metrics else None
 
@@ -211,9 +217,9 @@ def _failure(failure: Failure | None) -> Row:
         return {}
     return {
         "failure_kind": failure.kind,
-        "failure_message": _text(failure.message),
+        "failure_message": as_utf8(failure.message),
         "failure_component": failure.component,
-        "failure_detail": _text(failure.detail),
+        "failure_detail": as_utf8(failure.detail),
     }
 
 
@@ -235,12 +241,12 @@ def output_columns(output: object) -> Row:
 def _span(span: Span) -> Row:
     return {
         "path": span.path,
-        "component": _text(span.component),
+        "component": as_utf8(span.component),
         "kind": span.kind,
-        "inputs": _text(span.inputs),
-        "output": _text(span.output),
-        "error": _text(span.error),
-        "feeds": [{"path": feed.path, "parameter": _text(feed.parameter), "kind": feed.kind} for feed in span.feeds],
+        "inputs": as_utf8(span.inputs),
+        "output": as_utf8(span.output),
+        "error": as_utf8(span.error),
+        "feeds": [{"path": feed.path, "parameter": as_utf8(feed.parameter), "kind": feed.kind} for feed in span.feeds],
         "input_tokens": span.input_tokens,
         "output_tokens": span.output_tokens,
         "claimed": span.claimed,
@@ -256,7 +262,7 @@ def _call(call: Reservation) -> Row:
         "draw": call.draw,
         "candidate": call.candidate,
         "example_id": call.example_id,
-        "component": _text(call.component),
-        "path": _text(call.path),
+        "component": as_utf8(call.component),
+        "path": as_utf8(call.path),
         "attempt": call.attempt,
     }

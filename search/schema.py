@@ -12,19 +12,24 @@ from typing import Final, Literal, get_args
 
 import pyarrow as pa
 
-__all__ = ["SCHEMAS", "SCHEMA_VERSION", "TABLES", "TableName", "as_current", "lasting_columns"]
+__all__ = ["SCHEMAS", "SCHEMA_VERSION", "TABLES", "TableName", "as_current", "lasting_columns", "texts_within"]
 
 from graftwork.programs.errors import RunError
 
-TableName = Literal["candidates", "scores", "spans", "calls", "decisions", "events"]
+from .texts import text_digest
+
+TableName = Literal["candidates", "texts", "scores", "spans", "calls", "decisions", "events"]
 TABLES: Final[tuple[TableName, ...]] = get_args(TableName)
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
+_JUDGING: Final = ("judging_input_tokens", "judging_output_tokens", "judging_usd", "judging_calls")
 _ADDED: Final = MappingProxyType(
     {
-        "1": frozenset(("changes", "output_digest", "run_usd", "run_seconds", "metrics")),
-        "2": frozenset(("run_usd", "run_seconds", "metrics")),
+        "1": frozenset(("changes", "output_digest", "run_usd", "run_seconds", "metrics", *_JUDGING)),
+        "2": frozenset(("run_usd", "run_seconds", "metrics", *_JUDGING)),
+        "3": frozenset(_JUDGING),
     }
 )  # by version: columns that it had not yet, null when it is read
+_WITHOUT_TEXTS: Final = frozenset(("1", "2", "3"))  # the versions whose candidates hold their whole source in a column
 
 _TEXT: Final = pa.string()
 _FLAG: Final = pa.bool_()
@@ -33,6 +38,7 @@ _INT: Final = pa.int64()
 _SEED: Final = pa.uint64()
 _TIME: Final = pa.timestamp("us")
 _NUMBERS: Final = pa.list_(pa.field("number", _INT))
+_DIGESTS: Final = pa.list_(pa.field("digest", _TEXT))
 _FEEDS: Final = pa.list_(pa.field("feed", pa.struct([("path", _TEXT), ("parameter", _TEXT), ("kind", _TEXT)])))
 
 
@@ -53,7 +59,7 @@ _CANDIDATES: Final = _schema(
     ("parents", _NUMBERS),
     ("status", _TEXT),
     ("digest", _TEXT),
-    ("source", _TEXT),
+    ("pieces", _DIGESTS),  # of `texts`; joined they are the program's text
     ("note", _TEXT),
     ("model", _TEXT),
     ("changes", _TEXT),  # JSON: the component that is no parent's, by name: [candidate, name] that its predecessor is from, or null
@@ -78,6 +84,10 @@ _CANDIDATES: Final = _schema(
     _timing("run_seconds", _REAL),  # mean on val of a run's wall seconds
     _timing("told_at", _TIME),
 )
+_TEXTS: Final = _schema(
+    ("digest", _TEXT),
+    ("text", _TEXT),  # once, however many programs have it
+)
 _SCORES: Final = _schema(
     ("candidate", _INT),
     ("split", _TEXT),  # train, val, confirm, test, or the name of a transfer set
@@ -99,6 +109,10 @@ _SCORES: Final = _schema(
     ("output_tokens", _INT),
     ("usd", _REAL),
     ("calls", _INT),
+    ("judging_input_tokens", _INT),  # of the scorer's own model calls; null where it made none
+    ("judging_output_tokens", _INT),
+    ("judging_usd", _REAL),
+    ("judging_calls", _INT),
     _timing("seconds", _REAL),
     _timing("cpu_s", _REAL),
 )
@@ -164,7 +178,7 @@ _EVENTS: Final = _schema(
     _timing("at", _TIME),
 )
 SCHEMAS: Final = MappingProxyType(
-    dict(zip(TABLES, (_CANDIDATES, _SCORES, _SPANS, _CALLS, _DECISIONS, _EVENTS), strict=True)),
+    dict(zip(TABLES, (_CANDIDATES, _TEXTS, _SCORES, _SPANS, _CALLS, _DECISIONS, _EVENTS), strict=True)),
 )
 
 
@@ -184,12 +198,28 @@ def as_current(table: pa.Table, schema: pa.Schema, *, file: str) -> pa.Table:
     Raises:
         RunError: If it is of a version that is not known here, naming the file and both versions.
     """
-    found = (table.schema.metadata or {}).get(b"schema_version", b"none").decode("ascii", "replace")
+    found = _version(table)
     if found != str(SCHEMA_VERSION) and found not in _ADDED:
         raise RunError(
             f"{file} has lineage schema version {found}, this Graftwork reads version {SCHEMA_VERSION}: use the one that wrote it"
         )
+    if found in _WITHOUT_TEXTS and "source" in table.column_names:
+        pieces = [None if text is None else [text_digest(text)] for text in table["source"].to_pylist()]
+        table = table.append_column(pa.field("pieces", _DIGESTS), pa.array(pieces, type=_DIGESTS))
     for field in schema:
         if field.name in _ADDED.get(found, ()) and field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(table.num_rows, field.type))
     return table.select(schema.names).cast(schema)
+
+
+def texts_within(table: pa.Table) -> pa.Table:
+    """The texts that a table of candidates of an earlier version holds itself; none of a table of this version."""
+    if _version(table) not in _WITHOUT_TEXTS:
+        return _TEXTS.empty_table()
+    texts = sorted({text for text in table["source"].to_pylist() if text is not None})
+    return pa.Table.from_pylist([{"digest": text_digest(text), "text": text} for text in texts], schema=_TEXTS)
+
+
+def _version(table: pa.Table) -> str:
+    metadata: dict[bytes, bytes] = table.schema.metadata or {}
+    return metadata.get(b"schema_version", b"none").decode("ascii", "replace")

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from graftwork.programs.errors import RunError
 
 from .disk import publish_file
-from .schema import SCHEMAS, TABLES, TableName, as_current
+from .schema import SCHEMA_VERSION, SCHEMAS, TABLES, TableName, as_current, texts_within
 from .tails import FullTail, TailContents, read_tail, tail_files
 
 __all__ = ["Manifest", "Recovery", "Sealed", "Segment", "load_manifest", "publish", "read_tables", "recover", "seal"]
@@ -39,11 +39,13 @@ class Segment:
         file: Its name in the table's folder.
         rows: How many it holds.
         crc32: Of the whole file: page checksums, which other readers check, do not cover its footer.
+        version: Of the schema; manifests did not tell before version 4.
     """
 
     file: str
     rows: int
     crc32: int
+    version: int = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,21 +90,21 @@ def load_manifest(directory: Path) -> Manifest:
         return Manifest()
     try:
         document = json.loads(text)
-        body, crc32 = document["manifest"], document["crc32"]
-        manifest = Manifest(group=body["group"], tables={name: _sealed(body["tables"][name]) for name in TABLES})
+        body = document["manifest"]
+        if document["crc32"] == _crc32_of(body):
+            tables: dict[TableName, Sealed] = {name: _sealed(body["tables"][name]) for name in TABLES if name in body["tables"]}
+            return Manifest(group=body["group"], tables={**Manifest().tables, **tables})
     except (ValueError, KeyError, TypeError):
-        crc32, manifest = -1, Manifest()
-    if crc32 != _manifest_crc32(manifest):
-        raise RunError(f"{path} is damaged: its checksum differs; restore it from a copy")
-    return manifest
+        pass
+    raise RunError(f"{path} is damaged: its checksum differs; restore it from a copy")
 
 
 def _sealed(body: dict[str, Any]) -> Sealed:
     return Sealed(tail=body["tail"], segments=tuple(Segment(**segment) for segment in body["segments"]))
 
 
-def _manifest_crc32(manifest: Manifest) -> int:
-    return zlib.crc32(json.dumps(asdict(manifest), sort_keys=True).encode())
+def _crc32_of(body: object) -> int:
+    return zlib.crc32(json.dumps(body, sort_keys=True).encode())
 
 
 def publish(directory: Path, manifest: Manifest) -> None:
@@ -111,7 +113,8 @@ def publish(directory: Path, manifest: Manifest) -> None:
     Raises:
         OSError: If the disk does not take it; the old one is intact then.
     """
-    document = {"manifest": asdict(manifest), "crc32": _manifest_crc32(manifest)}
+    body = asdict(manifest)
+    document = {"manifest": body, "crc32": _crc32_of(body)}
     publish_file(directory / "manifest.json", json.dumps(document, indent=1, sort_keys=True).encode())
 
 
@@ -165,6 +168,7 @@ def recover(directory: Path) -> Recovery:
     tables, cuts = dict(manifest.tables), list[str]()
     for name, tails in live.items():
         for number, contents in tails:
+            as_current(contents.table, SCHEMAS[name], file=str(directory / name))  # to refuse what a later version wrote
             rows = _rows_until(name, contents.table, group=group)
             tables[name] = _write_segment(directory / name, rows, after=replace(tables[name], tail=number - 1))
             if contents.torn_bytes or rows.num_rows < contents.table.num_rows:
@@ -185,7 +189,8 @@ def _write_segment(folder: Path, table: pa.Table, *, after: Sealed) -> Sealed:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     data = sink.getvalue().to_pybytes()
-    segment = Segment(file=f"segment-{number:06d}.parquet", rows=table.num_rows, crc32=zlib.crc32(data))
+    version = int(table.schema.metadata[b"schema_version"])
+    segment = Segment(file=f"segment-{number:06d}.parquet", rows=table.num_rows, crc32=zlib.crc32(data), version=version)
     publish_file(folder / segment.file, data)
     return Sealed(tail=number, segments=(*after.segments, segment))
 
@@ -256,19 +261,26 @@ def _read_once(directory: Path, manifest: Manifest, names: Iterable[TableName]) 
     # Decisions first: what a decision says is complete is in the other tails by then.
     decisions = _live_tails(directory, "decisions", sealed=manifest.tables["decisions"])
     group = _last_group(manifest, (contents for _, contents in decisions))
-    tables: dict[TableName, pa.Table] = {}
-    for name in names:
+
+    def parts_of(name: TableName, *, older: bool = False) -> list[pa.Table]:
         sealed = manifest.tables[name]
         tails = decisions if name == "decisions" else _live_tails(directory, name, sealed=sealed)
-        live = [_rows_until(name, contents.table, group=group) for _, contents in tails]
-        history = [_read_segment(directory / name / segment.file, segment, SCHEMAS[name]) for segment in sealed.segments]
-        tables[name] = pa.concat_tables([SCHEMAS[name].empty_table(), *history, *live])
+        segments = [segment for segment in sealed.segments if not older or segment.version < SCHEMA_VERSION]
+        history = [_read_segment(directory / name / segment.file, segment) for segment in segments]
+        return [*history, *(_rows_until(name, contents.table, group=group) for _, contents in tails)]
+
+    tables: dict[TableName, pa.Table] = {}
+    for name in names:
+        parts = [as_current(part, SCHEMAS[name], file=str(directory / name)) for part in parts_of(name)]
+        tables[name] = pa.concat_tables([SCHEMAS[name].empty_table(), *parts])
+        if name == "texts" and (older := [texts_within(part) for part in parts_of("candidates", older=True)]):
+            texts = pa.concat_tables([tables[name], *older]).group_by(["digest"], use_threads=False)
+            tables[name] = texts.aggregate([("text", "first"), ("group", "first")]).rename_columns(SCHEMAS[name].names).cast(SCHEMAS[name])
     return tables
 
 
-def _read_segment(path: Path, segment: Segment, schema: pa.Schema) -> pa.Table:
+def _read_segment(path: Path, segment: Segment) -> pa.Table:
     data = path.read_bytes()
     if zlib.crc32(data) != segment.crc32:
         raise RunError(f"{path} is damaged: its checksum differs; restore the file from a copy")
-    table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    return as_current(table, schema, file=str(path))
+    return pq.read_table(pa.BufferReader(data), page_checksum_verification=True)

@@ -24,7 +24,7 @@ import pyarrow as pa
 from graftwork.programs.errors import RunError
 
 from .disk import sync_directory, write_all
-from .schema import SCHEMAS, TableName, as_current
+from .schema import SCHEMAS, TableName
 
 __all__ = ["FullTail", "TableWriter", "Tail", "TailContents", "read_tail", "tail_files"]
 
@@ -143,8 +143,8 @@ class TableWriter:
         listed = list(rows)
         if not listed:
             return
-        # As `from_pylist` does, but in one conversion instead of one for each column.
-        batch = pa.RecordBatch.from_struct_array(pa.array(listed, type=self._row)).replace_schema_metadata(self._schema.metadata)
+        # As `from_pylist` does, but in one conversion instead of one for each column; the stream begins with the schema's metadata.
+        batch = pa.RecordBatch.from_struct_array(pa.array(listed, type=self._row))
         if self._tail is None:
             if not self._folder.is_dir():
                 self._folder.mkdir()
@@ -171,7 +171,7 @@ class TableWriter:
             OSError: If the disk failed.
         """
         self.sync()  # a sync that comes when it is closed must find nothing left to do
-        full = FullTail(table=pa.Table.from_batches(self._pending, self._schema))
+        full = FullTail(table=pa.Table.from_batches(self._pending).replace_schema_metadata(self._schema.metadata))
         self.close()
         self._tail, self._pending, self.n_rows = None, [], 0
         return full
@@ -192,7 +192,7 @@ class TailContents:
     """What a tail holds.
 
     Attributes:
-        table: Every complete batch, with the schema that was asked for.
+        table: Every complete batch, with the schema of whoever wrote it.
         torn_bytes: Length of an incomplete last write, left out; 0 where there is none.
     """
 
@@ -203,9 +203,12 @@ class TailContents:
 def read_tail(path: Path, schema: pa.Schema) -> TailContents:
     """Read a tail, live or left by a dead process.
 
+    Args:
+        path: The file.
+        schema: What the table has where not even that was written.
+
     Raises:
-        RunError: If a byte of a complete message differs from what was written, naming file, batch and offset; or if
-            another schema version wrote it.
+        RunError: If a byte of a complete message differs from what was written, naming file, batch and offset.
         OSError: If the file cannot be read.
     """
     data = path.read_bytes()
@@ -219,7 +222,9 @@ def read_tail(path: Path, schema: pa.Schema) -> TailContents:
     if not n_messages:
         return TailContents(table=schema.empty_table(), torn_bytes=torn_bytes)
     with pa.ipc.open_stream(pa.py_buffer(data[:end])) as reader:
-        table = as_current(reader.read_all(), schema, file=str(path))
+        table = reader.read_all()
+    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != _KEY}
+    table = table.replace_schema_metadata(metadata)
     return TailContents(table=table, torn_bytes=torn_bytes)
 
 

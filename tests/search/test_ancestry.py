@@ -89,7 +89,8 @@ def test_a_run_of_the_first_schema_is_blamed_alike(tmp_path: Path) -> None:
     write_run(tmp_path)
     record = open_run(tmp_path)
     rows: list[dict[str, Any]] = [{**row, "changes": None} for row in record.candidates.to_pylist()]
-    assert Ancestry(rows).steps(4, "afar") == record.blame(4, "afar")
+    texts = {row["digest"]: row["text"] for row in record.texts.to_pylist()}
+    assert Ancestry(rows, texts).steps(4, "afar") == record.blame(4, "afar")
 
 
 def test_what_is_not_there_is_one_clear_line(tmp_path: Path) -> None:

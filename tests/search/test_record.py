@@ -32,14 +32,15 @@ def test_a_directory_without_a_run_is_refused_in_one_line(tmp_path: Path) -> Non
 def test_a_result_is_told_column_by_column(tmp_path: Path) -> None:
     with Lineage(tmp_path, clock=lambda: 1.5) as lineage:
         lineage.result(result(1))
-    (row,) = open_run(tmp_path).candidates.to_pylist()
+    record = open_run(tmp_path)
+    (row,) = record.candidates.to_pylist()
+    assert record.source(row) == program(1).source
     assert row["told_at"].isoformat() == "1970-01-01T00:00:01.500000"
     expected = {
         "number": 1,
         "parents": [0],
         "status": "evaluated",
         "digest": program(1).digest,
-        "source": program(1).source,
         "score": 0.0,  # two of 0.5 and a crash that counts -1
         "n_val": 3,
         "n_failures": 2,
