@@ -16,7 +16,7 @@ from graftwork.programs.trace import Span
 from .objectives import Objectives
 from .task import Foreign, Limits, Score
 
-__all__ = ["Case", "EpisodeStage", "Evaluation", "Judgement", "Outcome", "Stepped", "Work", "case_seed", "mean_of"]
+__all__ = ["Case", "EpisodeStage", "Evaluation", "Judgement", "Outcome", "Stepped", "Unkept", "Work", "case_seed", "mean_of"]
 
 
 def mean_of(values: Iterable[float | None]) -> float | None:
@@ -122,13 +122,24 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unkept:
+    """What stands for an output too long to be recorded.
+
+    Attributes:
+        digest: 32 hexadecimal digits that name its JSON text.
+    """
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What one program did on one case, before anyone judges it.
 
     Attributes:
         example_id: The case's example.
         repeat: The case's repeat.
-        output: Decoded JSON; None when there is a failure.
+        output: Decoded JSON; None when there is a failure. In what the search was told, `Unkept` where its text is long.
         failure: Why there is no output, or None.
         spans: Its trace, bounded; those of model calls come from the gateway.
         usage: Its model calls, at list price, cache hits included.

@@ -8,12 +8,10 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from graftwork.evaluators.evaluate import audit, evaluate
-from graftwork.evaluators.gateway import Gateway
 from graftwork.evaluators.ledger import CandidateCaps, Ceilings
-from graftwork.evaluators.pool import Pool
 from graftwork.evaluators.prices import Price
 from graftwork.programs.check import check
 from graftwork.programs.errors import CeilingReached, ConfigError, UserError
@@ -21,9 +19,9 @@ from graftwork.programs.failure import Failure
 from graftwork.search.candidate import Candidate, Member, Result
 from graftwork.search.catalogue import rewriters, variations
 from graftwork.search.crowning import Crowning
-from graftwork.search.lineage import Lineage
 from graftwork.search.loop import Search
 from graftwork.search.operator import Facts
+from graftwork.search.past import CheckedLineage
 from graftwork.search.state import Budget, State, Told
 from graftwork.search.writing import Writer
 
@@ -32,6 +30,9 @@ from .exporting import write_champion
 from .progress import Progress
 from .run import Report, Run
 from .summary import crown_detail
+
+if TYPE_CHECKING:
+    from .wiring import Wiring
 
 __all__ = ["OnSlice", "run_search"]
 
@@ -55,20 +56,22 @@ def run_search(run: Run, on_slice: OnSlice, *, stopping: threading.Event | None 
     from .wiring import Wiring  # here, so that importing the engine stays cheap
 
     with Wiring(run) as wired:
-        return asyncio.run(_Engine(run, wired.lineage, wired.gateway, wired.pool, on_slice).run(stopping or threading.Event()))
+        return asyncio.run(_Engine(run, wired, on_slice).run(stopping or threading.Event()))
 
 
 class _Engine:
     """One run of the engine: holds what its steps share."""
 
-    def __init__(self, run: Run, lineage: Lineage, gateway: Gateway, pool: Pool, on_slice: OnSlice) -> None:
-        self._run, self._lineage, self._gateway, self._pool, self._on_slice = run, lineage, gateway, pool, on_slice
+    def __init__(self, run: Run, wired: Wiring, on_slice: OnSlice) -> None:
+        self._run, self._on_slice = run, on_slice
+        self._lineage, self._gateway, self._pool, self._past = wired.lineage, wired.gateway, wired.pool, wired.past
+        self._recorder = self._lineage if self._past is None else CheckedLineage(self._lineage, self._past)
         self._task, self._settings = run.task, run.settings
         self._started = time.monotonic()
         self._seed_score: float | None = None
         self._stage = "starting"
-        asking = gateway if "judge" in run.models else None
-        self._evaluate = functools.partial(evaluate, task=run.task, pool=pool, repeats=run.task.repeats_by_id, asking=asking)
+        asking = self._gateway if "judge" in run.models else None
+        self._evaluate = functools.partial(evaluate, task=run.task, pool=self._pool, repeats=run.task.repeats_by_id, asking=asking)
 
     async def run(self, stopping: threading.Event) -> Report:
         """Seed, search, crown, report."""
@@ -92,15 +95,21 @@ class _Engine:
 
     async def _run_all(self, state: State, stopping: threading.Event) -> Report:
         search = self._search(state, stopping)
-        self._lineage.event("start", f"{self._task.name}, seed {self._settings.seed}, strategy {self._run.strategy.name}")
+        what = f"{self._task.name}, seed {self._settings.seed}, strategy {self._run.strategy.name}"
+        if self._past is None:
+            self._lineage.event("start", what)
+        else:
+            self._lineage.event("resume", what, {"told": self._past.told, "changed": self._run.changed})
         seed = await self._seed(search)
         search.budget = self._budget(seed)
         stop = await search.run()
         self._lineage.event("stop", stop.reason, {"told": stop.told})
         self._progress("confirming", state)
-        crowning = Crowning(task=self._task, evaluate=self._evaluate, audit=self._audit, recorder=self._lineage, seed=self._settings.seed)
+        crowning = Crowning(task=self._task, evaluate=self._evaluate, audit=self._audit, recorder=self._recorder, seed=self._settings.seed)
+        if self._past is not None:
+            crowning.recall = self._past.evaluation
         crown = await crowning.crown(state.finalists, seed)
-        self._lineage.decision("crown", number=crown.champion.number, detail=crown_detail(crown))
+        self._recorder.decision("crown", number=crown.champion.number, detail=crown_detail(crown))
         report = Report(
             run_dir=self._run.run_dir,
             unit=self._task.unit,
@@ -144,9 +153,10 @@ class _Engine:
             window=self._settings.window,
             writer=writer,
             evaluate=self._evaluate,
-            recorder=self._lineage,
+            recorder=self._recorder,
             on_told=self._told,
             stopping=stopping,
+            past=self._past,
         )
 
     async def _seed(self, search: Search) -> Member:

@@ -32,7 +32,7 @@ from .settings import ModelSettings, RunSettings, write_run_toml
 if TYPE_CHECKING:
     from graftwork.programs.openai_model import OpenAIModel
 
-__all__ = ["check_run", "open_model", "prepare", "resolve_strategy"]
+__all__ = ["check_run", "open_model", "prepare", "resolve_strategy", "task_facts"]
 
 
 def prepare(
@@ -56,7 +56,7 @@ def prepare(
         UserError: One line that says what is wrong; nothing was made.
     """
     run = check_run(task, settings, run_dir=run_dir, models=models, environ=environ)
-    facts = _facts(run.task, "in memory" if isinstance(task, Task) else str(task))
+    facts = task_facts(run.task, "in memory" if isinstance(task, Task) else str(task))
     directory = _make_run_dir(run_dir, run.task.name)
     with writing_to(directory):
         aliases = {str(role): model.alias for role, model in run.models.items()}
@@ -65,8 +65,13 @@ def prepare(
     return replace(run, run_dir=directory)
 
 
-def _facts(task: Task, source: str) -> dict[str, object]:
-    """What `run.toml` says of the task."""
+def task_facts(task: Task, source: str) -> dict[str, object]:
+    """What `run.toml` says of a task.
+
+    Args:
+        task: The task.
+        source: Where it is from.
+    """
     groups = [*task.splits.items(), *task.transfer.items()]
     return {
         "name": task.name,
@@ -197,7 +202,7 @@ def _with_slots(settings: RunSettings, task: Task) -> RunSettings:
 def _refuse_taken(wanted: Path | None) -> None:
     try:
         if wanted is not None and wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
-            raise RunError(f"{wanted} is not an empty folder: a run needs a folder of its own; choose another with --run")
+            raise RunError(f"{wanted} is not an empty folder: choose another with --run, or go on with a run in it by `graftwork resume`")
     except OSError as error:
         raise RunError(f"cannot read {wanted}: {error.strerror}; choose another folder with --run") from None
 

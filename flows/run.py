@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from graftwork.evaluators.task import Task
@@ -25,9 +25,10 @@ class Run:
         task: The task.
         settings: The settings.
         strategy: The strategy, whole.
-        run_dir: Where it goes; exists and is empty but for `run.toml`.
+        run_dir: Where it goes; exists; empty but for `run.toml`, or with the record of a search that goes on.
         models: Models by role; empty for a search without any.
         layers: The walls that programs were found to have on this machine, in words.
+        changed: Of a run that is resumed, the settings that differ from those it had.
     """
 
     task: Task
@@ -36,6 +37,7 @@ class Run:
     run_dir: Path
     models: Mapping[Role, Model]
     layers: tuple[str, ...] = ()
+    changed: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def model_words(self) -> frozenset[str]:

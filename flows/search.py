@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 from .background import BackgroundSearch
 from .prepare import prepare
 from .progress import Progress
+from .resume import prepare_resume
 from .run import Report
 from .settings import RunSettings
 from .summary import report_markdown, report_rows
@@ -38,7 +39,7 @@ def search(task: str, run_dir: str | None = None, settings: RunSettings | None =
 
     Args:
         task: Folder or file of the task.
-        run_dir: Where the run goes; None makes a new folder below `runs/`.
+        run_dir: Where the run goes; None makes a new folder below `runs/`. A run that is there already goes on, with its own settings.
         settings: Everything else.
 
     Returns:
@@ -48,7 +49,11 @@ def search(task: str, run_dir: str | None = None, settings: RunSettings | None =
         UserError: The task, a setting or an endpoint is wrong.
     """
     logger = get_run_logger()
-    run = prepare(task, settings or RunSettings(), run_dir=None if run_dir is None else Path(run_dir))
+    folder = None if run_dir is None else Path(run_dir)
+    if folder is not None and (folder / "lineage").is_dir():
+        run = prepare_resume(folder, task=task)  # this flow run was begun before, and died
+    else:
+        run = prepare(task, settings or RunSettings(), run_dir=folder)
     background = BackgroundSearch(run)
     logger.info("search of %s in %s", run.task.name, run.run_dir)
     try:

@@ -15,6 +15,8 @@ from graftwork.evaluators.ledger import Ceilings, Ledger
 from graftwork.evaluators.pool import Pool
 from graftwork.programs.model import Role
 from graftwork.search.lineage import Lineage, LineageCallStore
+from graftwork.search.past import Past
+from graftwork.search.record import open_run
 
 from .run import Run
 from .settings import ModelSettings, RunSettings
@@ -32,6 +34,7 @@ class Wiring:
     """
 
     lineage: Lineage
+    past: Past | None
     gateway: Gateway
     pool: Pool
 
@@ -43,6 +46,7 @@ class Wiring:
         settings = self._run.settings
         with self._stack as stack:
             self.lineage = stack.enter_context(Lineage(self._run.run_dir, clock=time.time))
+            self.past = Past(open_run(self._run.run_dir), self._run.task) if self.lineage.n_durable else None
             store = LineageCallStore(self.lineage)
             ceilings = Ceilings(usd=settings.budget_usd, tokens=settings.budget_tokens, calls=settings.budget_calls)
             self.gateway = Gateway(

@@ -1,4 +1,4 @@
-"""The command line: init, run, show, export, merge, blame, doctor."""
+"""The command line: init, run, resume, show, export, merge, blame, doctor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from graftwork.programs.errors import ConfigError, GraftworkError, UserError
 
 from .cli_doctor import doctor
 from .cli_lines import blame_run, merge_programs, new_file
-from .cli_run import run
+from .cli_run import resume, run
 
 __all__ = ["app", "main"]
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     help="Makes an LLM program better by evolving it: whole program structures, in parallel, within a budget.",
 )
 app.command()(run)
+app.command()(resume)
 app.command("merge")(merge_programs)
 app.command("blame")(blame_run)
 app.command()(doctor)

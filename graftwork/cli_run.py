@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from graftwork.flows.run import Report
     from graftwork.flows.settings import RunSettings
 
-__all__ = ["run"]
+__all__ = ["resume", "run"]
 
 _REFRESH_S = 0.5
 _LINE_EVERY_S = 15.0  # where no terminal is watching
@@ -96,6 +96,40 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     )
     console = Console()
     _start(task, settings, console, run_dir=run_dir, prefect=prefect)
+
+
+def resume(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    task: Annotated[str | None, typer.Option(help="Where its task is now, if it moved.")] = None,
+    candidates: Annotated[int | None, typer.Option(help="Another ceiling of candidates, those of before counted in.")] = None,
+    budget_usd: Annotated[float | None, typer.Option(help="Another ceiling of spend in USD, likewise.")] = None,
+    budget_tokens: Annotated[int | None, typer.Option(help="Another ceiling of tokens, likewise.")] = None,
+    budget_calls: Annotated[int | None, typer.Option(help="Another ceiling of model calls, likewise.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Another ceiling of wall seconds, from now.")] = None,
+    in_flight: Annotated[int | None, typer.Option(help="Model calls at the same time.")] = None,
+    pool: Annotated[Literal["local", "ray"] | None, typer.Option(help="Where programs run.")] = None,
+    slots: Annotated[int | None, typer.Option(help="Programs that run at the same time.")] = None,
+    ray_address: Annotated[str | None, typer.Option(help="host:port or auto of a running Ray cluster.")] = None,
+) -> None:
+    """Go on with a run that ended early or was killed: nothing that is recorded is done or paid for again."""
+    from graftwork.flows.background import BackgroundSearch
+    from graftwork.flows.resume import prepare_resume
+
+    named = {
+        "candidates": candidates,
+        "budget_usd": budget_usd,
+        "budget_tokens": budget_tokens,
+        "budget_calls": budget_calls,
+        "seconds": seconds,
+        "in_flight": in_flight,
+        "pool": pool,
+        "slots": slots,
+        "ray_address": ray_address,
+    }
+    prepared = prepare_resume(run_dir, task=task, changes={name: value for name, value in named.items() if value is not None})
+    console = Console()
+    console.print(f"{prepared.task.name} in {run_dir}, going on", markup=False, highlight=False)
+    finish(watch(BackgroundSearch(prepared), console), console)
 
 
 def _role_budgets(texts: Iterable[str]) -> dict[str, str]:

@@ -90,6 +90,7 @@ class Crowning:
         audit: Why a program breaks an audit, or None.
         recorder: Where evaluations and decisions go.
         seed: Seed of the bootstrap.
+        recall: The evaluation of a candidate on a split that is recorded already, which is not done again; None where there is none.
     """
 
     task: Task
@@ -97,6 +98,7 @@ class Crowning:
     audit: Callable[[Candidate], Awaitable[Failure | None]]
     recorder: CrownRecorder
     seed: int
+    recall: Callable[[int, str], Evaluation | None] = lambda _number, _split: None
 
     async def crown(self, finalists: tuple[Member, ...], seed: Member) -> Crown:
         """Audit the finalists, choose one on `confirm`, open `test` once, report the transfer sets.
@@ -174,7 +176,9 @@ class Crowning:
 
     async def _run(self, split: str, member: Member, examples: tuple[Example, ...]) -> Evaluation:
         number = member.candidate.number
-        evaluation = await self.evaluate(member.candidate.program, examples, candidate=number, purpose=split)
+        evaluation = self.recall(number, split)
+        if evaluation is None:
+            evaluation = await self.evaluate(member.candidate.program, examples, candidate=number, purpose=split)
         self.recorder.evaluation(number, split, evaluation)
         return evaluation
 

@@ -25,10 +25,12 @@ from .archive import AddStatus
 from .candidate import Brief, Candidate, Result
 from .descent import descended
 from .operator import Rewriter, Variation
+from .recall import as_recorded
 from .state import Budget, State, Told, ask, settle, tell
+from .texts import as_utf8
 from .writing import Writer, Written
 
-__all__ = ["Evaluator", "Recorder", "Search", "Stop"]
+__all__ = ["Evaluator", "History", "Recorder", "Search", "Stop"]
 
 
 class Evaluator(Protocol):
@@ -36,6 +38,23 @@ class Evaluator(Protocol):
 
     async def __call__(self, program: Program, examples: tuple[Example, ...], *, candidate: int) -> Evaluation:
         """Scores of the program on the examples, booked to the candidate."""
+        ...
+
+
+class History(Protocol):
+    """The recorded part of a search as the loop sees it."""
+
+    @property
+    def seed_result(self) -> Result | None:
+        """The recorded result of the seed."""
+        ...
+
+    def told_when_asked(self, number: int) -> int | None:
+        """How many results had been told when a brief was asked; None where that is not recorded."""
+        ...
+
+    def result(self, brief: Brief) -> Result | None:
+        """The recorded result of a brief; None where there is none."""
         ...
 
 
@@ -84,6 +103,8 @@ class Search:
         evaluate: From programs to evaluations.
         recorder: Where everything is written.
         on_told: Called after each told result.
+        past: What is recorded of this search already; None where it begins. Recorded briefs are asked when they were, and are not answered
+            anew.
         clock: Monotonic seconds.
         stopping: Set it to end the search early; work in flight is told first.
         ceiling_met: Whether a call was refused because the run's own ceiling is reached.
@@ -99,13 +120,16 @@ class Search:
     on_told: OnTold
     clock: Callable[[], float] = time.monotonic
     stopping: threading.Event
+    past: History | None = None
     ceiling_met: bool = False
 
     async def run_seed(self) -> Result:
         """Evaluate the seed and tell it as result 0. The search proper needs it."""
-        candidate = descended(Candidate(number=0, program=self.task.seed), ())
-        blank = Result(number=0, operator="seed", island=0, parents=(), status="evaluated", candidate=candidate)
-        result = await self._evaluated(candidate, blank)
+        result = None if self.past is None else self.past.seed_result
+        if result is None:
+            candidate = descended(Candidate(number=0, program=self.task.seed), ())
+            blank = Result(number=0, operator="seed", island=0, parents=(), status="evaluated", candidate=candidate)
+            result = await self._evaluated(candidate, blank)
         self._tell(result)
         return result
 
@@ -120,8 +144,12 @@ class Search:
         try:
             while True:
                 while not reason and len(in_flight) < self.window:
-                    reason = self._must_stop(number, ends_at)
-                    if reason or not self.budget.fits(self.state.spent, len(in_flight) + 1):
+                    asked_at = None if self.past is None else self.past.told_when_asked(number)
+                    if asked_at is None:
+                        reason = self._must_stop(number, ends_at)
+                        if reason or not self.budget.fits(self.state.spent, len(in_flight) + 1):
+                            break
+                    elif asked_at > self.state.told and in_flight:  # the search had ended there for a time, or had no budget left
                         break
                     in_flight.append(self._launch(number))
                     number += 1
@@ -154,6 +182,8 @@ class Search:
     async def _answer(self, brief: Brief) -> Result:
         """The one result of a brief."""
         parents = tuple(member.candidate.number for member in brief.parents)
+        if self.past is not None and (recorded := self.past.result(brief)) is not None:
+            return recorded
         result = Result(number=brief.number, operator=brief.operator, island=brief.island, parents=parents, status="unwritten")
         try:
             written = await self.writer.write(brief)
@@ -161,7 +191,7 @@ class Search:
                 result,
                 status=written.status or "evaluated",
                 candidate=_candidate(brief, parents, written),
-                reason=written.reason,
+                reason=as_utf8(written.reason),
                 proposing=written.usage,
             )
             if written.status is not None or result.candidate is None:
@@ -169,15 +199,16 @@ class Search:
             return await self._evaluated(result.candidate, result)
         except CeilingReached as ceiling:  # ends the run, and is nobody's failure
             self.ceiling_met = True
-            return replace(result, status="abandoned", reason=str(ceiling))
+            return replace(result, status="abandoned", reason=as_utf8(str(ceiling)))
         except InfrastructureError as error:
-            return replace(result, status="abandoned", reason=str(error))
+            return replace(result, status="abandoned", reason=as_utf8(str(error)))
 
     async def _evaluated(self, candidate: Candidate, result: Result) -> Result:
         """The result with its evaluations; val and train examples run as one piece of work."""
         program, val_examples = candidate.program, self.task.splits["val"]
         train = self._train_batch(result.number)
         both = await self.evaluate(program, (*val_examples, *train), candidate=result.number)
+        both = as_recorded(both)
         n_val = self.task.n_runs("val")
         val, trained = (replace(both, judgements=part) for part in (both.judgements[:n_val], both.judgements[n_val:]))
         lost = [failure for failure in val.failures if not failure.is_the_programs]
@@ -210,7 +241,7 @@ def _candidate(brief: Brief, parents: tuple[int, ...], written: Written) -> Cand
         parents=parents,
         operator=brief.operator,
         island=brief.island,
-        note=written.draft.note,
+        note=as_utf8(written.draft.note),
         model=written.model,
     )
     return descended(candidate, [member.candidate for member in brief.parents])

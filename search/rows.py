@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from graftwork.evaluators.call_store import RecordedCall, Reservation, Settlement
-from graftwork.evaluators.evaluation import Evaluation, Judgement
+from graftwork.evaluators.evaluation import Evaluation, Judgement, Unkept
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Reply, ToolCall, Usage
 from graftwork.programs.trace import Span
@@ -232,6 +232,8 @@ def output_columns(output: object) -> Row:
     """What is kept of an output: its text, or where that is long, its digest. Two outputs are equal if these are."""
     if output is None:
         return {}
+    if isinstance(output, Unkept):
+        return {"output_digest": output.digest}
     text = json_text(output)
     if len(text) <= _MAX_OUTPUT_CHARS:
         return {"output": text}

@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from graftwork.evaluators.evaluation import Evaluation, Judgement
+from graftwork.evaluators.evaluation import Evaluation, Judgement, Unkept
 from graftwork.evaluators.task import Example
 from graftwork.programs.trace import Span
 
@@ -135,7 +135,7 @@ def _example(number: int, value: float, judgement: Judgement, *, example: Exampl
         if example.target is not None:
             lines.append(f"  expected: {_json(example.target)}")
     if outcome.failure is None:
-        lines.append(f"  output: {_json(outcome.output)}")
+        lines.append(f"  output: {_output(outcome.output)}")
     else:
         where = f" in {outcome.failure.component}" if outcome.failure.component else ""
         lines.append(f"  failed ({outcome.failure.kind}{where}): {clipped(outcome.failure.message, _VALUE_CHARS)}")
@@ -157,6 +157,14 @@ def _told(spans: Sequence[Span]) -> list[Span]:
 def _span(span: Span) -> str:
     result = f"raised {span.error}" if span.error else f"-> {span.output}"
     return f"    {span.component} {clipped(span.inputs, _VALUE_CHARS // 2)} {clipped(result, _VALUE_CHARS)}"
+
+
+def _output(output: object) -> str:
+    return (
+        "(longer than is kept)"
+        if isinstance(output, Unkept)
+        else clipped(json.dumps(output, ensure_ascii=False, sort_keys=True), _VALUE_CHARS)
+    )
 
 
 def _json(value: object) -> str:

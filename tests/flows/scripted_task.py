@@ -16,7 +16,7 @@ from graftwork.flows.settings import RunSettings
 from graftwork.programs.model import Model, Role
 from graftwork.programs.scripted import ScriptedModel
 
-__all__ = ["PROGRAM", "made_run", "made_task", "proposer", "task_model"]
+__all__ = ["PROGRAM", "made_run", "made_task", "proposer", "scripted_models", "task_model"]
 
 PROGRAM = '''"""Double a number that is written in words."""
 from graftwork.programs import prompt
@@ -44,9 +44,10 @@ def score(output: object, example: Example, /) -> Score:
     return Score(value=float(right), feedback="right" if right else f"expected {example.target}, got {output}")
 
 
-def made_task() -> Task:
-    """24 examples, so that every split has some."""
-    examples = [({"words": f"{word} {kind}"}, 2 * number) for number, word in enumerate(_WORDS, 1) for kind in ("apples", "pears")]
+def made_task(*, n_words: int = len(_WORDS)) -> Task:
+    """Two examples for each word, 24 of them unless told otherwise, so that every split has some."""
+    words = _WORDS[:n_words]
+    examples = [({"words": f"{word} {kind}"}, 2 * number) for number, word in enumerate(words, 1) for kind in ("apples", "pears")]
     return make_task(PROGRAM, examples, score, name="doubling", limits=Limits(timeout_s=20, calls=6, max_tokens=16))
 
 
@@ -75,19 +76,23 @@ def proposer(body: Mapping[str, object], draw: str) -> str:
     return f"Here it is:\n```python\n{definition}```\n"
 
 
-def made_run(
-    run_dir: Path, *, seed: int = 1, latency_seed: int | None = None, repeats: Mapping[str, int] | None = None, **settings: object
-) -> Run:
-    """A prepared run; with a latency seed, replies take up to 20 ms each, in another order for each such seed."""
+def scripted_models(latency_seed: int | None = None) -> dict[Role, Model]:
+    """The models of `made_run`; with a latency seed, replies take up to 20 ms each, in another order for each such seed."""
     rng = random.Random(latency_seed)
 
     def latency(body: Mapping[str, object], draw: str) -> float:
         del body, draw
         return rng.random() / 50 if latency_seed is not None else 0.0
 
-    models: dict[Role, Model] = {
+    return {
         "proposer": ScriptedModel(alias="scripted-proposer", script=proposer, latency_s=latency),
         "task": ScriptedModel(alias="scripted-task", script=task_model, latency_s=latency),
     }
+
+
+def made_run(
+    run_dir: Path, *, seed: int = 1, latency_seed: int | None = None, repeats: Mapping[str, int] | None = None, **settings: object
+) -> Run:
+    """A prepared run with scripted models."""
     chosen = RunSettings.model_validate({"seed": seed, "strategy": "model", "candidates": 24, "window": 4, **settings})
-    return prepare(replace(made_task(), repeats=repeats or {}), chosen, run_dir=run_dir, models=models)
+    return prepare(replace(made_task(), repeats=repeats or {}), chosen, run_dir=run_dir, models=scripted_models(latency_seed))
