@@ -41,7 +41,7 @@ from .rows import (
     text_rows,
 )
 from .schema import TABLES, TableName
-from .segments import read_tables, recover, seal
+from .segments import compact, read_tables, recover, seal
 from .tails import FullTail, TableWriter
 
 __all__ = ["Lineage", "LineageCallStore"]
@@ -317,6 +317,7 @@ class Lineage:
         if full:
             with writing_to(self.directory):
                 self._manifest = seal(self.directory, self._manifest, full, group=group)
+                self._manifest = compact(self.directory, self._manifest)
 
     def _await_sealing(self) -> None:
         """Wait until nothing is sealed in the background; raise what went wrong there."""

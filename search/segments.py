@@ -2,7 +2,8 @@
 
 `lineage/<table>/segment-<n>.parquet` is the sealed content of `lineage/<table>/tail-<n>.arrows`. A segment is there for readers once
 `lineage/manifest.json` lists it; the manifest is renamed into place last, and only then is the tail removed, so that at every
-instant each row is in exactly one file that counts: a listed segment, or a tail above the number of the last sealed one.
+instant each row is in exactly one file that counts: a listed segment, or a tail above the number of the last sealed one. Small
+segments are merged in the background, sixteen at a time, into larger and larger ones: few files to read, each row written a few times.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,9 +27,13 @@ from .disk import publish_file
 from .schema import SCHEMA_VERSION, SCHEMAS, TABLES, TableName, as_current, texts_within
 from .tails import FullTail, TailContents, read_tail, tail_files
 
-__all__ = ["Manifest", "Recovery", "Sealed", "Segment", "load_manifest", "publish", "read_tables", "recover", "seal"]
+__all__ = ["Manifest", "Recovery", "Sealed", "Segment", "compact", "load_manifest", "publish", "read_tables", "recover", "seal"]
 
 _TRIES: Final = 50
+_MERGED: Final = 16  # segments at a time
+_LEVELS: Final = (2_000, 32_000, 512_000)  # rows of a segment that is merged with others of its size
+_MOST_MERGED_BYTES: Final = 128 * 1024 * 1024
+_ROW_GROUP: Final = 8_192
 _FREE: Final = frozenset(("calls", "events"))  # their rows stand by themselves; others count as a group, ended by its decision
 
 
@@ -178,6 +184,7 @@ def recover(directory: Path) -> Recovery:
     publish(directory, recovered)
     for name, sealed in tables.items():
         _remove_tails(directory / name, sealed)
+        _remove_unlisted(directory / name, sealed)
     return Recovery(manifest=recovered, cuts=tuple(cuts))
 
 
@@ -186,18 +193,72 @@ def _write_segment(folder: Path, table: pa.Table, *, after: Sealed) -> Sealed:
     number = after.tail + 1
     if not table.num_rows:
         return replace(after, tail=number)
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    data = sink.getvalue().to_pybytes()
-    version = int(table.schema.metadata[b"schema_version"])
-    segment = Segment(file=f"segment-{number:06d}.parquet", rows=table.num_rows, crc32=zlib.crc32(data), version=version)
-    publish_file(folder / segment.file, data)
+    segment = _write(folder / f"segment-{number:06d}.parquet", table)
     return Sealed(tail=number, segments=(*after.segments, segment))
+
+
+def compact(directory: Path, manifest: Manifest) -> Manifest:
+    """Merge the segments of each table that are many and small; return the manifest that is now published.
+
+    Raises:
+        OSError: If the disk does not take it; what was there counts as before.
+    """
+    for name in TABLES:
+        while mergeable := _mergeable(directory / name, manifest.tables[name]):
+            sealed, (start, end) = manifest.tables[name], mergeable
+            before, merged, after = sealed.segments[:start], sealed.segments[start:end], sealed.segments[end:]
+            segment = _merge(directory / name, merged)
+            sealed = replace(sealed, segments=(*before, segment, *after))
+            manifest = replace(manifest, tables={**manifest.tables, name: sealed})
+            publish(directory, manifest)
+            for old in merged:
+                (directory / name / old.file).unlink(missing_ok=True)
+    return manifest
+
+
+def _mergeable(folder: Path, sealed: Sealed) -> tuple[int, int] | None:
+    """Start and end of a run of segments of about one size that are enough to be merged; None where there is none."""
+    segments = sealed.segments
+    for least, most in pairwise((0, *_LEVELS)):
+        end = len(segments)
+        while end and segments[end - 1].rows <= least:
+            end -= 1
+        start = end
+        while start and least < segments[start - 1].rows <= most and segments[start - 1].version == SCHEMA_VERSION:
+            start -= 1
+        n_bytes = sum((folder / segment.file).stat().st_size for segment in segments[start:end])
+        if end - start >= _MERGED and n_bytes <= _MOST_MERGED_BYTES:
+            return start, end
+    return None
+
+
+def _merge(folder: Path, segments: tuple[Segment, ...]) -> Segment:
+    """One durable file with the rows of some segments, in order."""
+    parts = [_read_segment(folder / segment.file, segment) for segment in segments]
+    first, last = (segments[place].file.removeprefix("segment-").removesuffix(".parquet") for place in (0, -1))
+    return _write(folder / f"segment-{first.split('-')[0]}-{last.split('-')[-1]}.parquet", pa.concat_tables(parts))
+
+
+def _write(path: Path, table: pa.Table) -> Segment:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True, row_group_size=_ROW_GROUP)
+    data = sink.getvalue().to_pybytes()
+    publish_file(path, data)
+    version = int(table.schema.metadata[b"schema_version"])
+    return Segment(file=path.name, rows=table.num_rows, crc32=zlib.crc32(data), version=version)
 
 
 def _remove_tails(folder: Path, sealed: Sealed) -> None:
     for number, path in tail_files(folder):
         if number <= sealed.tail:
+            path.unlink(missing_ok=True)
+
+
+def _remove_unlisted(folder: Path, sealed: Sealed) -> None:
+    """Remove segments that were merged, or were being made, when their writer died."""
+    listed = {segment.file for segment in sealed.segments}
+    for path in folder.glob("*segment-*.parquet*"):
+        if path.name not in listed:
             path.unlink(missing_ok=True)
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from graftwork.programs.errors import RunError
+from graftwork.search import segments as segments_module
 from graftwork.search.schema import TABLES, TableName
-from graftwork.search.segments import Manifest, load_manifest, publish, read_tables, recover, seal
+from graftwork.search.segments import Manifest, compact, load_manifest, publish, read_tables, recover, seal
 from graftwork.search.tails import FullTail, TableWriter
 
 
@@ -131,3 +134,53 @@ def test_an_empty_lineage_has_every_table_without_rows(tmp_path: Path) -> None:
     assert load_manifest(tmp_path) == Manifest()
     publish(tmp_path, Manifest())
     assert [table.num_rows for table in read_tables(tmp_path, TABLES).values()] == [0] * len(TABLES)
+
+
+def fill(directory: Path, n_segments: int, *, rows: int = 3) -> Manifest:
+    """A lineage with so many segments of events, numbered through."""
+    manifest = recover(directory).manifest
+    for number in range(n_segments):
+        full = append(directory, "events", [{"kind": str(number * rows + row)} for row in range(rows)], after=number)
+        manifest = compact(directory, seal(directory, manifest, {"events": full}, group=number))
+    return manifest
+
+
+def test_small_segments_are_merged_in_order_and_their_files_removed(tmp_path: Path) -> None:
+    manifest = fill(tmp_path, 35)
+    segments = manifest.tables["events"].segments
+    assert [segment.rows for segment in segments] == [93, 3, 3, 3, 3]
+    assert [path.name for path in sorted((tmp_path / "events").iterdir())] == sorted(segment.file for segment in segments)
+    assert events(tmp_path) == [str(number) for number in range(105)]
+    assert recover(tmp_path).manifest == manifest
+
+
+def test_a_crash_while_segments_are_merged_counts_the_rows_once(tmp_path: Path) -> None:
+    before = fill(tmp_path, 15)
+    full = append(tmp_path, "events", [{"kind": "last"}], after=15)
+    manifest = seal(tmp_path, before, {"events": full}, group=16)
+    there = {path.name: path.read_bytes() for path in (tmp_path / "events").iterdir()}
+    merged = compact(tmp_path, manifest)
+    rows = events(tmp_path)
+    for name, content in there.items():  # the old files are still there
+        (tmp_path / "events" / name).write_bytes(content)
+    assert events(tmp_path) == rows
+    publish(tmp_path, manifest)  # and the manifest still lists them
+    assert events(tmp_path) == rows
+    assert recover(tmp_path).manifest == manifest
+    assert sorted(there) == sorted(path.name for path in (tmp_path / "events").iterdir())
+    assert merged != manifest
+
+
+def test_merging_costs_the_same_for_each_row_however_many_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = Counter[str]()
+    write = segments_module.pq.write_table
+
+    def counted(table: pa.Table, *arguments: object, **options: object) -> None:
+        written.update(table["kind"].to_pylist())
+        write(table, *arguments, **options)
+
+    monkeypatch.setattr(segments_module.pq, "write_table", counted)
+    monkeypatch.setattr(segments_module, "_LEVELS", (4, 64, 1024))
+    manifest = fill(tmp_path, 300)
+    assert len(manifest.tables["events"].segments) < 3 * 16
+    assert set(written.values()) <= {1, 2, 3}
