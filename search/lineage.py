@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,11 +20,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, get_args
 
+import numpy as np
+
 from graftwork.evaluators.call_store import Booked, RecordedCall, Reservation, Settlement
 from graftwork.evaluators.evaluation import Evaluation
 from graftwork.programs.errors import RunError
 from graftwork.programs.model import Role, Usage
 
+from .bookings import recorded_bookings
+from .call_index import CallIndex
 from .candidate import Brief, Result
 from .disk import WriterLock, sync_directory, writing_to
 from .rows import (
@@ -40,8 +45,8 @@ from .rows import (
     tell_row,
     text_rows,
 )
-from .schema import TABLES, TableName
-from .segments import compact, read_tables, recover, seal
+from .schema import SCHEMAS, TABLES, TableName
+from .segments import compact, read_columns, read_row, read_tables, recover, seal
 from .tails import FullTail, TableWriter
 
 __all__ = ["Lineage", "LineageCallStore"]
@@ -49,6 +54,7 @@ __all__ = ["Lineage", "LineageCallStore"]
 _SEAL_BYTES: Final = 32 * 1024 * 1024  # long replies and traces fill memory before they are 1,000 rows
 _GROUPED: Final[tuple[TableName, ...]] = (*(name for name in TABLES if name not in ("calls", "decisions")), "decisions")
 _MOST_WAITING: Final = 5_000  # rows: where the disk is slower than the search, the search waits
+_MOST_RECENT: Final = 20_000  # replies at hand; more than ever wait to be sealed
 _FINAL: Final = frozenset(("champion", "open_split"))  # decisions that claim or open something; others follow from results
 _DATES: Final[Mapping[TableName, str]] = {"candidates": "told_at", "calls": "at", "decisions": "at", "events": "at"}
 
@@ -329,6 +335,8 @@ class Lineage:
 class LineageCallStore:
     """A `CallStore` in a lineage: no recorded reply is paid for twice, across restarts too. Safe from any thread.
 
+    Replies that were not asked for lately are on the disk only.
+
     Args:
         lineage: Where calls are written; what it holds already is known from the start.
 
@@ -339,19 +347,28 @@ class LineageCallStore:
     def __init__(self, lineage: Lineage) -> None:
         self._lineage = lineage
         self._mutex = threading.Lock()
-        self._open: dict[str, Reservation] = {}
-        self._settled: dict[Role, Usage] = {role: Usage() for role in get_args(Role)}
-        self._recorded: dict[tuple[str, str], RecordedCall] = {}
-        for batch in read_tables(lineage.directory, ["calls"])["calls"].to_batches():
-            for row in batch.to_pylist():
-                if row["event"] == "reserved":
-                    self._open[row["id"]] = reservation_of(row)
-                else:
-                    self._book(self._open.pop(row["id"]), recorded_call(row))
+        self._recent: OrderedDict[tuple[str, str], RecordedCall] = OrderedDict()
+        calls = read_columns(lineage.directory, "calls", [name for name in SCHEMAS["calls"].names if name != "reply"])
+        self._n_rows = calls.num_rows
+        booked = recorded_bookings(calls)
+        self._open: dict[str, Reservation] = {row["id"]: reservation_of(row) for row in booked.unsettled.to_pylist()}
+        self._settled: dict[Role, Usage] = {role: booked.settled.get(role, Usage()) for role in get_args(Role)}
+        keys = [hash(pair) for pair in zip(booked.lasting["key"].to_pylist(), booked.lasting["draw"].to_pylist(), strict=True)]
+        self._index = CallIndex(np.array(keys, np.int64), booked.lasting["row"].to_numpy())
 
     def find(self, key: str, draw: str) -> RecordedCall | None:
         """What was settled for that request and draw and lasts, the first such; or None."""
-        return self._recorded.get((key, draw))
+        with self._mutex:
+            if (known := self._recent.get((key, draw))) is not None:
+                self._recent.move_to_end((key, draw))
+                return known
+            place = self._index.find(hash((key, draw)))
+            if place is None:
+                return None
+            row = read_row(self._lineage.directory, "calls", place)
+            if (row["key"], row["draw"]) != (key, draw):
+                return None  # two requests with one hash, once in some ten thousand million runs: then this one is paid again
+            return self._keep(key, draw, recorded_call(row))
 
     def reserve(self, call: Reservation) -> None:
         """Record that a call is about to be sent; `sync` makes it durable.
@@ -360,7 +377,7 @@ class LineageCallStore:
             RunError: If it cannot be written.
         """
         with self._mutex:
-            self._lineage.append_calls([reserved_row(call)])
+            self._append(reserved_row(call))
             self._open[call.id] = call
 
     def settle(self, call: Settlement) -> None:
@@ -371,9 +388,14 @@ class LineageCallStore:
         """
         with self._mutex:
             reservation = self._open[call.id]
-            self._lineage.append_calls([settled_row(reservation, call)])
+            place = self._append(settled_row(reservation, call))
             del self._open[call.id]
-            self._book(reservation, RecordedCall(reply=call.reply, failure=call.failure, usage=call.usage))
+            recorded = RecordedCall(reply=call.reply, failure=call.failure, usage=call.usage)
+            self._settled[reservation.role] += recorded.usage
+            pair = reservation.key, reservation.draw
+            if recorded.lasts and self._index.find(hash(pair)) is None:
+                self._index.add(hash(pair), place)
+                self._keep(*pair, recorded)
 
     def sync(self) -> None:
         """Make what was recorded durable.
@@ -390,7 +412,15 @@ class LineageCallStore:
         yield from (Booked(role=role, usage=usage) for role, usage in settled.items() if usage != Usage())
         yield from (Booked(role=reservation.role, usage=reservation.reserved) for reservation in unsettled)
 
-    def _book(self, reservation: Reservation, recorded: RecordedCall) -> None:
-        self._settled[reservation.role] += recorded.usage
-        if recorded.lasts:
-            self._recorded.setdefault((reservation.key, reservation.draw), recorded)
+    def _append(self, row: Row) -> int:
+        """Have a row written, and say which it will be."""
+        self._lineage.append_calls([row])
+        self._n_rows += 1
+        return self._n_rows - 1
+
+    def _keep(self, key: str, draw: str, recorded: RecordedCall) -> RecordedCall:
+        """Have a reply at hand, and let go of the one that was not asked for the longest: it is on the disk since."""
+        self._recent[key, draw] = recorded
+        if len(self._recent) > _MOST_RECENT:
+            self._recent.popitem(last=False)
+        return recorded

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,13 +27,27 @@ from .disk import publish_file
 from .schema import SCHEMA_VERSION, SCHEMAS, TABLES, TableName, as_current, texts_within
 from .tails import FullTail, TailContents, read_tail, tail_files
 
-__all__ = ["Manifest", "Recovery", "Sealed", "Segment", "compact", "load_manifest", "publish", "read_tables", "recover", "seal"]
+__all__ = [
+    "Manifest",
+    "Recovery",
+    "Sealed",
+    "Segment",
+    "compact",
+    "load_manifest",
+    "publish",
+    "read_columns",
+    "read_row",
+    "read_tables",
+    "recover",
+    "seal",
+]
 
+Read = TypeVar("Read")
 _TRIES: Final = 50
 _MERGED: Final = 16  # segments at a time
 _LEVELS: Final = (2_000, 32_000, 512_000)  # rows of a segment that is merged with others of its size
 _MOST_MERGED_BYTES: Final = 128 * 1024 * 1024
-_ROW_GROUP: Final = 8_192
+_ROW_GROUP: Final = 4_096
 _FREE: Final = frozenset(("calls", "events"))  # their rows stand by themselves; others count as a group, ended by its decision
 
 
@@ -298,6 +312,41 @@ def _rows_until(name: TableName, table: pa.Table, *, group: int) -> pa.Table:
     return table if name in _FREE else table.filter(pc.field("group") <= group)
 
 
+def read_columns(directory: Path, name: TableName, columns: Sequence[str]) -> pa.Table:
+    """Some columns of a table, as `read_tables` gives it, without decoding the others.
+
+    Raises:
+        RunError: If a file is damaged, missing or cannot be read.
+    """
+    return _read_until_still(directory, lambda manifest: _read_once(directory, manifest, [name], columns=columns)[name])
+
+
+def read_row(directory: Path, name: TableName, number: int) -> dict[str, Any]:
+    """One row of a table by its place in the order of writing, from 0.
+
+    Raises:
+        RunError: If a file is damaged, missing or cannot be read.
+    """
+    return _read_until_still(directory, lambda manifest: _read_row_once(directory, manifest, name, number))
+
+
+def _read_row_once(directory: Path, manifest: Manifest, name: TableName, number: int) -> dict[str, Any]:
+    for segment in manifest.tables[name].segments:
+        if number < segment.rows:
+            file = pq.ParquetFile(directory / name / segment.file, page_checksum_verification=True)
+            for group in range(file.num_row_groups):
+                if number < (rows := file.metadata.row_group(group).num_rows):
+                    found: list[dict[str, Any]] = file.read_row_group(group).slice(number, 1).to_pylist()
+                    return found[0]
+                number -= rows
+        number -= segment.rows
+    live = [contents.table for _, contents in _live_tails(directory, name, sealed=manifest.tables[name])]
+    found = pa.concat_tables([SCHEMAS[name].empty_table(), *live]).slice(number, 1).to_pylist()
+    if not found:
+        raise RunError(f"{directory / name} lacks a row that was there")
+    return found[0]
+
+
 def read_tables(directory: Path, names: Iterable[TableName]) -> Mapping[TableName, pa.Table]:
     """Segments and live tails of some tables, of one instant, while a run goes on or after it.
 
@@ -305,20 +354,27 @@ def read_tables(directory: Path, names: Iterable[TableName]) -> Mapping[TableNam
         RunError: If a file is damaged, missing or cannot be read.
     """
     wanted = tuple(names)
+    return _read_until_still(directory, lambda manifest: _read_once(directory, manifest, wanted))
+
+
+def _read_until_still(directory: Path, read: Callable[[Manifest], Read]) -> Read:
+    """What a reading gives that nothing was sealed or merged beside."""
     trouble: OSError | None = None
     for _ in range(_TRIES):
         try:
             manifest = load_manifest(directory)
-            tables = _read_once(directory, manifest, wanted)
+            found = read(manifest)
             # A seal in between moves rows from a tail to a segment: then the two belong to different instants.
             if load_manifest(directory) == manifest:
-                return tables
+                return found
         except OSError as error:
             trouble = error
     raise RunError(f"cannot read {directory}: {trouble or 'it is sealed faster than it can be read; try again'}")
 
 
-def _read_once(directory: Path, manifest: Manifest, names: Iterable[TableName]) -> dict[TableName, pa.Table]:
+def _read_once(
+    directory: Path, manifest: Manifest, names: Iterable[TableName], *, columns: Sequence[str] | None = None
+) -> dict[TableName, pa.Table]:
     # Decisions first: what a decision says is complete is in the other tails by then.
     decisions = _live_tails(directory, "decisions", sealed=manifest.tables["decisions"])
     group = _last_group(manifest, (contents for _, contents in decisions))
@@ -327,21 +383,23 @@ def _read_once(directory: Path, manifest: Manifest, names: Iterable[TableName]) 
         sealed = manifest.tables[name]
         tails = decisions if name == "decisions" else _live_tails(directory, name, sealed=sealed)
         segments = [segment for segment in sealed.segments if not older or segment.version < SCHEMA_VERSION]
-        history = [_read_segment(directory / name / segment.file, segment) for segment in segments]
+        history = [_read_segment(directory / name / segment.file, segment, columns=columns) for segment in segments]
         return [*history, *(_rows_until(name, contents.table, group=group) for _, contents in tails)]
 
     tables: dict[TableName, pa.Table] = {}
     for name in names:
-        parts = [as_current(part, SCHEMAS[name], file=str(directory / name)) for part in parts_of(name)]
-        tables[name] = pa.concat_tables([SCHEMAS[name].empty_table(), *parts])
+        schema = SCHEMAS[name] if columns is None else pa.schema(map(SCHEMAS[name].field, columns), metadata=SCHEMAS[name].metadata)
+        parts = [as_current(part, schema, file=str(directory / name)) for part in parts_of(name)]
+        tables[name] = pa.concat_tables([schema.empty_table(), *parts])
         if name == "texts" and (older := [texts_within(part) for part in parts_of("candidates", older=True)]):
             texts = pa.concat_tables([tables[name], *older]).group_by(["digest"], use_threads=False)
             tables[name] = texts.aggregate([("text", "first"), ("group", "first")]).rename_columns(SCHEMAS[name].names).cast(SCHEMAS[name])
     return tables
 
 
-def _read_segment(path: Path, segment: Segment) -> pa.Table:
+def _read_segment(path: Path, segment: Segment, *, columns: Sequence[str] | None = None) -> pa.Table:
     data = path.read_bytes()
     if zlib.crc32(data) != segment.crc32:
         raise RunError(f"{path} is damaged: its checksum differs; restore the file from a copy")
-    return pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+    wanted = columns if segment.version == SCHEMA_VERSION else None  # of an earlier one others may be needed to make them
+    return pq.read_table(pa.BufferReader(data), columns=wanted, page_checksum_verification=True)
