@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from graftwork.evaluators.evaluate import audit, evaluate
+from graftwork.evaluators.gateway import Gateway
 from graftwork.evaluators.ledger import CandidateCaps, Ceilings
 from graftwork.evaluators.prices import Price
 from graftwork.programs.check import check
@@ -34,11 +35,13 @@ from .summary import crown_detail
 if TYPE_CHECKING:
     from .wiring import Wiring
 
-__all__ = ["OnSlice", "run_search"]
+__all__ = ["SNAPSHOT_EVERY", "OnSlice", "make_writer", "run_search"]
 
 OnSlice = Callable[[Progress], None]
 Number = TypeVar("Number", int, float)
 _LOOK_S: Final = 1.0
+SNAPSHOT_EVERY: Final = 1_000
+"""Told results after which the search's place is kept, so that going on replays no more than that."""
 
 
 def run_search(run: Run, on_slice: OnSlice, *, stopping: threading.Event | None = None) -> Report:
@@ -75,7 +78,8 @@ class _Engine:
 
     async def run(self, stopping: threading.Event) -> Report:
         """Seed, search, crown, report."""
-        state = State.start(self._run.strategy, self._settings.seed)
+        restored = None if self._past is None else self._past.restored(self._run.strategy)
+        state, self._begun = restored or (State.start(self._run.strategy, self._settings.seed), ())
         watch = asyncio.create_task(self._watch_endpoints(state))
         try:
             return await self._run_all(state, stopping)
@@ -126,37 +130,19 @@ class _Engine:
         return report
 
     def _search(self, state: State, stopping: threading.Event) -> Search:
-        task = self._task
-        models = _cheapest_first(self._settings.named_models) if "task" in self._run.models else ()
-        frozen = {name: task.seed[name].digest for name in task.frozen}
-        writer = Writer(
-            facts=Facts.of(task, models=models),
-            check=functools.partial(
-                check,
-                entry=task.entry,
-                parameters=task.parameters,
-                frozen=frozen,
-                packages=task.packages,
-                models=self._run.model_words,
-                fixed=task.fixed,
-            ),
-            known=lambda digest, as_of: state.known(digest, as_of=as_of),
-            variations=variations(),
-            rewriters=rewriters(),
-            proposer=self._gateway if "proposer" in self._run.models else None,
-            attempts=self._run.strategy.attempts,
-        )
         return Search(
-            task=task,
+            task=self._task,
             state=state,
             budget=Budget(candidates=self._settings.candidates, seconds=self._settings.seconds),
             window=self._settings.window,
-            writer=writer,
+            writer=make_writer(self._run, state, self._gateway),
             evaluate=self._evaluate,
             recorder=self._recorder,
             on_told=self._told,
             stopping=stopping,
             past=self._past,
+            begun=self._begun,
+            snapshot_every=SNAPSHOT_EVERY,
         )
 
     async def _seed(self, search: Search) -> Member:
@@ -227,6 +213,29 @@ class _Engine:
                 trouble=self._gateway.trouble,
             )
         )
+
+
+def make_writer(run: Run, state: State, gateway: Gateway) -> Writer:
+    """What writes the programs of a run, from briefs of that state, with the run's proposer where it has one."""
+    task = run.task
+    check_program = functools.partial(
+        check,
+        entry=task.entry,
+        parameters=task.parameters,
+        frozen={name: task.seed[name].digest for name in task.frozen},
+        packages=task.packages,
+        models=run.model_words,
+        fixed=task.fixed,
+    )
+    return Writer(
+        facts=Facts.of(task, models=_cheapest_first(run.settings.named_models) if "task" in run.models else ()),
+        check=check_program,
+        known=lambda digest, as_of: state.known(digest, as_of=as_of),
+        variations=variations(),
+        rewriters=rewriters(),
+        proposer=gateway if "proposer" in run.models else None,
+        attempts=run.strategy.attempts,
+    )
 
 
 def _cheapest_first(models: Mapping[str, Price]) -> tuple[str, ...]:

@@ -17,11 +17,12 @@ from graftwork.programs.model import Role
 from graftwork.search.lineage import Lineage, LineageCallStore
 from graftwork.search.past import Past
 from graftwork.search.record import open_run
+from graftwork.search.snapshot import read_snapshot
 
 from .run import Run
 from .settings import ModelSettings, RunSettings
 
-__all__ = ["Wiring"]
+__all__ = ["Wiring", "gateway_settings"]
 
 
 class Wiring:
@@ -46,7 +47,7 @@ class Wiring:
         settings = self._run.settings
         with self._stack as stack:
             self.lineage = stack.enter_context(Lineage(self._run.run_dir, clock=time.time))
-            self.past = Past(open_run(self._run.run_dir), self._run.task) if self.lineage.n_durable else None
+            self.past = self._past()
             store = LineageCallStore(self.lineage)
             ceilings = Ceilings(usd=settings.budget_usd, tokens=settings.budget_tokens, calls=settings.budget_calls)
             self.gateway = Gateway(
@@ -55,7 +56,7 @@ class Wiring:
                 ledger=Ledger(
                     ceilings, roles={role: Ceilings(usd=usd) for role, usd in settings.role_budgets_usd.items()}, booked=store.booked()
                 ),
-                settings=_gateway_settings(settings),
+                settings=gateway_settings(settings),
             )
             stack.callback(self.gateway.close)
             self.pool = self._open_pool()
@@ -65,6 +66,13 @@ class Wiring:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.close()
+
+    def _past(self) -> Past | None:
+        run, told = self._run, self.lineage.n_durable
+        if not told:
+            return None
+        snapshot = read_snapshot(self.lineage.directory, strategy=run.strategy, seed=run.settings.seed, told=told)
+        return Past(open_run(run.run_dir), run.task, snapshot)
 
     def _open_pool(self) -> Pool:
         settings = self._run.settings
@@ -83,7 +91,8 @@ class Wiring:
         return LocalPool(self.gateway, slots=settings.slots, sandbox=settings.sandbox)
 
 
-def _gateway_settings(settings: RunSettings) -> GatewaySettings:
+def gateway_settings(settings: RunSettings) -> GatewaySettings:
+    """How the gateway of a run with these settings serves."""
     roles: dict[Role, ModelSettings | None] = {"proposer": settings.proposer, "task": settings.task_model, "judge": settings.judge}
     models: dict[Role, ModelSettings] = {role: model for role, model in roles.items() if model is not None}
     limits = EndpointLimits(

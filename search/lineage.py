@@ -47,6 +47,7 @@ from .rows import (
 )
 from .schema import SCHEMAS, TABLES, TableName
 from .segments import compact, read_columns, read_row, read_tables, recover, seal
+from .snapshot import Snapshot, write_snapshot
 from .tails import FullTail, TableWriter
 
 __all__ = ["Lineage", "LineageCallStore"]
@@ -187,6 +188,16 @@ class Lineage:
         """
         self._put({"events": [self._event(kind, message, detail)]})
         self.commit()
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Keep where the search stands, in the background, once all that it follows from is durable."""
+        self._sealer.submit(self._keep, json_text(snapshot))
+
+    def _keep(self, snapshot: str) -> None:
+        with suppress(RunError):  # it is a shortcut only, and whoever writes next is told
+            self.commit()
+            with writing_to(self.directory):
+                write_snapshot(self.directory, snapshot)
 
     def append_calls(self, rows: Sequence[Row]) -> None:
         """Record model calls, as `LineageCallStore` tells them; `sync_calls` makes them durable.
@@ -349,7 +360,7 @@ class LineageCallStore:
         self._mutex = threading.Lock()
         self._recent: OrderedDict[tuple[str, str], RecordedCall] = OrderedDict()
         calls = read_columns(lineage.directory, "calls", [name for name in SCHEMAS["calls"].names if name != "reply"])
-        self._n_rows = calls.num_rows
+        self._n_rows: int = calls.num_rows
         booked = recorded_bookings(calls)
         self._open: dict[str, Reservation] = {row["id"]: reservation_of(row) for row in booked.unsettled.to_pylist()}
         self._settled: dict[Role, Usage] = {role: booked.settled.get(role, Usage()) for role in get_args(Role)}

@@ -26,6 +26,7 @@ from .candidate import Brief, Candidate, Result
 from .descent import descended
 from .operator import Rewriter, Variation
 from .recall import as_recorded
+from .snapshot import Snapshot
 from .state import Budget, State, Told, ask, settle, tell
 from .texts import as_utf8
 from .writing import Writer, Written
@@ -60,6 +61,10 @@ class History(Protocol):
 
 class Recorder(Protocol):
     """The lineage as the loop sees it: everything is written before it is acted on."""
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Keep where the search stands."""
+        ...
 
     def brief(self, brief: Brief) -> None:
         """Record that a brief was asked."""
@@ -103,6 +108,8 @@ class Search:
         evaluate: From programs to evaluations.
         recorder: Where everything is written.
         on_told: Called after each told result.
+        begun: Briefs without a result that the state was restored with, in order.
+        snapshot_every: Told results between two snapshots.
         past: What is recorded of this search already; None where it begins. Recorded briefs are asked when they were, and are not answered
             anew.
         clock: Monotonic seconds.
@@ -121,16 +128,19 @@ class Search:
     clock: Callable[[], float] = time.monotonic
     stopping: threading.Event
     past: History | None = None
+    begun: tuple[Brief, ...] = ()
+    snapshot_every: int = 1_000
     ceiling_met: bool = False
 
     async def run_seed(self) -> Result:
-        """Evaluate the seed and tell it as result 0. The search proper needs it."""
+        """Evaluate the seed and tell it as result 0, unless the state was restored with it. The search proper needs it."""
         result = None if self.past is None else self.past.seed_result
         if result is None:
             candidate = descended(Candidate(number=0, program=self.task.seed), ())
             blank = Result(number=0, operator="seed", island=0, parents=(), status="evaluated", candidate=candidate)
             result = await self._evaluated(candidate, blank)
-        self._tell(result)
+        if not self.state.told:
+            self._tell(result)
         return result
 
     async def run(self) -> Stop:
@@ -139,8 +149,8 @@ class Search:
         A brief that cannot be evaluated is told as abandoned.
         """
         ends_at = None if self.budget.seconds is None else self.clock() + self.budget.seconds
-        in_flight: deque[asyncio.Task[Result]] = deque()
-        number, reason = 1, ""
+        in_flight = deque(map(self._launch, self.begun))
+        number, reason = self.state.told + len(in_flight), ""
         try:
             while True:
                 while not reason and len(in_flight) < self.window:
@@ -151,16 +161,18 @@ class Search:
                             break
                     elif asked_at > self.state.told and in_flight:  # the search had ended there for a time, or had no budget left
                         break
-                    in_flight.append(self._launch(number))
+                    in_flight.append(self._launch(ask(self.state, number, operators=self._operators())))
                     number += 1
                 if not in_flight:
                     return Stop(reason=reason or "budget", told=self.state.told)
-                self._tell(await in_flight.popleft())
+                self._tell(await in_flight.popleft()[1])
+                if self.state.told % self.snapshot_every == 0:
+                    self.recorder.snapshot(Snapshot.of(self.state, (brief for brief, _ in in_flight)))
                 reason = reason or ("budget" if self.ceiling_met else "")
         finally:
-            for task in in_flight:
+            for _, task in in_flight:
                 task.cancel()
-            await asyncio.gather(*in_flight, return_exceptions=True)
+            await asyncio.gather(*(task for _, task in in_flight), return_exceptions=True)
 
     def _must_stop(self, number: int, ends_at: float | None) -> str:
         if number > self.budget.candidates:
@@ -169,10 +181,9 @@ class Search:
             return "interrupted"
         return "seconds" if ends_at is not None and self.clock() >= ends_at else ""
 
-    def _launch(self, number: int) -> asyncio.Task[Result]:
-        brief = ask(self.state, number, operators=self._operators())
+    def _launch(self, brief: Brief) -> tuple[Brief, asyncio.Task[Result]]:
         self.recorder.brief(brief)
-        return asyncio.create_task(self._answer(brief), name=f"brief-{number}")
+        return brief, asyncio.create_task(self._answer(brief), name=f"brief-{brief.number}")
 
     def _operators(self) -> dict[str, tuple[float, int]]:
         writer, weights = self.writer, self.state.strategy.operators

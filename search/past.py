@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
+
+import pyarrow.compute as pc
 
 from graftwork.evaluators.evaluation import Evaluation
 from graftwork.evaluators.task import Task
 from graftwork.programs.errors import RunError
+from graftwork.programs.failure import Failure
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 
-from .candidate import Brief, Candidate, Result
+from .candidate import Ancestor, Brief, Candidate, Member, Result
 from .descent import descended
 from .lineage import Lineage
 from .recall import RowsByCandidate, evaluation_of, usage_of
 from .record import Record
 from .rows import Row, brief_row, json_text, tell_row
 from .schema import lasting_columns
-from .segments import read_tables
+from .segments import read_columns, read_rows, read_tables
+from .snapshot import Snapshot
+from .state import State
+from .strategy import Strategy
 from .texts import joined
 
 __all__ = ["CheckedLineage", "Past"]
@@ -32,25 +40,55 @@ class Past:
     Args:
         record: The run.
         task: What it searches for.
+        snapshot: Where it stood when the last snapshot was made; what came before is not read then, but for what it names.
 
     Raises:
         RunError: If the record is damaged.
     """
 
-    def __init__(self, record: Record, task: Task) -> None:
-        self._task = task
-        tables = read_tables(record.path / "lineage", ["candidates", "texts", "scores", "spans", "decisions"])
-        self._rows: dict[int, dict[str, Any]] = {row["number"]: row for row in tables["candidates"].to_pylist()}
-        self._texts: dict[str, str] = dict(zip(tables["texts"]["digest"].to_pylist(), tables["texts"]["text"].to_pylist(), strict=True))
-        self._scores, self._spans = RowsByCandidate(tables["scores"]), RowsByCandidate(tables["spans"])
+    def __init__(self, record: Record, task: Task, snapshot: Snapshot | None = None) -> None:
+        self._task, self._snapshot, self._directory = task, snapshot, record.path / "lineage"
+        self._programs: dict[int, Program] = {}
+        since = 0 if snapshot is None else snapshot.told
+        decisions = read_rows(self._directory, "decisions", (pc.field("number") >= since) | ~pc.field("kind").isin(sorted(_DERIVED)))
         self._decisions: dict[tuple[str, int], list[Row]] = {}
-        for row in tables["decisions"].select(list(lasting_columns("decisions"))).to_pylist():
+        for row in decisions.select(list(lasting_columns("decisions"))).to_pylist():
             self._decisions.setdefault((row["kind"], row["number"]), []).append(row)
+        evaluated = {number for kind, number in self._decisions if kind == "evaluation"}
+        needed = {0} | evaluated | (snapshot.numbers if snapshot is not None else frozenset())
+        named = needed | (snapshot.ancestors if snapshot is not None else frozenset())
+        rows = read_rows(self._directory, "candidates", (pc.field("number") >= since) | pc.field("number").isin(sorted(named)))
+        self._rows: dict[int, dict[str, Any]] = {row["number"]: row for row in rows.to_pylist()}
+        digests = {piece for row in self._rows.values() for piece in row["pieces"] or ()}
+        texts = read_tables(self._directory, ["texts"])["texts"].filter(pc.field("digest").isin(sorted(digests)))
+        self._texts: dict[str, str] = dict(zip(texts["digest"].to_pylist(), texts["text"].to_pylist(), strict=True))
+        of_these = (pc.field("candidate") >= since) | pc.field("candidate").isin(sorted(needed))
+        self._scores, self._spans = (RowsByCandidate(read_rows(self._directory, name, of_these)) for name in ("scores", "spans"))
 
     @property
     def told(self) -> int:
         """Results that are recorded, the seed's included."""
-        return len(self._rows)
+        return max(self._rows, default=-1) + 1
+
+    def restored(self, strategy: Strategy) -> tuple[State, tuple[Brief, ...]] | None:
+        """The state of the snapshot, and the briefs that were in flight; None where there is no snapshot."""
+        if self._snapshot is None:
+            return None
+        told, seen = self._snapshot.told, dict[str, int]()
+        columns = read_columns(self._directory, "candidates", ["number", "digest", "status"])
+        for number, digest, status in zip(*(columns[name].to_pylist() for name in columns.column_names), strict=True):
+            if number < told and digest is not None and status != "abandoned":
+                seen.setdefault(digest, number + 1)
+        members = {number: self._member(number, self._snapshot) for number in self._snapshot.numbers}
+        return self._snapshot.restored(strategy, members, seen)
+
+    def _member(self, number: int, snapshot: Snapshot) -> Member:
+        row = self._rows[number]
+        program = self._program(row)
+        ancestors = (Ancestor(number=n, program=self._program(self._rows[n])) for n in snapshot.ancestors_of(number))
+        candidate = replace(_made(row, program), provenance=snapshot.provenance(number), ancestors=tuple(ancestors))
+        val, train = (self._evaluation(number, split, program) for split in ("val", "train"))
+        return Member(candidate=candidate, val=val, train=train)
 
     def decisions(self, kind: str, number: int) -> tuple[Row, ...]:
         """The recorded decisions of a kind about a number, without what depends on time."""
@@ -71,6 +109,28 @@ class Past:
         """The recorded result of the seed."""
         return self._result(0, ())
 
+    def decided(self, kind: str) -> tuple[Row, ...]:
+        """Every recorded decision of a kind."""
+        return tuple(row for (of_kind, _), rows in self._decisions.items() if of_kind == kind for row in rows)
+
+    def audited(self, number: int) -> Failure | None:
+        """Why a candidate broke an audit; None where it is not recorded that it did."""
+        for row in self.decisions("audit", number):
+            said = json.loads(str(row["detail"]))
+            return Failure(kind=said["kind"], message=said["message"])
+        return None
+
+    def evaluated(self, number: int, program: Program) -> Evaluation:
+        """The recorded evaluation of a candidate on val and train, together.
+
+        Raises:
+            RunError: If the program is not the one that is recorded.
+        """
+        row = self._rows.get(number)
+        if row is None or row["digest"] != program.digest:
+            raise RunError(f"the search differs from its record, first at candidate {number}: another program was written")
+        return self._evaluation(number, "val", program).extended(self._evaluation(number, "train", program))
+
     def evaluation(self, number: int, split: str) -> Evaluation | None:
         """A further evaluation of a candidate that is recorded as done; None where there is none."""
         needle = f'"split":{json_text(split)}'
@@ -87,18 +147,7 @@ class Past:
         if row is None:
             return None
         program = self._program(row) if row["pieces"] else None
-        candidate = None
-        if program is not None:
-            made = Candidate(
-                number=number,
-                program=program,
-                parents=tuple(row["parents"]),
-                operator=row["operator"],
-                island=row["island"],
-                note=row["note"],
-                model=row["model"],
-            )
-            candidate = descended(made, parents)
+        candidate = None if program is None else descended(_made(row, program), parents)
         was_run = program is not None and row["n_val"] is not None
         val, train = (self._evaluation(number, split, program) if was_run and program is not None else None for split in ("val", "train"))
         return Result(
@@ -115,12 +164,25 @@ class Past:
         )
 
     def _program(self, row: Mapping[str, Any]) -> Program:
-        return parse(joined(row["pieces"], self._texts), statements=self._task.forgeable)
+        known = self._programs.get(row["number"])
+        return known or self._programs.setdefault(row["number"], parse(joined(row["pieces"], self._texts), statements=self._task.forgeable))
 
     def _evaluation(self, number: int, split: str, program: Program) -> Evaluation:
         task = self._task
         blank = Evaluation(digest=program.digest, judgements=(), lo=task.lo, forgeable=task.forgeable, n_chars=len(program.source))
         return evaluation_of(self._scores.of(number, split), self._spans.of(number, split), blank)
+
+
+def _made(row: Mapping[str, Any], program: Program) -> Candidate:
+    return Candidate(
+        number=row["number"],
+        program=program,
+        parents=tuple(row["parents"]),
+        operator=row["operator"],
+        island=row["island"],
+        note=row["note"],
+        model=row["model"],
+    )
 
 
 class CheckedLineage:
@@ -149,6 +211,10 @@ class CheckedLineage:
         Raises:
             RunError: If the record tells of another one, or it cannot be written.
         """
+        row = self._past.row(result.number)
+        digest = None if result.candidate is None else result.candidate.program.digest
+        if row is not None and row["digest"] != digest:
+            raise RunError(f"the search differs from its record, first at candidate {result.number}: another program was written")
         if not self._is_recorded("tell", result.number, tell_row(result)):
             self._open("tell", result.number).result(result)
 
@@ -160,6 +226,11 @@ class CheckedLineage:
         """
         if not self._is_recorded(kind, number, {"kind": kind, "number": number, "detail": json_text(detail)}):
             self._open(kind, number).decision(kind, number=number, detail=detail)
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Keep where the search stands, where it is further than the record was."""
+        if self._lineage is not None and snapshot.told > self._past.told:
+            self._lineage.snapshot(snapshot)
 
     def evaluation(self, candidate: int, split: str, evaluation: Evaluation) -> None:
         """Record a further evaluation, unless it is what the record gave.

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from graftwork.programs.errors import RunError
@@ -37,6 +38,7 @@ __all__ = [
     "publish",
     "read_columns",
     "read_row",
+    "read_rows",
     "read_tables",
     "recover",
     "seal",
@@ -328,6 +330,28 @@ def read_row(directory: Path, name: TableName, number: int) -> dict[str, Any]:
         RunError: If a file is damaged, missing or cannot be read.
     """
     return _read_until_still(directory, lambda manifest: _read_row_once(directory, manifest, name, number))
+
+
+def read_rows(directory: Path, name: TableName, where: pc.Expression) -> pa.Table:
+    """The rows of a table for which an expression holds, without reading the parts of it that can have none.
+
+    Raises:
+        RunError: If a file is damaged, missing or cannot be read.
+    """
+    return _read_until_still(directory, lambda manifest: _read_rows_once(directory, manifest, name, where))
+
+
+def _read_rows_once(directory: Path, manifest: Manifest, name: TableName, where: pc.Expression) -> pa.Table:
+    sealed = manifest.tables[name]
+    files = [str(directory / name / segment.file) for segment in sealed.segments if segment.version == SCHEMA_VERSION]
+    options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    found = ds.dataset(files, schema=SCHEMAS[name], format=ds.ParquetFileFormat(default_fragment_scan_options=options)).to_table(
+        filter=where
+    )
+    if len(files) == len(sealed.segments):
+        live = replace(manifest, tables={**manifest.tables, name: replace(sealed, segments=())})
+        return pa.concat_tables([found, _read_once(directory, live, [name])[name].filter(where)])
+    return _read_once(directory, manifest, [name])[name].filter(where)
 
 
 def _read_row_once(directory: Path, manifest: Manifest, name: TableName, number: int) -> dict[str, Any]:

@@ -21,9 +21,11 @@ from tests.flows.scripted_task import made_run, made_task, scripted_models
 SEARCH = """
 import sys
 from pathlib import Path
+from graftwork.flows import engine
 from graftwork.flows.engine import run_search
 from graftwork.flows.resume import prepare_resume
 from tests.flows.scripted_task import made_run, made_task, scripted_models
+engine.SNAPSHOT_EVERY = 5
 run_dir = Path(sys.argv[1])
 if (run_dir / "lineage").is_dir():
     run = prepare_resume(run_dir, task=made_task(), models=scripted_models(int(sys.argv[2])))

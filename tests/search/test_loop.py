@@ -21,6 +21,7 @@ from graftwork.programs.program import Program
 from graftwork.search.candidate import Brief, Result
 from graftwork.search.loop import Search
 from graftwork.search.operator import Draft, Facts
+from graftwork.search.snapshot import Snapshot
 from graftwork.search.state import Budget, State
 from graftwork.search.strategy import Strategy
 from graftwork.search.writing import Writer
@@ -67,6 +68,9 @@ class Log:
 
     def decision(self, kind: str, *, number: int, detail: Mapping[str, object]) -> None:
         self.lines.append(f"{kind} {number} {detail}")
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self.lines.append(f"snapshot {snapshot.told}")
 
 
 Trouble = Callable[[int], Exception | None]

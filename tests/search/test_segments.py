@@ -173,13 +173,13 @@ def test_a_crash_while_segments_are_merged_counts_the_rows_once(tmp_path: Path) 
 
 def test_merging_costs_the_same_for_each_row_however_many_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = Counter[str]()
-    write = segments_module.pq.write_table
+    write = pq.write_table
 
     def counted(table: pa.Table, *arguments: object, **options: object) -> None:
         written.update(table["kind"].to_pylist())
         write(table, *arguments, **options)
 
-    monkeypatch.setattr(segments_module.pq, "write_table", counted)
+    monkeypatch.setattr(pq, "write_table", counted)
     monkeypatch.setattr(segments_module, "_LEVELS", (4, 64, 1024))
     manifest = fill(tmp_path, 300)
     assert len(manifest.tables["events"].segments) < 3 * 16

@@ -1,0 +1,169 @@
+"""Snapshot: where a search stands, as plain values small enough to be written often, so that going on replays little.
+
+Programs and evaluations are not in it: the record has them. It is only ever a shortcut: where there is none, or it is of another version or
+strategy, the whole record is told again to the same end.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from graftwork.programs.model import Usage
+from graftwork.programs.provenance import Descent, Origin, Provenance
+
+from .candidate import Brief, Candidate, Member
+from .disk import publish_file
+from .rows import json_text
+from .state import State
+from .strategy import Strategy
+
+__all__ = ["Snapshot", "read_snapshot", "write_snapshot"]
+
+_VERSION: Final = 1
+_FILE: Final = "state.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A state and the briefs in flight, by numbers.
+
+    Attributes:
+        strategy: JSON text of the strategy.
+        seed: Of the search.
+        told: Results told.
+        spent: What they cost.
+        statuses: Their number by status.
+        failures: Failures on val by kind.
+        islands: Numbers of each archive's members, best first.
+        asked: Briefs without a result: number, told, operator, parents, island, seed.
+        descents: By number as text, of each candidate that is a member or a parent in flight: its provenance and the numbers of its
+            ancestors.
+    """
+
+    strategy: str
+    seed: int
+    told: int
+    spent: Mapping[str, float]
+    statuses: Mapping[str, int]
+    failures: Mapping[str, int]
+    islands: tuple[tuple[int, ...], ...]
+    asked: tuple[Mapping[str, Any], ...]
+    descents: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, state: State, asked: Iterable[Brief]) -> Self:
+        """The snapshot of a state, with the briefs that are in flight, in order."""
+        briefs = tuple(asked)
+        members = [member for archive in state.islands for member in archive] + [parent for brief in briefs for parent in brief.parents]
+        return cls(
+            strategy=json_text(state.strategy),
+            seed=state.seed,
+            told=state.told,
+            spent=asdict(state.spent),
+            statuses={str(status): count for status, count in state.statuses.items()},
+            failures=dict(state.failures),
+            islands=tuple(tuple(member.candidate.number for member in archive) for archive in state.islands),
+            asked=tuple(
+                {
+                    "number": brief.number,
+                    "told": brief.told,
+                    "operator": brief.operator,
+                    "parents": [member.candidate.number for member in brief.parents],
+                    "island": brief.island,
+                    "seed": brief.seed,
+                }
+                for brief in briefs
+            ),
+            descents={str(member.candidate.number): _descent(member.candidate) for member in members},
+        )
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """The candidates whose evaluations are needed."""
+        return frozenset(map(int, self.descents))
+
+    @property
+    def ancestors(self) -> frozenset[int]:
+        """The candidates whose programs are needed besides."""
+        return frozenset(number for descent in self.descents.values() for number in descent["ancestors"])
+
+    def ancestors_of(self, number: int) -> tuple[int, ...]:
+        """The ancestors of one of `numbers`."""
+        return tuple(self.descents[str(number)]["ancestors"])
+
+    def provenance(self, number: int) -> Provenance:
+        """The provenance of one of `numbers`."""
+        descent = self.descents[str(number)]
+        return Provenance(
+            origins=tuple(Origin(**origin) for origin in descent["origins"]),
+            changes=tuple(
+                Descent(**{**change, "predecessor": None if change["predecessor"] is None else Origin(**change["predecessor"])})
+                for change in descent["changes"]
+            ),
+        )
+
+    def restored(self, strategy: Strategy, members: Mapping[int, Member], seen: dict[str, int]) -> tuple[State, tuple[Brief, ...]]:
+        """The state, and the briefs that were in flight.
+
+        Args:
+            strategy: Of the search.
+            members: The candidates of `numbers`, with their evaluations.
+            seen: For each known digest, how many results had been told when it became known.
+        """
+        state = State.start(strategy, self.seed)
+        for archive, numbers in zip(state.islands, self.islands, strict=True):
+            for number in numbers:
+                archive.add(members[number])
+        state.seen, state.told, state.spent = seen, self.told, Usage(**dict[str, Any](self.spent))
+        state.statuses, state.failures = Counter(dict[Any, int](self.statuses)), Counter(self.failures)
+        briefs = (Brief(**{**asked, "parents": tuple(members[number] for number in asked["parents"])}) for asked in self.asked)
+        return state, tuple(briefs)
+
+
+def write_snapshot(directory: Path, body: str) -> None:
+    """Put a snapshot in the place of the one before.
+
+    Args:
+        directory: The lineage's folder.
+        body: Its JSON text.
+
+    Raises:
+        OSError: If the disk does not take it; the one before is intact then.
+    """
+    publish_file(directory / _FILE, json.dumps({"version": _VERSION, "crc32": zlib.crc32(body.encode()), "state": body}).encode())
+
+
+def read_snapshot(directory: Path, *, strategy: Strategy, seed: int, told: int) -> Snapshot | None:
+    """The last snapshot of a search, if it is of this version, strategy and seed, whole, and not ahead of the record; else None.
+
+    Args:
+        directory: The lineage's folder.
+        strategy: Of the search.
+        seed: Of the search.
+        told: Results that are recorded.
+    """
+    try:
+        document = json.loads((directory / _FILE).read_bytes())
+        if document["version"] != _VERSION or zlib.crc32(document["state"].encode()) != document["crc32"]:
+            return None
+        body = json.loads(document["state"])
+        islands = tuple(tuple(numbers) for numbers in body.pop("islands"))
+        snapshot = Snapshot(**{**body, "asked": tuple(body["asked"])}, islands=islands)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    same = snapshot.strategy == json_text(strategy) and snapshot.seed == seed and 0 < snapshot.told <= told
+    return snapshot if same else None
+
+
+def _descent(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "ancestors": [ancestor.number for ancestor in candidate.ancestors],
+        "origins": [asdict(origin) for origin in candidate.provenance.origins],
+        "changes": [asdict(change) for change in candidate.provenance.changes],
+    }
