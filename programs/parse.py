@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, cast
 
 from .cutting import split, statement_of
@@ -138,6 +139,7 @@ def _docstring(text: str) -> str:
     return ast.get_docstring(ast.Module(body=[statement_of(text)], type_ignores=[])) or ""
 
 
+@lru_cache(maxsize=1024)
 def _origin(statement: str) -> str:
     """Dotted origin of the name that a normalised import statement binds."""
     words = statement.split()
@@ -148,7 +150,7 @@ def _origin(statement: str) -> str:
 
 def _read(piece: Piece, kinds: Kinds, bound: tuple[tuple[str, str], ...]) -> Reading:
     """What a component's text says: read now, or when it was first seen among the same imports."""
-    place = place_of(piece.text, bound)
+    place = place_of(piece.text, _deciding(piece.text, bound))
     if (reading := place.reading) is None:
         node = statement_of(piece.text)
         kind, found = kinds(node), _walked(piece, node, kinds)
@@ -162,6 +164,12 @@ def _read(piece: Piece, kinds: Kinds, bound: tuple[tuple[str, str], ...]) -> Rea
         )
         place.reading = reading
     return reading
+
+
+def _deciding(text: str, bound: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Those imports that decide what a text says: its decorators', and whether annotations are evaluated."""
+    plain = "@" not in text and text.startswith(("def ", "class "))
+    return tuple(pair for pair in bound if pair[0] == "annotations" or (not plain and pair[0] in text))
 
 
 def _walked(piece: Piece, node: ast.stmt, kinds: Kinds) -> Walk:
@@ -190,13 +198,13 @@ def _component(piece: Piece, reading: Reading, known: frozenset[str]) -> Compone
 def _statement(piece: Piece, kinds: Kinds) -> Statement:
     found = _walked(piece, statement_of(piece.text), kinds)
     # What it binds in one place it may read before: it needs no definition elsewhere.
-    refs = frozenset(name for name in found.free if name not in ALWAYS_DEFINED)
+    refs = found.free - ALWAYS_DEFINED
     return Statement(source=piece.text, digest=component_digest("statement", found.tokens), refs=refs, binds=found.bound)
 
 
 def _refs(free: frozenset[str], known: frozenset[str]) -> frozenset[str]:
     """A name that is no builtin must be the module's, whether it is there or missing; a builtin's may be."""
-    return frozenset(name for name in free if name in known or name not in ALWAYS_DEFINED)
+    return (free & known) | (free - ALWAYS_DEFINED)
 
 
 def _imports(pieces: Sequence[Piece]) -> tuple[tuple[Import, ...], dict[str, str]]:

@@ -20,6 +20,7 @@ MAX_DEPTH: Final = 150
 """Deepest nesting of syntax nodes. Operators unparse and rewrite components with several Python frames a level, and must not overflow."""
 
 _NOT_MEANING: Final = frozenset(("ctx", "kind", "type_comment"))
+_LOAD: Final = ast.Load
 # Values before targets: a class body's names depend on the order of evaluation.
 _ORDER: Final[Mapping[str, tuple[str, ...]]] = {"Assign": ("value", "targets"), "AugAssign": ("value", "op", "target")}
 _FIELDS: Final[Mapping[type, tuple[str, ...]]] = {
@@ -94,8 +95,8 @@ class _Walker:
         depth += 1
         for name in _FIELDS[cls]:
             value = getattr(node, name)
-            if value is None or value == []:  # absent fields leave no token: a later Python's new ones must not change old digests
-                continue
+            if not value and (value is None or value.__class__ is list):
+                continue  # absent fields leave no token: a later Python's new ones must not change old digests
             tokens.append(name)
             if (handler := _HANDLERS.get(value.__class__)) is not None:
                 handler(self, value, depth)
@@ -119,7 +120,7 @@ class _Walker:
     def name(self, node: ast.Name, _depth: int) -> None:
         name, scope = node.id, self.scope
         self.tokens.append("n" + name)
-        if node.ctx.__class__ is not ast.Load:
+        if node.ctx.__class__ is not _LOAD:
             scope.bound.add(name)
         elif scope.kind == "class":
             scope.load(name)
@@ -322,11 +323,14 @@ class _Walker:
         self.fields(node, depth)
 
     def annotation(self, node: ast.expr, depth: int) -> None:
+        if isinstance(node, ast.Name):  # as most are: nothing is quoted in it, and no scope needed
+            self.tokens.append("n" + node.id)
+            self.scope.annotate(node.id, lazy=self.lazy)
+            return
         if self.lazy:
             self.scope = Scope("annotation", self.scope)
         self.visit(node, depth)
-        if node.__class__ is not ast.Name:
-            self.scope.used.update(quoted_names(node))
+        self.scope.used.update(quoted_names(node))
         if self.lazy:
             self.scope = self.scope.close()
 
