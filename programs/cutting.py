@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final
 
@@ -24,6 +25,7 @@ _START: Final = re.compile(r"\n[ \t]*\n(?=[^\s)\]}])")
 _DEFINITION: Final = re.compile(r"(?:#.*\n)*(?:@|def |class |\w+ *[:=])")
 _QUOTES: Final = ('"""', "'''")
 # Other ends of lines than the usual ones, and the one future that changes the grammar.
+_MANY: Final = 8  # stretches for which silence is taken together: most are new, or the text is long anyway
 _UNUSUAL: Final = ("\r", "\f", "barry_as_FLUFL")
 
 
@@ -42,8 +44,7 @@ def split(source: str, *, statements: bool = False) -> tuple[Piece, ...]:
     """
     if not statements and len(source) <= MAX_SOURCE_BYTES // 4 and not any(word in source for word in _UNUSUAL):
         try:
-            with quiet():
-                return _joined(source)
+            return _joined(source)
         except ProgramError:
             pass  # read as a whole it may be right, and if not, the line is known
     return tuple(piece for piece, _ in split_nodes(source, statements=statements))
@@ -67,9 +68,12 @@ def statement_of(text: str) -> ast.stmt:
 def _joined(source: str) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
     above = 0
-    for text, at_top in _stretches(source):
-        body = _without_blank_end(text)
-        for piece in _cut(body, at_top=at_top):
+    stretches = list(_stretches(source))
+    bodies = [_without_blank_end(text) for text, _ in stretches]
+    with quiet() if len(bodies) > _MANY else nullcontext():
+        cut = [_cut(body, at_top=at_top) for body, (_, at_top) in zip(bodies, stretches, strict=True)]
+    for (text, _), body, found in zip(stretches, bodies, cut, strict=True):
+        for piece in found:
             _append(pieces, _below(piece, above) if above else piece)
         n_lines = text.count("\n")
         if blank := text[len(body) :]:

@@ -14,11 +14,11 @@ __all__ = ["constant_token", "does_nothing", "quoted_names"]
 
 def constant_token(value: object) -> str:
     """Text of a literal that is the same however it is written and on every Python; a string's text carries its length."""
+    if isinstance(value, str):  # as most are
+        return f"s{len(value)}:{value}"
     match value:
         case bool() | None:
             return repr(value)
-        case str():
-            return f"s{len(value)}:{value}"
         case int():
             return f"i{value:x}"  # decimal text of a long integer is refused by the interpreter
         case _:

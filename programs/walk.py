@@ -89,7 +89,7 @@ class _Walker:
     def fields(self, node: ast.AST, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise _too_deep(node)
-        tokens = self.tokens
+        tokens, handlers = self.tokens, _HANDLERS
         cls = node.__class__
         tokens.append(cls.__name__)
         depth += 1
@@ -98,7 +98,7 @@ class _Walker:
             if not value and (value is None or value.__class__ is list):
                 continue  # absent fields leave no token: a later Python's new ones must not change old digests
             tokens.append(name)
-            if (handler := _HANDLERS.get(value.__class__)) is not None:
+            if (handler := handlers.get(value.__class__)) is not None:
                 handler(self, value, depth)
             elif value.__class__ is list:
                 self.items(value, depth)
@@ -107,8 +107,9 @@ class _Walker:
         tokens.append(")")
 
     def items(self, values: Iterable[ast.AST | str | None], depth: int) -> None:
+        handlers = _HANDLERS
         for value in values:
-            if (handler := _HANDLERS.get(value.__class__)) is not None:
+            if (handler := handlers.get(value.__class__)) is not None:
                 handler(self, value, depth)
             else:
                 self.tokens.append("-" if value is None else str(value))

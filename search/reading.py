@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from graftwork.programs.cutting import split, statement_of
-from graftwork.programs.edit import Add, Replace, apply, graft_source
+from graftwork.programs.edit import Add, Replace, apply, graft
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.layout import Piece
 from graftwork.programs.parse import parse
@@ -79,9 +79,7 @@ def graft_reply(text: str, parent: Program, facts: Facts, *, wanted: str = "") -
     changed = [component for component in snippet.components if _differs(component, parent, facts)]
     if not changed:
         raise ProgramError("the reply changes nothing: write a version that differs in what it does or says")
-    imports = [item.statement for item in snippet.imports if any(item.name in component.refs for component in changed)]
-    grafted = graft_source(parent, "\n\n\n".join(["\n".join(imports), *(component.source for component in changed)]) + "\n")
-    return _changed(restored(grafted, parent, facts), parent)
+    return _changed(restored(graft(parent, _part(snippet, changed)), parent, facts), parent)
 
 
 def snippet_of(text: str, parent: Program) -> Program:
@@ -139,15 +137,21 @@ def _changed(child: Program, parent: Program) -> Program:
     return child
 
 
+def _part(snippet: Program, components: Sequence[Component]) -> Program:
+    """Some components of a snippet, with the imports that they use."""
+    imports = [item for item in snippet.imports if any(item.name in component.refs for component in components)]
+    if len(imports) == len(snippet.imports) and len(components) == len(snippet.components):
+        return snippet
+    return parse("\n\n\n".join(["\n".join(item.statement for item in imports), *(item.source for item in components)]) + "\n")
+
+
 def _completed(child: Program, parent: Program) -> Program:
     """The child with the components of the parent that it uses and left out."""
     used = {name for component in child.components for name in component.refs} & set(parent.names)
     needed = {name for used_name in used for name in reachable(parent, used_name)} - set(child.names)
     if not needed:
         return child
-    taken = [component for component in parent.components if component.name in needed]
-    imports = [item.statement for item in parent.imports if any(item.name in component.refs for component in taken)]
-    return graft_source(child, "\n\n\n".join(["\n".join(imports), *(component.source for component in taken)]) + "\n")
+    return graft(child, _part(parent, [component for component in parent.components if component.name in needed]))
 
 
 def _differs(component: Component, parent: Program, facts: Facts) -> bool:
