@@ -24,6 +24,8 @@ PUBLIC_NAMES: Final = frozenset(("parallel", "prompt", "retry", "tool", "vote"))
 _COMBINATORS: Final = PUBLIC_NAMES - {"prompt", "tool"}
 _TYPING: Final = frozenset(("typing", "typing_extensions", "collections"))
 _TYPE_MAKERS: Final = frozenset(("NamedTuple", "NewType", "ParamSpec", "TypeVar", "TypeVarTuple", "TypedDict", "namedtuple"))
+_Origins = tuple[tuple[str, str], ...]
+_LAZY: Final[_Origins] = (("annotations", "__future__.annotations"),)
 _BUILTIN_TYPES: Final = frozenset(
     ("bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "set", "str", "tuple", "type")
 )
@@ -148,9 +150,9 @@ def _origin(statement: str) -> str:
     return words[1] if "as" in words else words[1].partition(".")[0]
 
 
-def _read(piece: Piece, kinds: Kinds, bound: tuple[tuple[str, str], ...]) -> Reading:
+def _read(piece: Piece, kinds: Kinds, bound: _Origins) -> Reading:
     """What a component's text says: read now, or when it was first seen among the same imports."""
-    place = place_of(piece.text, _deciding(piece.text, bound))
+    place = place_of(piece.text, _deciding(piece.text, kinds, bound))
     if (reading := place.reading) is None:
         node = statement_of(piece.text)
         kind, found = kinds(node), _walked(piece, node, kinds)
@@ -166,10 +168,11 @@ def _read(piece: Piece, kinds: Kinds, bound: tuple[tuple[str, str], ...]) -> Rea
     return reading
 
 
-def _deciding(text: str, bound: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """Those imports that decide what a text says: its decorators', and whether annotations are evaluated."""
-    plain = "@" not in text and text.startswith(("def ", "class "))
-    return tuple(pair for pair in bound if pair[0] == "annotations" or (not plain and pair[0] in text))
+def _deciding(text: str, kinds: Kinds, bound: _Origins) -> _Origins:
+    """Those imports that decide what a text says: what its decorators are, and whether annotations are evaluated."""
+    if "@" not in text and text.startswith(("def ", "class ")):
+        return _LAZY if kinds.lazy_annotations else ()
+    return tuple(pair for pair in bound if pair[0] in text or pair in _LAZY)
 
 
 def _walked(piece: Piece, node: ast.stmt, kinds: Kinds) -> Walk:
