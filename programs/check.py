@@ -222,7 +222,8 @@ def _component_defects(program: Program, component: Component, packages: Collect
     if component.kind == "prompt" and isinstance(node := syntax(component), ast.FunctionDef):
         yield from prompt_defects(program, component, node)
     # The text decides whether the syntax is worth a second reading.
-    if not missing and not any(word in component.source for word in ("import", "async", "await")):
+    text = component.source
+    if not (missing or "import" in text or "async" in text or "await" in text):
         return
     for item in ast.walk(syntax(component)):
         match item:

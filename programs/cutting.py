@@ -10,11 +10,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final
 
 from .errors import ProgramError
-from .layout import MAX_SOURCE_BYTES, Piece, read, split_nodes
+from .layout import MAX_SOURCE_BYTES, Piece, quiet, read, split_nodes
 from .readings import MAX_KEPT, keep_tree, kept, known_tree
 
 __all__ = ["split", "statement_of"]
@@ -24,6 +25,7 @@ _START: Final = re.compile(r"\n[ \t]*\n(?=[^\s)\]}])")
 _DEFINITION: Final = re.compile(r"(?:#.*\n)*(?:@|def |class |\w+ *[:=])")
 _QUOTES: Final = ('"""', "'''")
 # Other ends of lines than the usual ones, and the one future that changes the grammar.
+_MANY: Final = 8  # stretches for which silence is taken together: most are new, or the text is long anyway
 _UNUSUAL: Final = ("\r", "\f", "barry_as_FLUFL")
 
 
@@ -66,18 +68,33 @@ def statement_of(text: str) -> ast.stmt:
 def _joined(source: str) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
     above = 0
-    for text, at_top in _stretches(source):
-        for piece in _cut(text, at_top=at_top):
-            moved = _below(piece, above) if above else piece
-            if moved.kind == "gap" and pieces and pieces[-1].kind == "gap":
-                gap = pieces.pop()
-                moved = replace(moved, text=gap.text + moved.text, first_line=gap.first_line)
-            elif pieces and pieces[-1].last_line == moved.first_line:
-                # The gap that ended a stretch counts the empty line behind its last line end.
-                pieces[-1] = replace(pieces[-1], last_line=moved.first_line - 1)
-            pieces.append(moved)
-        above += text.count("\n")
+    stretches = list(_stretches(source))
+    bodies = [_without_blank_end(text) for text, _ in stretches]
+    with quiet() if len(bodies) > _MANY else nullcontext():
+        cut = [_cut(body, at_top=at_top) for body, (_, at_top) in zip(bodies, stretches, strict=True)]
+    for (text, _), body, found in zip(stretches, bodies, cut, strict=True):
+        for piece in found:
+            _append(pieces, _below(piece, above) if above else piece)
+        n_lines = text.count("\n")
+        if blank := text[len(body) :]:
+            first = above + body.count("\n") + (2 if body else 1)
+            _append(pieces, Piece(kind="gap", text=blank, first_line=first, last_line=above + n_lines + (not blank.endswith("\n"))))
+        above += n_lines
     return tuple(pieces)
+
+
+def _without_blank_end(text: str) -> str:
+    """A stretch up to its last line that is not blank: what stands below it differs from program to program."""
+    end = len(text.rstrip(" \t\n"))
+    return text[: text.find("\n", end)] if end and "\n" in text[end:] else text if end else ""
+
+
+def _append(pieces: list[Piece], piece: Piece) -> None:
+    """Add a piece; two gaps in a row are one."""
+    if piece.kind == "gap" and pieces and pieces[-1].kind == "gap":
+        gap = pieces.pop()
+        piece = replace(piece, text=gap.text + piece.text, first_line=gap.first_line)
+    pieces.append(piece)
 
 
 def _stretches(source: str) -> Iterator[tuple[str, bool]]:
@@ -113,6 +130,6 @@ def _below(piece: Piece, above: int) -> Piece:
 def _cut(text: str, *, at_top: bool) -> tuple[Piece, ...]:
     pairs = split_nodes(text, at_top=at_top)
     for piece, node in pairs:
-        if piece.kind == "component" and piece.first_line == 1 and isinstance(node, ast.stmt):
+        if node is not None and piece.first_line == 1 and piece.kind in {"component", "doc"}:
             keep_tree(piece.text, node)
     return tuple(piece for piece, _ in pairs)

@@ -11,7 +11,7 @@ from .program import ComponentKind, Import
 __all__ = ["component_digest", "component_shape", "program_digest"]
 
 
-def component_digest(kind: ComponentKind | Literal["statement"], tokens: Iterable[str]) -> str:
+def component_digest(kind: ComponentKind | Literal["statement"], tokens: Sequence[str]) -> str:
     """32 hexadecimal digits of a component, or of another statement: of its kind and of the tokens that `walk` finds in its syntax."""
     return _hash((kind, *tokens))
 

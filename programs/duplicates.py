@@ -16,6 +16,8 @@ def duplicates(program: Program) -> tuple[tuple[str, ...], ...]:
     """
     groups: dict[str, list[str]] = {}
     for component in program.components:
-        if component.shape and component.kind != "constant" and not getattr(syntax(component), "bases", ()):
+        if component.shape and component.kind != "constant":
             groups.setdefault(component.shape, []).append(component.name)
-    return tuple(tuple(names) for names in groups.values() if len(names) > 1)
+    # Equal shapes have bases alike.
+    alike = [names for names in groups.values() if len(names) > 1]
+    return tuple(tuple(names) for names in alike if not getattr(syntax(program[names[0]]), "bases", ()))

@@ -13,7 +13,7 @@ from .parse import PUBLIC_NAMES, parse
 from .program import Program
 from .structure import misplaced
 
-__all__ = ["Add", "AddImport", "Edit", "Remove", "RemoveImport", "Replace", "apply", "describe", "diff", "graft_source"]
+__all__ = ["Add", "AddImport", "Edit", "Remove", "RemoveImport", "Replace", "apply", "describe", "diff", "graft", "graft_source"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,15 @@ def graft_source(program: Program, snippet: str) -> Program:
         ProgramError: If the snippet is no program or defines nothing, or if one of its names would change the meaning of a component
             that it leaves alone.
     """
-    new = parse(snippet)
+    return graft(program, parse(snippet))
+
+
+def graft(program: Program, new: Program) -> Program:
+    """As `graft_source`, of a snippet that is read already.
+
+    Raises:
+        ProgramError: As there.
+    """
     if not new.components:
         raise ProgramError("the snippet defines no component; write at least one function, class or constant")
     work = _Work(program)

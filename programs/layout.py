@@ -7,14 +7,16 @@ import ast
 import re
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final, Literal
 
 from .blocks import is_mark
 from .errors import ProgramError
 
-__all__ = ["MAX_SOURCE_BYTES", "Bound", "Piece", "PieceKind", "imported_names", "read", "require_compilable", "split_nodes"]
+__all__ = ["MAX_SOURCE_BYTES", "Bound", "Piece", "PieceKind", "imported_names", "quiet", "read", "require_compilable", "split_nodes"]
 
 PieceKind = Literal["doc", "import", "component", "statement", "main", "gap"]
 Bound = tuple[str, str, str]
@@ -25,6 +27,7 @@ _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _AFTER_STATEMENT: Final = re.compile(r"\s*;?\s*(#.*)?", re.DOTALL)
 # The parser warns of odd escapes through filters that the whole process shares: silence is taken one thread at a time.
 _QUIET: Final = threading.Lock()
+_HERE: Final = threading.local()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,21 @@ class Piece:
     first_line: int = 0
     last_line: int = 0
     line: int = 0
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Within it the parser warns of nothing. Who reads many texts takes it once around all of them."""
+    if getattr(_HERE, "is_quiet", False):
+        yield
+        return
+    with _QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _HERE.is_quiet = True
+        try:
+            yield
+        finally:
+            _HERE.is_quiet = False
 
 
 def read(source: str) -> list[ast.stmt]:
@@ -81,8 +99,7 @@ def _compiled(source: str, *, flags: int) -> object:
         n_bytes = len(source.encode())
         if n_bytes > MAX_SOURCE_BYTES:
             raise ProgramError(f"a program may have {MAX_SOURCE_BYTES} bytes, this one has {n_bytes}; make it shorter")
-        with _QUIET, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             return compile(source, "<program>", "exec", flags=flags, dont_inherit=True)
     except SyntaxError as error:
         raise ProgramError(f"not Python: {error.msg}; correct the syntax", line=error.lineno or 0) from None
@@ -111,9 +128,8 @@ def split_nodes(source: str, *, statements: bool = False, at_top: bool = True) -
     at_head = at_top
     named: set[str] = set()
     for index, node in enumerate(read(source)):
-        kind, name = (
-            _classified(node, first=at_top and index == 0, named=named) if statements else _classify(node, first=at_top and index == 0)
-        )
+        is_first = at_top and index == 0
+        kind, name = _classified(node, first=is_first, named=named) if statements else _classify(node, first=is_first)
         if not _is_future(node):
             at_head = at_head and kind == "doc"
         elif not at_head:
@@ -141,7 +157,8 @@ def split_nodes(source: str, *, statements: bool = False, at_top: bool = True) -
         pieces.append((piece, node))
         end = last
     if gap := lines.between(end, len(lines.texts) + 1):
-        pieces.append((Piece(kind="gap", text=gap, first_line=end + 1, last_line=len(lines.texts)), None))
+        # What stands behind the last line end is no line.
+        pieces.append((Piece(kind="gap", text=gap, first_line=end + 1, last_line=len(lines.texts) - (not lines.texts[-1])), None))
     return tuple(pieces)
 
 
@@ -166,11 +183,17 @@ class _Lines:
     """The lines of a text, counted from 1 as the parser counts them, with their offsets."""
 
     def __init__(self, source: str) -> None:
-        ends = [match.span() for match in _LINE_END.finditer(source)]
         self.source = source
-        self.starts = [0, *(end for _, end in ends)]
-        self.ends = [*(start for start, _ in ends), len(source)]
-        self.texts: Sequence[str] = [source[start:end] for start, end in zip(self.starts, self.ends, strict=True)]
+        if "\r" in source:
+            ends = [match.span() for match in _LINE_END.finditer(source)]
+            self.starts = [0, *(end for _, end in ends)]
+            self.ends = [*(start for start, _ in ends), len(source)]
+            self.texts = [source[start:end] for start, end in zip(self.starts, self.ends, strict=True)]
+        else:
+            self.texts = source.split("\n")
+            self.starts = [0, *accumulate(len(text) + 1 for text in self.texts)]
+            self.ends = [start - 1 for start in self.starts[1:]]
+            self.starts.pop()
 
     def text(self, first: int, last: int) -> str:
         """Lines `first` to `last`, without the line end of `last`."""

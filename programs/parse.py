@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Container, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, cast
 
 from .cutting import split, statement_of
@@ -23,6 +24,8 @@ PUBLIC_NAMES: Final = frozenset(("parallel", "prompt", "retry", "tool", "vote"))
 _COMBINATORS: Final = PUBLIC_NAMES - {"prompt", "tool"}
 _TYPING: Final = frozenset(("typing", "typing_extensions", "collections"))
 _TYPE_MAKERS: Final = frozenset(("NamedTuple", "NewType", "ParamSpec", "TypeVar", "TypeVarTuple", "TypedDict", "namedtuple"))
+_Origins = tuple[tuple[str, str], ...]
+_LAZY: Final[_Origins] = (("annotations", "__future__.annotations"),)
 _BUILTIN_TYPES: Final = frozenset(
     ("bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "set", "str", "tuple", "type")
 )
@@ -138,6 +141,7 @@ def _docstring(text: str) -> str:
     return ast.get_docstring(ast.Module(body=[statement_of(text)], type_ignores=[])) or ""
 
 
+@lru_cache(maxsize=1024)
 def _origin(statement: str) -> str:
     """Dotted origin of the name that a normalised import statement binds."""
     words = statement.split()
@@ -146,9 +150,9 @@ def _origin(statement: str) -> str:
     return words[1] if "as" in words else words[1].partition(".")[0]
 
 
-def _read(piece: Piece, kinds: Kinds, bound: tuple[tuple[str, str], ...]) -> Reading:
+def _read(piece: Piece, kinds: Kinds, bound: _Origins) -> Reading:
     """What a component's text says: read now, or when it was first seen among the same imports."""
-    place = place_of(piece.text, bound)
+    place = place_of(piece.text, _deciding(piece.text, kinds, bound))
     if (reading := place.reading) is None:
         node = statement_of(piece.text)
         kind, found = kinds(node), _walked(piece, node, kinds)
@@ -162,6 +166,13 @@ def _read(piece: Piece, kinds: Kinds, bound: tuple[tuple[str, str], ...]) -> Rea
         )
         place.reading = reading
     return reading
+
+
+def _deciding(text: str, kinds: Kinds, bound: _Origins) -> _Origins:
+    """Those imports that decide what a text says: what its decorators are, and whether annotations are evaluated."""
+    if "@" not in text and text.startswith(("def ", "class ")):
+        return _LAZY if kinds.lazy_annotations else ()
+    return tuple(pair for pair in bound if pair[0] in text or pair in _LAZY)
 
 
 def _walked(piece: Piece, node: ast.stmt, kinds: Kinds) -> Walk:
@@ -190,13 +201,13 @@ def _component(piece: Piece, reading: Reading, known: frozenset[str]) -> Compone
 def _statement(piece: Piece, kinds: Kinds) -> Statement:
     found = _walked(piece, statement_of(piece.text), kinds)
     # What it binds in one place it may read before: it needs no definition elsewhere.
-    refs = frozenset(name for name in found.free if name not in ALWAYS_DEFINED)
+    refs = found.free - ALWAYS_DEFINED
     return Statement(source=piece.text, digest=component_digest("statement", found.tokens), refs=refs, binds=found.bound)
 
 
 def _refs(free: frozenset[str], known: frozenset[str]) -> frozenset[str]:
     """A name that is no builtin must be the module's, whether it is there or missing; a builtin's may be."""
-    return frozenset(name for name in free if name in known or name not in ALWAYS_DEFINED)
+    return (free & known) | (free - ALWAYS_DEFINED)
 
 
 def _imports(pieces: Sequence[Piece]) -> tuple[tuple[Import, ...], dict[str, str]]:

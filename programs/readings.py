@@ -74,7 +74,7 @@ def place_of(text: str, origins: tuple[tuple[str, str], ...]) -> _Place:
 
     Args:
         text: The component's, comments included.
-        origins: Names that the program's imports bind, with what they bind them to, sorted: they decide what its decorators mean.
+        origins: Names that the program's imports bind, with what they bind them to, sorted: those that decide what the text says.
     """
     del text, origins
     return _Place()

@@ -48,6 +48,11 @@ class Scope:
         if self.kind != "class" or name not in self.bound:
             self.used.add(name)
 
+    def annotate(self, name: str, *, lazy: bool) -> None:
+        """Note that an annotation is a name; a lazy one is not evaluated where it stands."""
+        if self.kind != "class" or name not in self.bound:
+            (self.later if lazy else self.used).add(name)
+
     def bind_walrus(self, name: str) -> None:
         """Note an assignment expression: in a comprehension it binds in the scope around it."""
         scope = self

@@ -79,7 +79,10 @@ def extract_code(text: str) -> str:
     """
     text = text.rpartition("</think>")[2]
     found = [code for code in _fenced(text) if code.strip()]
-    readable = [code for code in [*found, text] if _is_code(code)]
+    # What begins with a fence is no Python as a whole, and one block alone is taken as it is.
+    if not text.lstrip().startswith("`") and _is_code(text):
+        return text.strip("\n") + "\n"
+    readable = [code for code in found if _is_code(code)] if len(found) > 1 else []
     if candidates := readable or found:
         return max(reversed(candidates), key=len).strip("\n") + "\n"
     raise ProgramError("the reply holds no Python code; write it in a ```python block")

@@ -14,11 +14,11 @@ __all__ = ["constant_token", "does_nothing", "quoted_names"]
 
 def constant_token(value: object) -> str:
     """Text of a literal that is the same however it is written and on every Python; a string's text carries its length."""
+    if isinstance(value, str):  # as most are
+        return f"s{len(value)}:{value}"
     match value:
         case bool() | None:
             return repr(value)
-        case str():
-            return f"s{len(value)}:{value}"
         case int():
             return f"i{value:x}"  # decimal text of a long integer is refused by the interpreter
         case _:
@@ -36,15 +36,17 @@ def does_nothing(statement: ast.stmt) -> bool:
 def quoted_names(node: ast.expr) -> Iterable[str]:
     """Names in the quoted parts of an annotation, where they are readable; the values of a `Literal` are no names."""
     match node:
+        case ast.Name():
+            return ()
         case ast.Constant(value=str(text)):
             try:
                 return {item.id for statement in read(text.strip()) for item in ast.walk(statement) if isinstance(item, ast.Name)}
             except ProgramError:
                 return ()
-        case ast.Subscript(value=ast.Name(id="Literal") | ast.Attribute(attr="Literal")):
+        case ast.Subscript(value=ast.Name(id="Literal") | ast.Attribute(attr="Literal")) | ast.Constant():
             return ()
         case ast.Subscript(value=ast.Name(id="Annotated") | ast.Attribute(attr="Annotated"), slice=ast.Tuple(elts=[first, *_])):
             return quoted_names(first)
-        case ast.Constant():
-            return ()
+        case ast.Subscript(value=ast.Name(), slice=inner):
+            return quoted_names(inner)
     return {name for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr) for name in quoted_names(child)}

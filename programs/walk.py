@@ -20,6 +20,7 @@ MAX_DEPTH: Final = 150
 """Deepest nesting of syntax nodes. Operators unparse and rewrite components with several Python frames a level, and must not overflow."""
 
 _NOT_MEANING: Final = frozenset(("ctx", "kind", "type_comment"))
+_LOAD: Final = ast.Load
 # Values before targets: a class body's names depend on the order of evaluation.
 _ORDER: Final[Mapping[str, tuple[str, ...]]] = {"Assign": ("value", "targets"), "AugAssign": ("value", "op", "target")}
 _FIELDS: Final[Mapping[type, tuple[str, ...]]] = {
@@ -88,16 +89,16 @@ class _Walker:
     def fields(self, node: ast.AST, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise _too_deep(node)
-        tokens = self.tokens
+        tokens, handlers = self.tokens, _HANDLERS
         cls = node.__class__
         tokens.append(cls.__name__)
         depth += 1
         for name in _FIELDS[cls]:
             value = getattr(node, name)
-            if value is None or value == []:  # absent fields leave no token: a later Python's new ones must not change old digests
-                continue
+            if not value and (value is None or value.__class__ is list):
+                continue  # absent fields leave no token: a later Python's new ones must not change old digests
             tokens.append(name)
-            if (handler := _HANDLERS.get(value.__class__)) is not None:
+            if (handler := handlers.get(value.__class__)) is not None:
                 handler(self, value, depth)
             elif value.__class__ is list:
                 self.items(value, depth)
@@ -106,8 +107,9 @@ class _Walker:
         tokens.append(")")
 
     def items(self, values: Iterable[ast.AST | str | None], depth: int) -> None:
+        handlers = _HANDLERS
         for value in values:
-            if (handler := _HANDLERS.get(value.__class__)) is not None:
+            if (handler := handlers.get(value.__class__)) is not None:
                 handler(self, value, depth)
             else:
                 self.tokens.append("-" if value is None else str(value))
@@ -119,7 +121,7 @@ class _Walker:
     def name(self, node: ast.Name, _depth: int) -> None:
         name, scope = node.id, self.scope
         self.tokens.append("n" + name)
-        if node.ctx.__class__ is not ast.Load:
+        if node.ctx.__class__ is not _LOAD:
             scope.bound.add(name)
         elif scope.kind == "class":
             scope.load(name)
@@ -322,11 +324,14 @@ class _Walker:
         self.fields(node, depth)
 
     def annotation(self, node: ast.expr, depth: int) -> None:
+        if isinstance(node, ast.Name):  # as most are: nothing is quoted in it, and no scope needed
+            self.tokens.append("n" + node.id)
+            self.scope.annotate(node.id, lazy=self.lazy)
+            return
         if self.lazy:
             self.scope = Scope("annotation", self.scope)
         self.visit(node, depth)
-        if node.__class__ is not ast.Name:
-            self.scope.used.update(quoted_names(node))
+        self.scope.used.update(quoted_names(node))
         if self.lazy:
             self.scope = self.scope.close()
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from collections.abc import Sequence
 from typing import Final
 
-from graftwork.programs.edit import Add, Replace, apply, graft_source
+from graftwork.programs.cutting import split, statement_of
+from graftwork.programs.edit import Add, Replace, apply, graft
 from graftwork.programs.errors import ProgramError
+from graftwork.programs.layout import Piece
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Component, Program
 from graftwork.programs.search_replace import extract_code
-from graftwork.programs.structure import reachable
+from graftwork.programs.structure import reachable, syntax
 
 from .operator import Facts
 
@@ -76,9 +79,7 @@ def graft_reply(text: str, parent: Program, facts: Facts, *, wanted: str = "") -
     changed = [component for component in snippet.components if _differs(component, parent, facts)]
     if not changed:
         raise ProgramError("the reply changes nothing: write a version that differs in what it does or says")
-    imports = [item.statement for item in snippet.imports if any(item.name in component.refs for component in changed)]
-    grafted = graft_source(parent, "\n\n\n".join(["\n".join(imports), *(component.source for component in changed)]) + "\n")
-    return _changed(restored(grafted, parent, facts), parent)
+    return _changed(restored(graft(parent, _part(snippet, changed)), parent, facts), parent)
 
 
 def snippet_of(text: str, parent: Program) -> Program:
@@ -87,20 +88,13 @@ def snippet_of(text: str, parent: Program) -> Program:
     Raises:
         ProgramError: If there is no Python in it that defines anything.
     """
-    code = extract_code(text)
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ProgramError(f"the code is not Python: {error}", line=getattr(error, "lineno", 0) or 0) from None
-    lines = code.splitlines()
-    kept = [_definition(node, lines, parent) for node in tree.body if _defines(node)]
-    snippet = parse("\n\n".join(kept) + "\n")
+    snippet = parse("\n\n".join(_definitions(extract_code(text), parent)) + "\n")
     if PLACEHOLDER in snippet.source:
         raise ProgramError(f"write what is new where {PLACEHOLDER} stands")
     if not snippet.components:
         raise ProgramError("expected Python definitions in one code block, got none: give the code between ```python and ```")
     forgotten = _forgotten(snippet, parent)
-    return parse("\n".join(forgotten) + "\n" + snippet.source) if forgotten else snippet
+    return parse("\n".join(forgotten) + "\n\n\n" + snippet.source) if forgotten else snippet
 
 
 def restored(child: Program, parent: Program, facts: Facts) -> Program:
@@ -122,7 +116,7 @@ def restored(child: Program, parent: Program, facts: Facts) -> Program:
 
 def head_of(component: Component) -> str:
     """The `def` line of a function, without decorators: a reply without them gets those of the parent."""
-    node = ast.parse(component.source).body[-1]
+    node = syntax(component)
     if not isinstance(node, ast.FunctionDef):
         return component.source
     returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
@@ -143,15 +137,21 @@ def _changed(child: Program, parent: Program) -> Program:
     return child
 
 
+def _part(snippet: Program, components: Sequence[Component]) -> Program:
+    """Some components of a snippet, with the imports that they use."""
+    imports = [item for item in snippet.imports if any(item.name in component.refs for component in components)]
+    if len(imports) == len(snippet.imports) and len(components) == len(snippet.components):
+        return snippet
+    return parse("\n\n\n".join(["\n".join(item.statement for item in imports), *(item.source for item in components)]) + "\n")
+
+
 def _completed(child: Program, parent: Program) -> Program:
     """The child with the components of the parent that it uses and left out."""
     used = {name for component in child.components for name in component.refs} & set(parent.names)
     needed = {name for used_name in used for name in reachable(parent, used_name)} - set(child.names)
     if not needed:
         return child
-    taken = [component for component in parent.components if component.name in needed]
-    imports = [item.statement for item in parent.imports if any(item.name in component.refs for component in taken)]
-    return graft_source(child, "\n\n\n".join(["\n".join(imports), *(component.source for component in taken)]) + "\n")
+    return graft(child, _part(parent, [component for component in parent.components if component.name in needed]))
 
 
 def _differs(component: Component, parent: Program, facts: Facts) -> bool:
@@ -166,36 +166,53 @@ def _defines(node: ast.stmt) -> bool:
     return isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AnnAssign | ast.Import | ast.ImportFrom)
 
 
-def _definition(node: ast.stmt, lines: list[str], parent: Program) -> str:
+def _definitions(code: str, parent: Program) -> list[str]:
+    """The texts of what some code imports and defines at top level."""
+    try:
+        # Piece by piece, so that what is read here is known when the program is made of it.
+        pieces = split(code)
+    except ProgramError:
+        pass  # not in the form of a program: with calls at the margin, as in an example of use
+    else:
+        return [_definition_in(piece, parent) for piece in pieces if piece.kind in {"component", "import"}]
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ProgramError(f"the code is not Python: {error}", line=getattr(error, "lineno", 0) or 0) from None
+    lines = code.splitlines()
+    return [_definition(node, lines, parent) for node in tree.body if _defines(node)]
+
+
+def _definition_in(piece: Piece, parent: Program) -> str:
+    lines = piece.text.splitlines()
+    if piece.kind == "import":
+        return "\n".join(lines[piece.line - piece.first_line :])  # without the comments above it
+    return _definition(statement_of(piece.text), lines, parent)
+
+
+def _definition(node: ast.stmt, lines: Sequence[str], parent: Program) -> str:
     """The text of a definition; a function that is a prompt or a tool in the parent, or can only be one, gets its decorator."""
     decorators = node.decorator_list if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
     first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-    text = "\n".join(lines[first - 1 : node.end_lineno])
-    if not isinstance(node, ast.FunctionDef):
-        return text
-    if not decorators and node.name in parent and parent[node.name].kind in ("prompt", "tool"):
-        text = "\n".join([*_decorator_lines(parent[node.name]), text])
-    elif not decorators and len(node.body) == 1 and ast.get_docstring(node) is not None:
-        # A function that does nothing but say what is to be done can only be meant as a prompt.
-        text = f"@prompt\n{text}"
-    return _bodiless(text)
+    last = node.end_lineno
+    added: list[str] = []
+    if isinstance(node, ast.FunctionDef):
+        if not decorators and node.name in parent and parent[node.name].kind in ("prompt", "tool"):
+            added = _decorators(syntax(parent[node.name]))
+        elif not decorators and len(node.body) == 1 and ast.get_docstring(node) is not None:
+            # A function that does nothing but say what is to be done can only be meant as a prompt.
+            added = ["prompt"]
+        if len(node.body) > 1 and ast.get_docstring(node) is not None and _is_prompt(added or _decorators(node)):
+            last = node.body[0].end_lineno  # a model does the rest, whatever the reply wrote below it
+    return "\n".join([*(f"@{item}" for item in added), *lines[first - 1 : last]])
 
 
-def _decorator_lines(component: Component) -> list[str]:
-    node = ast.parse(component.source).body[-1]
-    return [f"@{ast.unparse(item)}" for item in node.decorator_list] if isinstance(node, ast.FunctionDef) else []
+def _decorators(node: ast.stmt) -> list[str]:
+    return [ast.unparse(item) for item in node.decorator_list] if isinstance(node, ast.FunctionDef) else []
 
 
-def _bodiless(text: str) -> str:
-    """A prompt's text up to its docstring: a model does the rest, whatever the reply wrote below it."""
-    if "prompt" not in text:
-        return text
-    node = ast.parse(text).body[-1]
-    if not isinstance(node, ast.FunctionDef) or len(node.body) == 1 or ast.get_docstring(node) is None:
-        return text
-    if not any("prompt" in ast.unparse(item).partition("(")[0].split(".") for item in node.decorator_list):
-        return text
-    return "\n".join(text.splitlines()[: node.body[0].end_lineno])
+def _is_prompt(decorators: Sequence[str]) -> bool:
+    return any("prompt" in item.partition("(")[0].split(".") for item in decorators)
 
 
 def _forgotten(snippet: Program, parent: Program) -> list[str]:

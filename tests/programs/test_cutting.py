@@ -109,7 +109,7 @@ def test_only_a_changed_stretch_is_read_again(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("graftwork.programs.cutting.split_nodes", noted)
     pieces = split(text.replace("return 1", "return 2"))
-    assert read == ["def f():\n    return 2\n\n\n"]
+    assert read == ["def f():\n    return 2"]
     assert [(piece.name, piece.first_line, piece.line) for piece in pieces if piece.name] == [("f", 4, 4), ("g", 8, 9)]
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -100,3 +104,25 @@ def test_a_digest_is_the_same_on_every_machine() -> None:
     )
     assert program.digest == "7a66dec35bddcd45dbc332c687e403d2"
     assert len(program.digest) == 32
+
+
+_RECORDED: list[dict[str, Any]] = json.loads(Path(__file__).with_name("recorded_programs.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("recorded", _RECORDED, ids=[recorded["name"] for recorded in _RECORDED])
+def test_programs_of_earlier_runs_have_the_digests_that_they_had(recorded: dict[str, Any]) -> None:
+    program = parse(recorded["source"])
+    found = {
+        item.name: {
+            "kind": item.kind,
+            "digest": item.digest,
+            "shape": item.shape,
+            "refs": sorted(item.refs),
+            "immediate": sorted(item.immediate),
+            "unused": sorted(item.unused),
+            "lines": [item.first_line, item.last_line],
+        }
+        for item in program.components
+    }
+    assert program.digest == recorded["digest"]
+    assert found == recorded["components"]

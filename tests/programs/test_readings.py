@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import ast
 import sys
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,9 @@ from hypothesis import given
 from graftwork.programs.check import check
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.parse import parse
+from graftwork.programs.program import ComponentKind
 from graftwork.programs.readings import MAX_KEPT_CHARS, forget, known_tree, place_of
+from graftwork.programs.walk import Walk, walk
 
 from .strategies import programs
 
@@ -86,3 +90,20 @@ def test_what_only_the_compiler_refuses_is_found_with_its_line(line: str) -> Non
 def test_a_main_block_that_cannot_be_compiled_is_an_error() -> None:
     source = 'def solve(x):\n    return x\n\n\nif __name__ == "__main__":\n    y = *solve(1)\n'
     assert [item.line for item in check(parse(source), entry="solve", parameters=["x"]) if item.severity == "error"] == [6]
+
+
+def test_a_plain_function_is_read_once_whatever_is_imported_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, prompts = "def solve(x: int) -> int:\n    return x", ASKS.partition("\n\n\n")[2]
+    read: list[str] = []
+
+    def noted(node: ast.FunctionDef, *, kind_of: Callable[[ast.stmt], ComponentKind], lazy: bool) -> Walk:
+        read.append(node.name)
+        return walk(node, kind_of=kind_of, lazy=lazy)
+
+    monkeypatch.setattr(sys.modules[parse.__module__], "walk", noted)
+    forget()
+    for head in ("import math", "import math as m\nimport re", "from graftwork.programs import prompt", "import os as prompt"):
+        parse(f"{head}\n\n\n{plain}\n\n\n{prompts}")
+    assert read.count("solve") == 1 < read.count("ask")
+    parse(f"from __future__ import annotations\n\n\n{plain}\n")
+    assert read.count("solve") == 2
