@@ -1,4 +1,4 @@
-"""The command line: init, run, resume, show, export, merge, blame, doctor."""
+"""The command line: init, run, resume, replay, show, export, merge, blame, doctor."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from graftwork.programs.errors import ConfigError, GraftworkError, UserError
 
 from .cli_doctor import doctor
 from .cli_lines import blame_run, merge_programs, new_file
+from .cli_replay import replay_run
 from .cli_run import resume, run
 
 __all__ = ["app", "main"]
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(resume)
+app.command("replay")(replay_run)
 app.command("merge")(merge_programs)
 app.command("blame")(blame_run)
 app.command()(doctor)

@@ -332,26 +332,31 @@ def read_row(directory: Path, name: TableName, number: int) -> dict[str, Any]:
     return _read_until_still(directory, lambda manifest: _read_row_once(directory, manifest, name, number))
 
 
-def read_rows(directory: Path, name: TableName, where: pc.Expression) -> pa.Table:
+def read_rows(directory: Path, name: TableName, where: pc.Expression, *, columns: Sequence[str] | None = None) -> pa.Table:
     """The rows of a table for which an expression holds, without reading the parts of it that can have none.
+
+    Args:
+        directory: The lineage's folder.
+        name: The table.
+        where: Over its columns.
+        columns: Those that are wanted; None gives all.
 
     Raises:
         RunError: If a file is damaged, missing or cannot be read.
     """
-    return _read_until_still(directory, lambda manifest: _read_rows_once(directory, manifest, name, where))
+    wanted = list(columns or SCHEMAS[name].names)
+    return _read_until_still(directory, lambda manifest: _read_rows_once(directory, manifest, name, where, wanted))
 
 
-def _read_rows_once(directory: Path, manifest: Manifest, name: TableName, where: pc.Expression) -> pa.Table:
+def _read_rows_once(directory: Path, manifest: Manifest, name: TableName, where: pc.Expression, columns: list[str]) -> pa.Table:
     sealed = manifest.tables[name]
     files = [str(directory / name / segment.file) for segment in sealed.segments if segment.version == SCHEMA_VERSION]
-    options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-    found = ds.dataset(files, schema=SCHEMAS[name], format=ds.ParquetFileFormat(default_fragment_scan_options=options)).to_table(
-        filter=where
-    )
-    if len(files) == len(sealed.segments):
-        live = replace(manifest, tables={**manifest.tables, name: replace(sealed, segments=())})
-        return pa.concat_tables([found, _read_once(directory, live, [name])[name].filter(where)])
-    return _read_once(directory, manifest, [name])[name].filter(where)
+    if len(files) < len(sealed.segments):  # those of earlier versions are made into this one's first
+        return _read_once(directory, manifest, [name])[name].filter(where).select(columns)
+    checked = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True))
+    found = ds.dataset(files, schema=SCHEMAS[name], format=checked).to_table(filter=where, columns=columns)
+    live = replace(manifest, tables={**manifest.tables, name: replace(sealed, segments=())})
+    return pa.concat_tables([found, _read_once(directory, live, [name])[name].filter(where).select(columns)])
 
 
 def _read_row_once(directory: Path, manifest: Manifest, name: TableName, number: int) -> dict[str, Any]:
