@@ -10,7 +10,6 @@ are those of x86_64 (`arch/x86/entry/syscalls/syscall_64.tbl`).
 from __future__ import annotations
 
 import errno
-import functools
 import platform
 import struct
 from collections.abc import Mapping, Sequence
@@ -104,7 +103,6 @@ _KILL_PROCESS: Final = 0x80000000
 _ERRNO: Final = 0x00050000
 
 _THE_PROCESS: Final = -1  # as an operand: the number of the process that the filter is for
-_OPERAND: Final = struct.Struct("=I")
 
 _Instruction = tuple[int, int, int, int]
 _Body = list[_Instruction]  # what decides on a system call, once its number is known
@@ -119,27 +117,17 @@ def is_supported_machine() -> bool:
     return platform.machine() == "x86_64"
 
 
-def bpf_program(pid: int, profile: Profile = "program") -> bytes:
-    """The filter for a process.
+def bpf_program(profile: Profile = "program") -> tuple[bytearray, tuple[int, ...]]:
+    """The filter for any process.
 
     Args:
-        pid: Process that the filter is for.
         profile: `program` may signal nobody but itself; so may `client`, which may use sockets besides that it is handed;
             for `tree` Landlock or a namespace must hold signals in.
 
     Returns:
-        Instructions of 8 bytes each (code, jump if true, jump if false, operand), ready for `PR_SET_SECCOMP`.
+        Instructions of 8 bytes each (code, jump if true, jump if false, operand), ready for `PR_SET_SECCOMP` once the process's number
+        (`=I`) stands at each of the places given besides.
     """
-    code, places = _for_any_process(profile)
-    program = bytearray(code)
-    for place in places:
-        _OPERAND.pack_into(program, place, pid)
-    return bytes(program)
-
-
-@functools.cache
-def _for_any_process(profile: Profile) -> tuple[bytes, tuple[int, ...]]:
-    """The filter with 0 for the process, and where its number belongs: a template makes it once for all its children."""
     program = [
         (_LOAD, 0, 0, 4),  # seccomp_data.arch
         (_JUMP_EQUAL, 1, 0, _AUDIT_ARCH_X86_64),
@@ -148,7 +136,7 @@ def _for_any_process(profile: Profile) -> tuple[bytes, tuple[int, ...]]:
         *_searching(_ranges(_decisions(profile))),
     ]
     places = tuple(8 * index + 4 for index, (*_, operand) in enumerate(program) if operand == _THE_PROCESS)
-    return b"".join(struct.pack("=HBBI", *code, max(0, operand)) for *code, operand in program), places
+    return bytearray().join(struct.pack("=HBBI", *code, max(0, operand)) for *code, operand in program), places
 
 
 def _decisions(profile: Profile) -> dict[int, _Body]:

@@ -30,7 +30,10 @@ def ran(number: int, *arguments: int, machine: int = X86_64, profile: Profile = 
     """What the filter says to one system call, and after how many instructions."""
     words = (*arguments, 0, 0, 0, 0, 0, 0)[:6]
     data = struct.pack("<IIQ6Q", number, machine, 0, *words)
-    program = list(struct.iter_unpack("=HBBI", bpf_program(PID, profile)))
+    code, places = bpf_program(profile)
+    for place in places:
+        struct.pack_into("=I", code, place, PID)
+    program = list(struct.iter_unpack("=HBBI", code))
     accumulator = place = steps = 0
     while True:
         code, yes, no, operand = program[place]
