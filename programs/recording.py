@@ -113,11 +113,13 @@ class Strand:
 
     def feeds(self, arguments: Mapping[str, object], rendered: str = "") -> tuple[Feed, ...]:
         """Edges from earlier outputs into a call with these arguments, whose request reads `rendered`."""
+        if not (self.earlier or self.outputs):
+            return ()
         return _looked(lambda: self._edges(arguments, rendered), otherwise=())
 
     def _edges(self, arguments: Mapping[str, object], rendered: str) -> tuple[Feed, ...]:
         outputs = (*self.earlier, *self.outputs)
-        parts = [_Part(parameter, value) for parameter, given in arguments.items() for value in _parts(given)] if outputs else []
+        parts = [_Part(parameter, value) for parameter, given in arguments.items() for value in _parts(given)]
         found = [edge for output in outputs if (edge := _edge(output, arguments, parts, rendered))]
         return tuple(found[-MAX_FEEDS:])
 
@@ -297,8 +299,19 @@ def _is_small_number(item: object) -> bool:
     return (type(item) is int and -_SMALL < item < _SMALL) or (type(item) is float and math.isfinite(item))
 
 
+def _is_small(item: object) -> bool:
+    return _is_small_number(item) or item is None or type(item) is bool or (type(item) is str and len(item) <= MAX_TEXT)
+
+
 def bounded_json(value: object) -> str:
     """A value as JSON text of at most 4,000 characters; what is left out shows as `…`, what is not JSON as `<its type>`."""
+    is_short = type(value) is dict and len(value) < MAX_ITEMS and all(type(key) is str and _is_small(item) for key, item in value.items())
+    text = _ENCODER.encode(value if is_short or _is_small(value) else _shrunk(value))
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+def _shrunk(value: object) -> object:
+    """What is written of a value: JSON of at most 400 items, 8 levels deep."""
     left = MAX_ITEMS
 
     def shrink(item: object, depth: int) -> object:
@@ -328,5 +341,4 @@ def bounded_json(value: object) -> str:
             return list(parts)
         return [shrink(part, depth + 1) for part in parts]
 
-    text = _ENCODER.encode(shrink(value, 0))
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    return shrink(value, 0)
