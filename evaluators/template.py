@@ -66,16 +66,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
     directory, bare = settings["scratch"], settings.get("path") is not None
     sweep(directory)
     scratch, _ = make_root(directory)  # the lock is held until we end
-    confinement = Confinement(
-        calls=SystemCalls(profile_of(asking=settings.get("asking", False), devices=False)) if settings["locked"] else None,
-        readable=() if needs is not None else prepare_rules(open_readable(_readable(settings))),
-        processes=None if settings["locked"] else tasks_of_user(),
-        base_mb=address_space_mb(),
-        bare=bare,
-    )
+    confinement = _confinement(settings, bare=bare)
     hide(OURS if bare else f"{OURS}.evaluators")
-    if not bare and needs is None:
-        rehearse()
     gc.collect()
     gc.freeze()
     spawner = None if needs is None else Spawner(settings, confinement, needs)
@@ -90,7 +82,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 
 def _import(control: socket.socket, settings: dict[str, Any]) -> None:
-    """Import everything; and execute this process anew, without, where children must not be forked from one that did."""
+    """Import everything, for children to be forked; where they must not be from what did, execute this process anew, without."""
     if settings.get("path") is not None:
         sys.path.append(settings["path"])
     failed = import_all(settings["packages"])
@@ -100,6 +92,19 @@ def _import(control: socket.socket, settings: dict[str, Any]) -> None:
     settings["needs"] = None
     if settings["devices"] or has_threads():
         execute_again(control, settings, _readable(settings))
+    if settings.get("path") is None:
+        rehearse()
+
+
+def _confinement(settings: Mapping[str, Any], *, bare: bool) -> Confinement:
+    locked = settings["locked"]
+    return Confinement(
+        calls=SystemCalls(profile_of(asking=settings.get("asking", False), devices=False)) if locked else None,
+        readable=prepare_rules(open_readable(_readable(settings))) if settings["needs"] is None else (),
+        processes=None if locked else tasks_of_user(),
+        base_mb=address_space_mb(),
+        bare=bare,
+    )
 
 
 def _readable(settings: Mapping[str, Any]) -> set[str]:
