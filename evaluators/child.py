@@ -82,7 +82,7 @@ class Confinement:
     calls: SystemCalls | None
     readable: tuple[Rule, ...]
     processes: int | None
-    base_mb: int
+    base_mb: float
     bare: bool = False
     devices: bool = False
     imports: Callable[[], None] | None = None

@@ -93,14 +93,14 @@ _TIMERS_AND_SIGNALS: Final = 256  # of the user, who has tens of thousands
 _NO_CORE: Final = 1  # not 0: with that the kernel would still run the program that a machine pipes core dumps to
 
 
-def address_space_mb() -> int:
-    """Address space of this process now, in MiB, rounded up."""
+def address_space_mb() -> float:
+    """Address space of this process now, in MiB; to the page, for what a program finds free above it must be the same everywhere."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    return -(-pages * resource.getpagesize() // _MIB)
+    return pages * resource.getpagesize() / _MIB
 
 
 def set_limits(
-    *, memory_mb: int | None, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = OPEN_FILES
+    *, memory_mb: float | None, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = OPEN_FILES
 ) -> None:
     """Set hard resource limits: memory, CPU, size and number of files, timers and signals that wait; no core dumps.
 
@@ -122,7 +122,7 @@ def set_limits(
         resource.RLIMIT_MSGQUEUE: (0, 0),
     }
     if memory_mb is not None:
-        wanted[resource.RLIMIT_AS] = (memory_mb * _MIB, (memory_mb + _MEMORY_RESERVE_MB) * _MIB)
+        wanted[resource.RLIMIT_AS] = (int(memory_mb * _MIB), int((memory_mb + _MEMORY_RESERVE_MB) * _MIB))
     if processes is not None:
         most = processes + _THREADS_AND_CHILDREN
         wanted[resource.RLIMIT_NPROC] = (most, most)

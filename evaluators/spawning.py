@@ -47,7 +47,7 @@ class Needs(TypedDict):
 
     readable: list[str]
     listed: list[str]
-    address_space_mb: int
+    address_space_mb: float
     rss_kb: int
     cpu_s: int
 
