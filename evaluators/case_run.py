@@ -12,7 +12,6 @@ import json
 import math
 import os
 import signal
-import uuid
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -39,13 +38,13 @@ from .template_client import Child, Exit
 __all__ = ["CaseRun", "cpu_limit_s", "death"]
 
 _CONFINED_WITHIN_S: Final = 30.0
-_CHUNK: Final = 64 * 1024
 _SPANS_BEYOND_CAP: Final = 100
 _MAX_SPAN_BYTES: Final = 64 * 1024
 _MAX_SPAN_TEXT: Final = 4_000
 _CALLS_BEYOND_CAP: Final = 1_000
 _MAX_ASKING: Final = 32  # twice what `parallel` can have under way
 _SCRATCH_CHECK_S: Final = 0.5
+_LEAVES_WITHIN_S: Final = 0.2
 _NEARLY_ALL: Final = 0.8
 
 
@@ -70,7 +69,7 @@ class CaseRun:
         largest = max(limits.output_bytes, MAX_CALL_BYTES) + 8 * limits.stdout_bytes + _MAX_SPAN_BYTES
         self._frames = FrameReader(max_bytes=largest)
         self._bytes_left = largest + limits.calls * MAX_CALL_BYTES + MAX_SPANS * _MAX_SPAN_BYTES
-        self._run_id = uuid.uuid4().hex
+        self._run_id = os.urandom(16).hex()
         self._episode = Episode(work.stage, run_id=self._run_id, case=case, limits=limits) if work.stage is not None else None
         if self._episode is not None:
             self._bytes_left += limits.steps * 2 * MAX_ACTION_BYTES
@@ -84,6 +83,7 @@ class CaseRun:
         self._stopped: Failure | None = None
         self._fatal: GraftworkError | None = None
         self._clock: Clock | None = None
+        self._watch: asyncio.TimerHandle | None = None
 
     async def outcome(self) -> Outcome:
         """Run the case to its end.
@@ -94,68 +94,66 @@ class CaseRun:
             CeilingReached: Or whatever else the relay raises on purpose: the work stops.
         """
         try:
-            await self._await_confinement()
-            return await self._run()
+            frame = self._case_frame(await self._episode.begin() if self._episode is not None else None)
+            return await self._run(await self._await_confinement(frame))
         finally:
             for task in self._asking:
                 task.cancel()
-            self._child.kill()
-            self._child.socket.close()
+            self._child.close()
             if self._episode is not None:
                 with suppress(InfrastructureError):  # the driver is gone, and with it the environment
                     await self._episode.leave()
 
-    async def _await_confinement(self) -> None:
-        loop = asyncio.get_running_loop()
+    async def _await_confinement(self, frame: bytes) -> bytes:
+        """Hand the case over, which the child takes once it is confined, and wait for its word that it is; what came with that."""
         try:
             async with asyncio.timeout(_CONFINED_WITHIN_S):
-                word = await loop.sock_recv(self._child.socket, 1)
-                reason = b"" if word == CONFINED else await loop.sock_recv(self._child.socket, 1000)
-        except (OSError, TimeoutError) as error:
-            raise InfrastructureError(f"a child gave no word: {error!r}") from None
-        if not word:
+                await self._send(frame)
+                said = await self._child.receive()
+        except TimeoutError:
+            raise InfrastructureError("a child gave no word") from None
+        if not said:
             ended = await asyncio.shield(self._child.exited)
             raise InfrastructureError(f"a child ended before it was confined, with wait status {ended.status}")
-        if word != CONFINED:
-            raise InfrastructureError(f"a child could not be confined: {reason.decode(errors='replace')}")
+        if not said.startswith(CONFINED):
+            raise InfrastructureError(f"a child could not be confined: {said[1:].decode(errors='replace')}")
+        return said.removeprefix(CONFINED)
 
-    async def _run(self) -> Outcome:
+    async def _run(self, data: bytes) -> Outcome:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        frame = self._case_frame(await self._episode.begin() if self._episode is not None else None)
         self._clock = Clock(self._work.limits.timeout_s, self._expire)
-        watch = loop.create_task(self._watch_scratch())
+        self._watch = loop.call_later(_SCRATCH_CHECK_S, self._look_at_scratch)
         try:
-            await self._send(frame)
-            await self._listen()
+            await self._listen(data or await self._child.receive())
             if self._result is not None:
                 self._clock.stop()
-                watch.cancel()
+                self._watch.cancel()
+                # It ends by itself, as a rule.
+                self._watch = loop.call_later(_LEAVES_WITHIN_S, self._child.kill)
             ended = await asyncio.shield(self._child.exited)
-            # Calls that are under way are paid for and count, also when nobody is there to read the reply.
-            await asyncio.gather(*self._asking, return_exceptions=True)
+            if self._asking:
+                # Calls that are under way are paid for and count, also when nobody is there to read the reply.
+                await asyncio.gather(*self._asking, return_exceptions=True)
         finally:
             self._clock.stop()
-            watch.cancel()
+            self._watch.cancel()
         if self._fatal is not None:
             raise self._fatal
         return self._judge(ended, seconds=loop.time() - started)
 
-    async def _listen(self) -> None:
+    async def _listen(self, data: bytes) -> None:
         """Take frames until the result is there, the child closes its end, or it breaks the protocol."""
-        loop = asyncio.get_running_loop()
         try:
-            while data := await self._receive(loop):
+            while data:
                 self._count(data)
                 for frame in self._frames.feed(data):
                     self._take(frame)
                     if self._result is not None:
-                        self._child.kill()
                         return
                     while len(self._asking) >= _MAX_ASKING:
                         await asyncio.wait(self._asking, return_when=asyncio.FIRST_COMPLETED)
-                # Receiving does not give way to the others while there is data.
-                await asyncio.sleep(0)
+                data = await self._child.receive()
         except WireError as error:
             self._stop(Failure(kind="invalid", message=f"it broke the protocol: {error}"))
 
@@ -164,17 +162,10 @@ class CaseRun:
         if self._bytes_left < 0:
             raise WireError("it sent more than a program can have to say")
 
-    async def _receive(self, loop: asyncio.AbstractEventLoop) -> bytes:
-        try:
-            return await loop.sock_recv(self._child.socket, _CHUNK)
-        except OSError:
-            # Reset by a child that ended before it read all.
-            return b""
-
     async def _send(self, frame: bytes) -> None:
         async with self._sending:
             with suppress(OSError):  # the child has ended
-                await asyncio.get_running_loop().sock_sendall(self._child.socket, frame)
+                await self._child.send(frame)
 
     def _stop(self, failure: Failure) -> None:
         self._stopped = self._stopped or failure
@@ -183,12 +174,12 @@ class CaseRun:
     def _expire(self) -> None:
         self._stop(Failure(kind="timeout", message=f"it ran for more than {self._work.limits.timeout_s:g} s"))
 
-    async def _watch_scratch(self) -> None:
-        while True:
-            await asyncio.sleep(_SCRATCH_CHECK_S)
-            if is_overfull(self._child.scratch):
-                limit = f"{MAX_FILES} files or {MAX_BYTES >> 20} MiB"
-                self._stop(Failure(kind="forbidden", message=f"it wrote more than {limit} to its directory"))
+    def _look_at_scratch(self) -> None:
+        if is_overfull(self._child.scratch):
+            limit = f"{MAX_FILES} files or {MAX_BYTES >> 20} MiB"
+            self._stop(Failure(kind="forbidden", message=f"it wrote more than {limit} to its directory"))
+        else:
+            self._watch = asyncio.get_running_loop().call_later(_SCRATCH_CHECK_S, self._look_at_scratch)
 
     def _case_frame(self, observation: object) -> bytes:
         work, case = self._work, self._case

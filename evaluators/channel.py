@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Final
 
 from graftwork.programs.errors import WireError
@@ -20,6 +21,7 @@ __all__ = ["MAX_CALL_BYTES", "MAX_SPANS", "Channel"]
 _CHUNK: Final = 64 * 1024
 MAX_CALL_BYTES: Final = 1024 * 1024
 MAX_SPANS: Final = 500
+_FIELDS: Final = tuple(field.name for field in fields(Span))
 
 
 class Channel:
@@ -93,7 +95,10 @@ class Channel:
             self._n_spans += 1
         if self._n_spans > MAX_SPANS:
             return
-        self.send(encode_frame({"kind": "span", "id": 0, "span": to_json(span)}))
+        told = {name: getattr(span, name) for name in _FIELDS}
+        if span.feeds:
+            told["feeds"] = to_json(span.feeds)
+        self.send(encode_frame({"kind": "span", "id": 0, "span": told}))
 
     def _wait_for(self, number: int) -> Mapping[str, Any]:
         """The reply to one call. Whoever waits and finds nobody reading reads for all."""

@@ -6,6 +6,7 @@ a case in, calls and steps out and their answers in, spans and at last a result 
 
 from __future__ import annotations
 
+import functools
 import io
 import linecache
 import os
@@ -31,25 +32,33 @@ from .lockdown import (
     FILES_OF_DRIVERS,
     OPEN_FILES,
     Rule,
-    address_space_mb,
+    SystemCalls,
     close_others,
     die_with_parent,
+    file_ruleset,
     prefer_for_oom,
     restrict_files,
-    restrict_system_calls,
     set_limits,
     use_memory_reserve,
 )
+from .places import Place
 from .seccomp import Profile
 
-__all__ = ["CONFINED", "MAX_ACTION_BYTES", "UNCONFINED", "Confinement", "serve"]
+__all__ = ["CONFINED", "MAX_ACTION_BYTES", "UNCONFINED", "Confinement", "profile_of", "rehearse", "serve"]
 
 CONFINED: Final = b"\x01"
 UNCONFINED: Final = b"\x00"
 MAX_ACTION_BYTES: Final = 64 * 1024
-_NAME_BYTES: Final = 16
 _MODULE: Final = "program"
 _FILE: Final = "program.py"
+_REHEARSALS: Final = 12  # Python adapts code that ran 8 times
+_REHEARSED: Final = '''"""Add one."""
+
+
+def solve(x: int) -> int:
+    """Give x and one more."""
+    return x + 1
+'''
 _FRAMES_SHOWN: Final = 12
 _DETAIL_CHARACTERS: Final = 4_000
 _MESSAGE_CHARACTERS: Final = 500
@@ -60,52 +69,54 @@ class Confinement:
     """What every child of a template is confined to.
 
     Attributes:
-        locked: Whether Landlock and seccomp are used; without them only limits hold.
+        calls: Which system calls are left; None where neither seccomp nor Landlock is used, and only limits hold.
         readable: What may be read.
         processes: Processes and threads that the user had before; None sets no limit on them.
+        base_mb: Address space that is taken before a program is there, in MiB; with imports behind the walls, after them.
         bare: Whether it runs a file that needs nothing of ours, without a session.
-        asking: Whether that file asks models, at a door.
         devices: Whether GPUs can be used; then nothing bounds memory.
         imports: What imports packages behind the walls, where the template did not.
-        imports_mb: Address space that they take, in MiB; 0 where the template did.
         imports_cpu_s: CPU seconds that they take.
     """
 
-    locked: bool
+    calls: SystemCalls | None
     readable: tuple[Rule, ...]
     processes: int | None
+    base_mb: float
     bare: bool = False
-    asking: bool = False
     devices: bool = False
     imports: Callable[[], None] | None = None
-    imports_mb: int = 0
     imports_cpu_s: int = 0
 
-    @property
-    def profile(self) -> Profile:
-        """Of seccomp."""
-        if self.devices:
-            return "driver"
-        return "client" if self.asking else "program"
+
+def profile_of(*, asking: bool, devices: bool) -> Profile:
+    """What a child's system calls are restricted to.
+
+    Args:
+        asking: Whether it runs a file that asks models, at a door.
+        devices: Whether it can use GPUs.
+    """
+    return "driver" if devices else "client" if asking else "program"
 
 
-def serve(socket: int, *doors: int, confinement: Confinement, scratch: str, limits: Mapping[str, int], template: int) -> NoReturn:
+def serve(socket: int, *doors: int, confinement: Confinement, place: Place, limits: Mapping[str, int], template: int) -> NoReturn:
     """Be the child: lock down, run one case, and end the process.
 
     Args:
         socket: Descriptor of the stream socket to the worker.
         doors: None, or the descriptor of one, where a file asks for connections.
         confinement: What to lock down to.
-        scratch: Where its directory is made, the only one that can be written; it becomes the current one and HOME.
+        place: Its directory, the only one that can be written; it becomes the current one and HOME.
         limits: `memory_mb`, above what the template has, and `cpu_s`.
         template: The parent's process id.
     """
     try:
-        # Whoever knows where a link is can read it, Landlock or not: so no other child may know this name, not even from the template's
-        # memory, which it inherits.
-        scratch = f"{scratch}/{os.urandom(_NAME_BYTES).hex()}"
-        _settle(scratch, template)
-        _lock_in(confinement, {0, 1, 2, socket, *doors}, scratch, limits)
+        _settle(template)
+        scratch = _move_in(place)
+        if confinement.calls is not None:
+            restrict_files(place.ruleset or _own_ruleset(confinement, scratch))
+        close_others({0, 1, 2, socket, *doors})
+        _limit(confinement, limits)
         if confinement.imports is not None:
             confinement.imports()
     except Exception as error:
@@ -123,19 +134,45 @@ def serve(socket: int, *doors: int, confinement: Confinement, scratch: str, limi
     os._exit(0)
 
 
-def _lock_in(confinement: Confinement, kept: set[int], scratch: str, limits: Mapping[str, int]) -> None:
-    base_mb = confinement.imports_mb or address_space_mb()
-    if confinement.locked:
-        restrict_files(readable=confinement.readable, writable=scratch, devices=_gpus() if confinement.devices else ())
-    close_others(kept)
-    set_limits(
-        memory_mb=None if confinement.devices else base_mb + limits["memory_mb"],
-        cpu_s=limits["cpu_s"] + confinement.imports_cpu_s,
-        processes=confinement.processes,
-        open_files=FILES_OF_DRIVERS if confinement.devices else OPEN_FILES,
-    )
-    if confinement.locked:
-        restrict_system_calls(confinement.profile)
+def rehearse() -> None:
+    """Run a small case in this process, some times over, and leave nothing of it.
+
+    What Python makes and adapts at first use is then there for every child, which would have to pay for the pages that it changes.
+    """
+    streams, limits = (sys.stdout, sys.stderr), {"output_bytes": 1_000, "stdout_bytes": 1_000}
+    case = {"source": _REHEARSED, "entry": "solve", "inputs": {"x": 1}, "seed": 0, "limits": limits}
+    for _ in range(_REHEARSALS):
+        ours, theirs = os.pipe()
+        channel = Channel(theirs)
+        channel.send(encode_frame({"kind": "case", "id": 0, **case}))
+        case_read = Channel(ours).receive()
+        channel.send(_result(case_read, functools.partial(_run, case_read, channel)))
+        os.close(ours)
+        os.close(theirs)
+    sys.stdout, sys.stderr = streams
+    del sys.modules[_MODULE], linecache.cache[_FILE]
+
+
+def _settle(template: int) -> None:
+    """Leave the template behind: its session, signals and streams."""
+    os.setsid()
+    die_with_parent(template)
+    signal.set_wakeup_fd(-1)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    prefer_for_oom()
+
+
+def _move_in(place: Place) -> str:
+    scratch = place.take()
+    os.chdir(scratch)
+    os.environ["HOME"] = os.environ["TMPDIR"] = scratch
+    return scratch
+
+
+def _own_ruleset(confinement: Confinement, scratch: str) -> int:
+    return file_ruleset(readable=confinement.readable, writable=scratch, devices=_gpus() if confinement.devices else ())
 
 
 def _gpus() -> list[str]:
@@ -143,20 +180,16 @@ def _gpus() -> list[str]:
     return ["/proc/self/task", *(f"/dev/{name}" for name in os.listdir("/dev") if name.startswith("nvidia"))]  # noqa: PTH208 - no path objects in the child
 
 
-def _settle(scratch: str, template: int) -> None:
-    """Leave the template behind: its session, signals and streams."""
-    os.setsid()
-    die_with_parent(template)
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(null, stream)
-    prefer_for_oom()
-    os.mkdir(scratch)  # noqa: PTH102 (no path objects: it runs for every case)
-    os.chdir(scratch)
-    os.environ.update(HOME=scratch, TMPDIR=scratch)
+def _limit(confinement: Confinement, limits: Mapping[str, int]) -> None:
+    """Set limits, and no system calls after that but those of the profile."""
+    set_limits(
+        memory_mb=None if confinement.devices else confinement.base_mb + limits["memory_mb"],
+        cpu_s=limits["cpu_s"] + confinement.imports_cpu_s,
+        processes=confinement.processes,
+        open_files=FILES_OF_DRIVERS if confinement.devices else OPEN_FILES,
+    )
+    if confinement.calls is not None:
+        confinement.calls.restrict()
 
 
 def _result(case: Mapping[str, Any], run: Callable[[], object]) -> bytes:

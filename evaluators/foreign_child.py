@@ -23,14 +23,15 @@ from typing import Any, Final, NoReturn
 from .foreign_metrics import combined_score, numbers
 from .lockdown import (
     ABI_OF_SCOPES,
+    SystemCalls,
     address_space_mb,
     die_with_parent,
+    file_ruleset,
     landlock_abi,
     open_readable,
     prefer_for_oom,
     prepare_rules,
     restrict_files,
-    restrict_system_calls,
     set_limits,
 )
 from .namespaces import SHARED_MEMORY
@@ -86,7 +87,7 @@ def be_child(order: Order, pipes: Pipes, *, scratch: str, library: str, isolated
             _lock_in(order["folder"], scratch=scratch, library=library, isolated=isolated)
         set_limits(memory_mb=memory_mb, cpu_s=order["cpu_s"], processes=processes, file_mb=_FILE_MB, open_files=_OPEN_FILES)
         if order["locked"]:
-            restrict_system_calls("tree")
+            SystemCalls("tree").restrict()
     except OSError as error:
         os.write(pipes.report, NOT_LOCKED_IN + str(error).encode())
         os._exit(1)
@@ -133,7 +134,7 @@ def _lock_in(folder: str, *, scratch: str, library: str, isolated: bool) -> None
     also = ["/dev/null", *([SHARED_MEMORY] if isolated else [])]
     executable = open_readable({*_EXECUTABLE, sys.prefix, sys.base_prefix})
     readable = open_readable((*_READABLE, folder, library))
-    restrict_files(readable=prepare_rules(readable), writable=scratch, executable=executable, also_writable=also)
+    restrict_files(file_ruleset(readable=prepare_rules(readable), writable=scratch, executable=executable, also_writable=also))
     for descriptor in (*executable, *readable):
         os.close(descriptor)
 

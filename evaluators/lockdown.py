@@ -21,10 +21,12 @@ from .seccomp import Profile, bpf_program, is_supported_machine
 __all__ = [
     "ABI_OF_SCOPES",
     "Rule",
+    "SystemCalls",
     "address_space_mb",
     "close_others",
     "die_with_parent",
     "drop_privileges",
+    "file_ruleset",
     "has_seccomp",
     "landlock_abi",
     "open_readable",
@@ -33,7 +35,6 @@ __all__ = [
     "prepare_rules",
     "reap_orphans",
     "restrict_files",
-    "restrict_system_calls",
     "set_limits",
     "use_memory_reserve",
 ]
@@ -77,6 +78,7 @@ ABI_OF_SCOPES: Final = 6
 Rule = ctypes.Array[ctypes.c_char]
 """A rule of Landlock, as the kernel takes it; good as long as its descriptor is open."""
 
+_NUMBER: Final = struct.Struct("=I")
 _MIB: Final = 1024 * 1024
 _MOST_DESCRIPTORS: Final = 1 << 20
 # Together they bound what open files can take, named or not: 512 MiB.
@@ -91,14 +93,14 @@ _TIMERS_AND_SIGNALS: Final = 256  # of the user, who has tens of thousands
 _NO_CORE: Final = 1  # not 0: with that the kernel would still run the program that a machine pipes core dumps to
 
 
-def address_space_mb() -> int:
-    """Address space of this process now, in MiB, rounded up."""
+def address_space_mb() -> float:
+    """Address space of this process now, in MiB; to the page, for what a program finds free above it must be the same everywhere."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    return -(-pages * resource.getpagesize() // _MIB)
+    return pages * resource.getpagesize() / _MIB
 
 
 def set_limits(
-    *, memory_mb: int | None, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = OPEN_FILES
+    *, memory_mb: float | None, cpu_s: int, processes: int | None = None, file_mb: int = _FILE_MB, open_files: int = OPEN_FILES
 ) -> None:
     """Set hard resource limits: memory, CPU, size and number of files, timers and signals that wait; no core dumps.
 
@@ -120,7 +122,7 @@ def set_limits(
         resource.RLIMIT_MSGQUEUE: (0, 0),
     }
     if memory_mb is not None:
-        wanted[resource.RLIMIT_AS] = (memory_mb * _MIB, (memory_mb + _MEMORY_RESERVE_MB) * _MIB)
+        wanted[resource.RLIMIT_AS] = (int(memory_mb * _MIB), int((memory_mb + _MEMORY_RESERVE_MB) * _MIB))
     if processes is not None:
         most = processes + _THREADS_AND_CHILDREN
         wanted[resource.RLIMIT_NPROC] = (most, most)
@@ -145,10 +147,10 @@ def drop_privileges() -> None:
     if os.geteuid() == 0:
         for capability in range(_CAPABILITIES):
             # EINVAL where the kernel knows no capability of that number.
-            _libc().prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0))
+            _libc().prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
-    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0))
-    _system_call(_SYS_CAPSET, header, ctypes.create_string_buffer(24))
+    header, none = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)), ctypes.create_string_buffer(24)
+    _system_call(_SYS_CAPSET, ctypes.addressof(header), ctypes.addressof(none))
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
@@ -179,10 +181,7 @@ def prefer_for_oom() -> None:
 
 def landlock_abi() -> int:
     """The kernel's Landlock ABI, at least 1; 0 where there is none."""
-    number = _libc().syscall(
-        ctypes.c_long(_SYS_LANDLOCK_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint32(_LANDLOCK_CREATE_RULESET_VERSION)
-    )
-    return max(0, int(number))
+    return max(0, int(_libc().syscall(_SYS_LANDLOCK_CREATE_RULESET, 0, 0, _LANDLOCK_CREATE_RULESET_VERSION, 0)))
 
 
 def open_readable(paths: Iterable[str]) -> tuple[int, ...]:
@@ -220,15 +219,15 @@ def has_seccomp() -> bool:
     return is_supported_machine() and "\nSeccomp:" in Path("/proc/self/status").read_text(encoding="utf-8")
 
 
-def restrict_files(
+def file_ruleset(
     *,
     readable: Iterable[Rule],
     writable: str,
     executable: Iterable[int] = (),
     also_writable: Iterable[str] = (),
     devices: Sequence[str] = (),
-) -> None:
-    """Allow reading beneath some paths and writing beneath one, and nothing else; no TCP, no signals to the outside.
+) -> int:
+    """A ruleset of Landlock: reading beneath some paths and writing beneath one, and nothing else; no TCP, no signals to the outside.
 
     Args:
         readable: From `prepare_rules`.
@@ -236,6 +235,9 @@ def restrict_files(
         executable: From `open_readable`; what is beneath can be read and executed.
         also_writable: Directories and files that can be written besides; what is not there is left out.
         devices: Devices and directories of them that can be used; likewise.
+
+    Returns:
+        Its descriptor, for `restrict_files`: once, or once in each of many children.
 
     Raises:
         OSError: If the kernel has no Landlock, or refuses.
@@ -248,9 +250,8 @@ def restrict_files(
     for since, right in _RIGHTS_SINCE:
         handled |= right if abi >= since else 0
     words = [handled, _NETWORK, _SCOPES][: 1 + (abi >= _ABI_OF_NETWORK) + (abi >= ABI_OF_SCOPES)]
-    attributes = struct.pack(f"={len(words)}Q", *words)
-    size = ctypes.c_size_t(len(attributes))
-    ruleset = _system_call(_SYS_LANDLOCK_CREATE_RULESET, ctypes.create_string_buffer(attributes), size, 0)
+    attributes = ctypes.create_string_buffer(struct.pack(f"={len(words)}Q", *words), 8 * len(words))
+    ruleset = _system_call(_SYS_LANDLOCK_CREATE_RULESET, ctypes.addressof(attributes), len(attributes))
     written = handled & ~(_EXECUTE | _MAKE_CHAR | _MAKE_BLOCK | (0 if devices else _MAKE_SOCK) | _IOCTL_DEV)
     runnable = (_rule(descriptor, _READ_FILE | _READ_DIR | _EXECUTE) for descriptor in executable)
     driven = open_readable(devices)
@@ -258,26 +259,49 @@ def restrict_files(
     _add_rules(ruleset, (*readable, *runnable, *usable, *(_rule(descriptor, written) for descriptor in own)))
     for descriptor in (*own, *driven):
         os.close(descriptor)
+    return ruleset
+
+
+def restrict_files(ruleset: int) -> None:
+    """Be held by a ruleset of `file_ruleset` from now on, and close its descriptor.
+
+    Raises:
+        OSError: If the kernel refuses.
+    """
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _system_call(_SYS_LANDLOCK_RESTRICT_SELF, ctypes.c_int(ruleset), 0)
+    _system_call(_SYS_LANDLOCK_RESTRICT_SELF, ruleset)
     os.close(ruleset)
 
 
-def restrict_system_calls(profile: Profile = "program") -> None:
-    """Install the filter of `seccomp.py`: no processes, no sockets, no signals to others.
+class SystemCalls:
+    """The filter of `seccomp.py`: no processes, no sockets, no signals to others; made once, for whoever restricts itself to it.
 
-    For a `tree` no processes and signals beyond itself; for a `client` the sockets that it is handed.
+    Args:
+        profile: For a `tree` no processes and signals beyond itself; for a `client` the sockets that it is handed.
 
     Raises:
-        OSError: If the machine is not x86_64, or the kernel refuses.
+        OSError: If the machine is not x86_64.
     """
-    if not is_supported_machine():
-        raise OSError(f"the sandbox knows the system calls of x86_64 only, this machine is {os.uname().machine}")
-    program = bpf_program(os.getpid(), profile)
-    instructions = ctypes.create_string_buffer(program, len(program))
-    header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(instructions)))
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(header))
+
+    def __init__(self, profile: Profile = "program") -> None:
+        if not is_supported_machine():
+            raise OSError(f"the sandbox knows the system calls of x86_64 only, this machine is {os.uname().machine}")
+        self._program, self._places = bpf_program(profile)
+        instructions = (ctypes.c_char * len(self._program)).from_buffer(self._program)
+        self._header = ctypes.create_string_buffer(struct.pack("@HP", len(self._program) // 8, ctypes.addressof(instructions)))
+        self._address = ctypes.addressof(self._header)
+
+    def restrict(self) -> None:
+        """Install it for this process.
+
+        Raises:
+            OSError: If the kernel refuses.
+        """
+        pid = os.getpid()
+        for place in self._places:
+            _NUMBER.pack_into(self._program, place, pid)
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, self._address)
 
 
 def _rule(descriptor: int, rights: int) -> Rule:
@@ -287,34 +311,31 @@ def _rule(descriptor: int, rights: int) -> Rule:
 
 
 def _add_rules(ruleset: int, rules: Iterable[Rule]) -> None:
-    call, number, kind, flags = (
-        _libc().syscall,
-        ctypes.c_long(_SYS_LANDLOCK_ADD_RULE),
-        ctypes.c_int(_LANDLOCK_RULE_PATH_BENEATH),
-        ctypes.c_int(0),
-    )
-    own = ctypes.c_int(ruleset)
     for rule in rules:
-        if call(number, own, kind, rule, flags) != 0:
-            raise _os_error("a rule of Landlock")
+        _system_call(_SYS_LANDLOCK_ADD_RULE, ruleset, _LANDLOCK_RULE_PATH_BENEATH, ctypes.addressof(rule))
 
 
 @functools.cache
 def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+    """The C library, its calls prepared for plain numbers: in a child an object for each argument would cost more than the call."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+    libc.syscall.argtypes = (ctypes.c_long,) * 5
+    libc.syscall.restype = ctypes.c_long
+    return libc
 
 
-def _prctl(option: int, *arguments: int) -> None:
-    words = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
-    if _libc().prctl(ctypes.c_int(option), *words) != 0:
+def _prctl(option: int, argument: int, address: int = 0) -> None:
+    if _libc().prctl(option, argument, address, 0, 0) != 0:
         raise _os_error(f"prctl({option})")
 
 
-def _system_call(number: int, *arguments: object) -> int:
-    result = _libc().syscall(ctypes.c_long(number), *arguments)
+def _system_call(number: int, *arguments: int) -> int:
+    """What the kernel gives for a call with up to four numbers, addresses among them."""
+    result = int(_libc().syscall(number, *arguments, *(0, 0, 0, 0)[len(arguments) :]))
     if result < 0:
         raise _os_error(f"system call {number}")
-    return int(result)
+    return result
 
 
 def _os_error(what: str) -> OSError:

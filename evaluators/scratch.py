@@ -47,7 +47,7 @@ _PREFIX: Final = "graftwork-scratch-"
 _NEW_S: Final = 60.0
 
 
-def disk_is_full(directory: Path) -> bool:
+def disk_is_full(directory: str | Path) -> bool:
     """Whether the file system of a directory has no room for what programs ordinarily write; False where that cannot be said."""
     try:
         there = os.statvfs(directory)

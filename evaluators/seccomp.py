@@ -10,9 +10,9 @@ are those of x86_64 (`arch/x86/entry/syscalls/syscall_64.tbl`).
 from __future__ import annotations
 
 import errno
-import functools
 import platform
 import struct
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 __all__ = ["DENIED", "Profile", "bpf_program", "is_supported_machine"]
@@ -103,9 +103,13 @@ _KILL_PROCESS: Final = 0x80000000
 _ERRNO: Final = 0x00050000
 
 _THE_PROCESS: Final = -1  # as an operand: the number of the process that the filter is for
-_OPERAND: Final = struct.Struct("=I")
 
 _Instruction = tuple[int, int, int, int]
+_Body = list[_Instruction]  # what decides on a system call, once its number is known
+
+_REFUSE: Final = _ERRNO | errno.EPERM
+_REFUSES: Final[_Instruction] = (_RETURN, 0, 0, _REFUSE)
+_ALLOWS: Final[_Instruction] = (_RETURN, 0, 0, _ALLOW)
 
 
 def is_supported_machine() -> bool:
@@ -113,102 +117,105 @@ def is_supported_machine() -> bool:
     return platform.machine() == "x86_64"
 
 
-def bpf_program(pid: int, profile: Profile = "program") -> bytes:
-    """The filter for a process.
+def bpf_program(profile: Profile = "program") -> tuple[bytearray, tuple[int, ...]]:
+    """The filter for any process.
 
     Args:
-        pid: Process that the filter is for.
         profile: `program` may signal nobody but itself; so may `client`, which may use sockets besides that it is handed;
             for `tree` Landlock or a namespace must hold signals in.
 
     Returns:
-        Instructions of 8 bytes each (code, jump if true, jump if false, operand), ready for `PR_SET_SECCOMP`.
+        Instructions of 8 bytes each (code, jump if true, jump if false, operand), ready for `PR_SET_SECCOMP` once the process's number
+        (`=I`) stands at each of the places given besides.
     """
-    code, places = _for_any_process(profile)
-    program = bytearray(code)
-    for place in places:
-        _OPERAND.pack_into(program, place, pid)
-    return bytes(program)
-
-
-@functools.cache
-def _for_any_process(profile: Profile) -> tuple[bytes, tuple[int, ...]]:
-    """The filter with 0 for the process, and where its number belongs: a template makes it once for all its children."""
-    program: list[_Instruction] = [
+    program = [
         (_LOAD, 0, 0, 4),  # seccomp_data.arch
         (_JUMP_EQUAL, 1, 0, _AUDIT_ARCH_X86_64),
         (_RETURN, 0, 0, _KILL_PROCESS),
         (_LOAD, 0, 0, 0),  # seccomp_data.nr
-        (_JUMP_AT_LEAST, 0, 1, _X32_BIT),
-        (_RETURN, 0, 0, _KILL_PROCESS),
+        *_searching(_ranges(_decisions(profile))),
     ]
-    refuse = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
-    program += _processes_of_tree() if profile == "tree" else _one_process()
-    denied = {number for numbers in DENIED.values() for number in numbers}
-    for number in sorted(denied - _MORE_ALLOWED[profile]):
-        program += [(_JUMP_EQUAL, 0, 1, number), refuse]
-    program += _when(_PRLIMIT64, 0, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=refuse[3])
-    program += _when(_FCNTL, 1, (_JUMP_EQUAL, _DENIED_FCNTL), matching=refuse[3], else_=_ALLOW)
-    program += _of_drivers() if profile == "driver" else _when(_IOCTL, 1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=refuse[3])
-    program += _when(_PRCTL, 0, (_JUMP_EQUAL, _DENIED_PRCTL), matching=refuse[3], else_=_ALLOW)
-    for number in _CLOCKS:
-        program += _when(number, 0, (_JUMP_AT_LEAST, (_FIRST_NEGATIVE,)), matching=refuse[3], else_=_ALLOW)
-    for number, argument in _FLAGS_OF_CLIENTS if profile == "client" else ():
-        program += _when(number, argument, (_JUMP_ANY_BIT, (_OUT_OF_BAND,)), matching=refuse[3], else_=_ALLOW)
-    for number in _ALLOWED_NEW_CALLS:
-        program += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ALLOW)]
-    program += [(_JUMP_AT_LEAST, 0, 1, _FIRST_NEW_CALL), (_RETURN, 0, 0, _ERRNO | errno.ENOSYS), (_RETURN, 0, 0, _ALLOW)]
     places = tuple(8 * index + 4 for index, (*_, operand) in enumerate(program) if operand == _THE_PROCESS)
-    return b"".join(struct.pack("=HBBI", *code, max(0, operand)) for *code, operand in program), places
+    return bytearray().join(struct.pack("=HBBI", *code, max(0, operand)) for *code, operand in program), places
 
 
-def _one_process() -> list[_Instruction]:
+def _decisions(profile: Profile) -> dict[int, _Body]:
+    """By number, what decides on a system call; on all others their range does."""
+    decided: dict[int, _Body] = {
+        number: [_REFUSES] for numbers in DENIED.values() for number in numbers if number not in _MORE_ALLOWED[profile]
+    }
+    decided |= {number: [_ALLOWS] for number in _ALLOWED_NEW_CALLS}
+    decided[_PRLIMIT64] = _when(0, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=_REFUSE)
+    decided[_FCNTL] = _when(1, (_JUMP_EQUAL, _DENIED_FCNTL), matching=_REFUSE, else_=_ALLOW)
+    decided[_IOCTL] = _when(1, (_JUMP_EQUAL, _ALLOWED_IOCTL), matching=_ALLOW, else_=_REFUSE)
+    decided[_PRCTL] = _when(0, (_JUMP_EQUAL, _DENIED_PRCTL), matching=_REFUSE, else_=_ALLOW)
+    decided |= {number: _when(0, (_JUMP_AT_LEAST, (_FIRST_NEGATIVE,)), matching=_REFUSE, else_=_ALLOW) for number in _CLOCKS}
+    for number, argument in _FLAGS_OF_CLIENTS if profile == "client" else ():
+        decided[number] = _when(argument, (_JUMP_ANY_BIT, (_OUT_OF_BAND,)), matching=_REFUSE, else_=_ALLOW)
+    decided |= _processes_of_tree() if profile == "tree" else _one_process()
+    return decided | _of_drivers() if profile == "driver" else decided
+
+
+def _ranges(decided: Mapping[int, _Body]) -> list[tuple[int, _Body]]:
+    """Ranges of numbers that are decided alike, in order: the first number of each, and what decides."""
+    ranges: list[tuple[int, _Body]] = []
+    for first in sorted({0, _FIRST_NEW_CALL, _X32_BIT, *decided, *(number + 1 for number in decided)}):
+        otherwise = _ALLOW if first < _FIRST_NEW_CALL else _ERRNO | errno.ENOSYS if first < _X32_BIT else _KILL_PROCESS
+        body = decided.get(first, [(_RETURN, 0, 0, otherwise)])
+        if not ranges or body != ranges[-1][1]:
+            ranges.append((first, body))
+    return ranges
+
+
+def _searching(ranges: Sequence[tuple[int, _Body]]) -> list[_Instruction]:
+    """Find the range of the number by halves: for every child the kernel tries its filter on all numbers, and a chain costs it much."""
+    if len(ranges) == 1:
+        return ranges[0][1]
+    half = len(ranges) // 2
+    below, above = _searching(ranges[:half]), _searching(ranges[half:])
+    return [(_JUMP_AT_LEAST, len(below), 0, ranges[half][0]), *below, *above]
+
+
+def _one_process() -> dict[int, _Body]:
     """clone makes threads only; glibc falls back to it when clone3, whose flags a filter cannot see, says ENOSYS."""
-    refuse = _ERRNO | errno.EPERM
-    decided = _when(_CLONE, 0, (_JUMP_ANY_BIT, (_CLONE_THREAD,)), matching=_ALLOW, else_=refuse)
-    for number in _KILL:
-        decided += _when(number, 0, (_JUMP_EQUAL, (_THE_PROCESS,)), matching=_ALLOW, else_=refuse)
+    decided = {_CLONE: _when(0, (_JUMP_ANY_BIT, (_CLONE_THREAD,)), matching=_ALLOW, else_=_REFUSE)}
+    decided |= {number: _when(0, (_JUMP_EQUAL, (_THE_PROCESS,)), matching=_ALLOW, else_=_REFUSE) for number in _KILL}
     for number, argument in _ASKING_ABOUT:
-        decided += _when(number, argument, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=refuse)
-    decided += _when(_AFFINITY, 0, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=_ERRNO | errno.ENOSYS)
+        decided[number] = _when(argument, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=_REFUSE)
+    decided[_AFFINITY] = _when(0, (_JUMP_EQUAL, (0, _THE_PROCESS)), matching=_ALLOW, else_=_ERRNO | errno.ENOSYS)
     return decided
 
 
-def _processes_of_tree() -> list[_Instruction]:
-    refuse = _ERRNO | errno.EPERM
-    decided = _when(_CLONE, 0, (_JUMP_ANY_BIT, _CLONE_NEW_OR_BESIDE), matching=refuse, else_=_ALLOW)
-    decided += _only(_SOCKETPAIR, (_AF_UNIX,), _STREAMS)
-    for number in sorted(_PRETENDED):
-        decided += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERRNO)]
+def _processes_of_tree() -> dict[int, _Body]:
+    decided: dict[int, _Body] = {number: [(_RETURN, 0, 0, _ERRNO)] for number in _PRETENDED}
+    decided[_CLONE] = _when(0, (_JUMP_ANY_BIT, _CLONE_NEW_OR_BESIDE), matching=_REFUSE, else_=_ALLOW)
+    decided[_SOCKETPAIR] = _only((_AF_UNIX,), _STREAMS)
     return decided
 
 
-def _of_drivers() -> list[_Instruction]:
-    nobody = [(_JUMP_EQUAL, 0, 1, _CONNECT), (_RETURN, 0, 0, _ERRNO | errno.ENOENT)]
-    return [*_ioctl_of_drivers(), *_only(_SOCKET, (_AF_UNIX,), _PACKETS), *nobody]
+def _of_drivers() -> dict[int, _Body]:
+    nobody: _Body = [(_RETURN, 0, 0, _ERRNO | errno.ENOENT)]
+    return {_IOCTL: _ioctl_of_drivers(), _SOCKET: _only((_AF_UNIX,), _PACKETS), _CONNECT: nobody}
 
 
-def _ioctl_of_drivers() -> list[_Instruction]:
+def _ioctl_of_drivers() -> _Body:
     allowed = (*_ALLOWED_IOCTL, *_MORE_DRIVER_IOCTL)
     tests = [(_JUMP_EQUAL, len(allowed) - index + 2, 0, request) for index, request in enumerate(allowed)]
     bounds = [(_JUMP_AT_LEAST, 2, 0, _FIRST_DRIVER_IOCTL), (_JUMP_AT_LEAST, 0, 1, _NO_DRIVER_IOCTL)]
-    body = [(_LOAD, 0, 0, 24), *tests, *bounds, (_RETURN, 0, 0, _ERRNO | errno.EPERM), (_RETURN, 0, 0, _ALLOW)]
-    return [(_JUMP_EQUAL, 0, len(body), _IOCTL), *body]
+    return [(_LOAD, 0, 0, 24), *tests, *bounds, _REFUSES, _ALLOWS]
 
 
-def _when(number: int, argument: int, test: tuple[int, tuple[int, ...]], *, matching: int, else_: int) -> list[_Instruction]:
-    """Decide one system call by the low word of one argument (the kernel takes these as 32 bits, too)."""
+def _when(argument: int, test: tuple[int, tuple[int, ...]], *, matching: int, else_: int) -> _Body:
+    """Decide by the low word of one argument (the kernel takes these as 32 bits, too)."""
     code, operands = test
     tests = [(code, len(operands) - index, 0, operand) for index, operand in enumerate(operands)]
-    body = [(_LOAD, 0, 0, 16 + 8 * argument), *tests, (_RETURN, 0, 0, else_), (_RETURN, 0, 0, matching)]
-    return [(_JUMP_EQUAL, 0, len(body), number), *body]
+    return [(_LOAD, 0, 0, 16 + 8 * argument), *tests, (_RETURN, 0, 0, else_), (_RETURN, 0, 0, matching)]
 
 
-def _only(number: int, *allowed: tuple[int, ...]) -> list[_Instruction]:
-    """Refuse one system call unless each of its first arguments has one of the values allowed for it."""
-    body: list[_Instruction] = []
+def _only(*allowed: tuple[int, ...]) -> _Body:
+    """Refuse unless each of the first arguments has one of the values allowed for it."""
+    body: _Body = []
     for argument, values in enumerate(allowed):
         tests = [(_JUMP_EQUAL, len(values) - index, 0, value) for index, value in enumerate(values)]
-        body += [(_LOAD, 0, 0, 16 + 8 * argument), *tests, (_RETURN, 0, 0, _ERRNO | errno.EPERM)]
-    body.append((_RETURN, 0, 0, _ALLOW))
-    return [(_JUMP_EQUAL, 0, len(body), number), *body]
+        body += [(_LOAD, 0, 0, 16 + 8 * argument), *tests, _REFUSES]
+    return [*body, _ALLOWS]

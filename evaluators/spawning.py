@@ -14,12 +14,14 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypedDict
 
-from .child import Confinement, serve
+from .child import Confinement, profile_of, serve
 from .importing import OURS, hide, import_all, package_folders
-from .lockdown import address_space_mb, open_readable, prepare_listings, prepare_rules
+from .lockdown import SystemCalls, address_space_mb, open_readable, prepare_listings, prepare_rules
+from .places import Place
 
 __all__ = ["Needs", "Spawner", "execute_again", "has_threads", "main", "resident_kb"]
 
@@ -45,7 +47,7 @@ class Needs(TypedDict):
 
     readable: list[str]
     listed: list[str]
-    address_space_mb: int
+    address_space_mb: float
     rss_kb: int
     cpu_s: int
 
@@ -92,23 +94,23 @@ class Spawner:
 
     def __init__(self, settings: Mapping[str, Any], confinement: Confinement, needs: Needs) -> None:
         own = {"packages": settings["packages"], "path": settings.get("path"), "devices": settings["devices"]}
-        walls = {"locked": confinement.locked, "processes": confinement.processes, "asking": confinement.asking}
+        walls = {"locked": settings["locked"], "processes": confinement.processes, "asking": settings.get("asking", False)}
         self._order = {**own, **walls, "needs": needs, "template": os.getpid()}
         before = sys.orig_argv[: sys.orig_argv.index("-c")]
         self._command = [sys.executable, *before[1:], "-c", _BOOT, sys.orig_argv[-3]]
 
-    def spawn(self, descriptors: Sequence[int], *, scratch: str, limits: Mapping[str, int]) -> int:
+    def spawn(self, descriptors: Sequence[int], *, place: Place, limits: Mapping[str, int]) -> int:
         """The process of a new child.
 
         Args:
             descriptors: Its socket, and maybe a door.
-            scratch: As for `child.serve`.
+            place: As for `child.serve`.
             limits: Likewise.
 
         Raises:
             OSError: If there can be none.
         """
-        order = {**self._order, "descriptors": list(descriptors), "scratch": scratch, "limits": limits}
+        order = {**self._order, "descriptors": list(descriptors), "place": asdict(place), "limits": limits}
         for descriptor in descriptors:
             os.set_inheritable(descriptor, True)
         return os.posix_spawn(sys.executable, [*self._command, json.dumps(order)], os.environ)
@@ -133,17 +135,16 @@ def main(text: str) -> NoReturn:
 
     rules = prepare_rules(open_readable(needs["readable"])) + prepare_listings(open_readable(needs["listed"]))
     confinement = Confinement(
-        locked=order["locked"],
+        calls=SystemCalls(profile_of(asking=order["asking"], devices=order["devices"])) if order["locked"] else None,
         readable=rules,
         processes=order["processes"],
+        base_mb=needs["address_space_mb"],
         bare=bare,
-        asking=order["asking"],
         devices=order["devices"],
         imports=imports,
-        imports_mb=needs["address_space_mb"],
         imports_cpu_s=needs["cpu_s"],
     )
-    serve(*order["descriptors"], confinement=confinement, scratch=order["scratch"], limits=order["limits"], template=order["template"])
+    serve(*order["descriptors"], confinement=confinement, place=Place(**order["place"]), limits=order["limits"], template=order["template"])
 
 
 def _mapped_files() -> set[str]:

@@ -13,6 +13,8 @@ Messages on the control socket (SOCK_SEQPACKET, one JSON object each):
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import gc
 import json
 import os
@@ -25,13 +27,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from .child import Confinement, serve
+from .child import Confinement, profile_of, rehearse, serve
 from .importing import OURS, bare_readable_paths, hide, import_all, readable_paths
-from .lockdown import drop_privileges, open_readable, prepare_rules, reap_orphans
+from .lockdown import Rule, SystemCalls, address_space_mb, drop_privileges, file_ruleset, open_readable, prepare_rules, reap_orphans
 from .namespaces import live_apart
+from .places import Place, Places
 from .processes import children_of, tasks_of_user, threads_of
 from .scratch import MAX_UNNAMED, MAX_WRITTEN, REMOVE, bytes_written, files_kept_by_maps, make_root, remove_tree, sweep
-from .seccomp import bpf_program
 from .spawning import Needs, Spawner, execute_again, has_threads, resident_kb
 
 __all__ = ["MAX_MESSAGE_BYTES", "main"]
@@ -54,6 +56,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     control = socket.socket(fileno=int(arguments[0]))
     settings: dict[str, Any] = json.loads(arguments[1])
     os.umask(0o077)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if settings.get("needs") is None:
         settings["apart"] = live_apart(settings["scratch"])
         drop_privileges()
@@ -63,15 +66,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     directory, bare = settings["scratch"], settings.get("path") is not None
     sweep(directory)
     scratch, _ = make_root(directory)  # the lock is held until we end
-    confinement = Confinement(
-        locked=settings["locked"],
-        readable=() if needs is not None else prepare_rules(open_readable(_readable(settings))),
-        processes=None if settings["locked"] else tasks_of_user(),
-        bare=bare,
-        asking=settings.get("asking", False),
-    )
-    if settings["locked"]:
-        bpf_program(os.getpid(), confinement.profile)  # children inherit it but for the process
+    confinement = _confinement(settings, bare=bare)
     hide(OURS if bare else f"{OURS}.evaluators")
     gc.collect()
     gc.freeze()
@@ -87,7 +82,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 
 def _import(control: socket.socket, settings: dict[str, Any]) -> None:
-    """Import everything; and execute this process anew, without, where children must not be forked from one that did."""
+    """Import everything, for children to be forked; where they must not be from what did, execute this process anew, without."""
     if settings.get("path") is not None:
         sys.path.append(settings["path"])
     failed = import_all(settings["packages"])
@@ -97,6 +92,19 @@ def _import(control: socket.socket, settings: dict[str, Any]) -> None:
     settings["needs"] = None
     if settings["devices"] or has_threads():
         execute_again(control, settings, _readable(settings))
+    if settings.get("path") is None:
+        rehearse()
+
+
+def _confinement(settings: Mapping[str, Any], *, bare: bool) -> Confinement:
+    locked = settings["locked"]
+    return Confinement(
+        calls=SystemCalls(profile_of(asking=settings.get("asking", False), devices=False)) if locked else None,
+        readable=prepare_rules(open_readable(_readable(settings))) if settings["needs"] is None else (),
+        processes=None if locked else tasks_of_user(),
+        base_mb=address_space_mb(),
+        bare=bare,
+    )
 
 
 def _readable(settings: Mapping[str, Any]) -> set[str]:
@@ -119,7 +127,9 @@ class _Template:
         self._confinement = confinement
         self._scratch = scratch
         self._spawner = spawner
-        self._children: dict[int, int] = {}  # id by process
+        prepared = confinement.calls is not None and spawner is None
+        self._places = Places(str(scratch), functools.partial(_ruleset, confinement.readable) if prepared else None)
+        self._children: dict[int, tuple[int, Place]] = {}  # id and directory by process
         self._removers: set[int] = set()
         self._excesses: dict[int, str] = {}  # by process
         self._wakeup, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -165,28 +175,27 @@ class _Template:
         order = json.loads(message)
         if order["op"] == "start":
             self._start(order, fds)
-        for pid, number in self._children.items():
+        for pid, (number, _) in self._children.items():
             if order["op"] == "kill" and number == order["id"]:
                 os.kill(pid, signal.SIGKILL)
         return True
 
     def _start(self, order: dict[str, int], descriptors: Sequence[int]) -> None:
-        scratch = self._scratch / str(order["id"])
-        scratch.mkdir()
         template = os.getpid()
         try:
-            pid = os.fork() if self._spawner is None else self._spawner.spawn(descriptors, scratch=str(scratch), limits=order)
+            place = self._places.give(order["id"])
+            pid = _fork() if self._spawner is None else self._spawner.spawn(descriptors, place=place, limits=order)
         except OSError as error:
             _send(self._control, op="unforked", id=order["id"], message=str(error))
             _close(descriptors)
             return
         if pid == 0:
             try:
-                serve(*descriptors, confinement=self._confinement, scratch=str(scratch), limits=order, template=template)
+                serve(*descriptors, confinement=self._confinement, place=place, limits=order, template=template)
             finally:
                 os._exit(70)
         _close(descriptors)
-        self._children[pid] = order["id"]
+        self._children[pid] = (order["id"], place)
 
     def _reap(self) -> None:
         while self._children or self._removers:
@@ -194,27 +203,21 @@ class _Template:
             if pid == 0:
                 return
             self._removers.discard(pid)
-            number = self._children.pop(pid, None)
-            if number is None:
+            ended = self._children.pop(pid, None)
+            if ended is None:
                 continue
+            number, place = ended
             self._kill_orphans()
             cpu_s = usage.ru_utime + usage.ru_stime
             excess = self._excesses.pop(pid, "")
             _send(self._control, op="exited", id=number, status=status, cpu_s=cpu_s, max_rss_kb=usage.ru_maxrss, excess=excess)
-            self._tidy(self._scratch / str(number))
-
-    def _tidy(self, scratch: Path) -> None:
-        """Remove a child's directory; a full one beside our other work, for a hostile program can make it take seconds."""
-        try:
-            for own in scratch.iterdir():
-                own.rmdir()
-            scratch.rmdir()
-        except OSError:
-            self._removers.add(os.posix_spawn(REMOVE[0], [*REMOVE, str(scratch)], os.environ))
+            if not self._places.take_back(place):
+                # Beside our other work: a hostile program can make it take seconds.
+                self._removers.add(os.posix_spawn(REMOVE[0], [*REMOVE, place.outer], os.environ))
 
     def _kill_orphans(self) -> None:
         """Kill what a child left behind; under seccomp it cannot leave anything."""
-        if self._confinement.locked:
+        if self._confinement.calls is not None:
             return
         for _ in range(_ROUNDS):
             # A process that is killed leaves its own children to us: they come with the next round.
@@ -231,6 +234,30 @@ def _excess(pid: int) -> str:
     if bytes_written(pid) > MAX_WRITTEN or files_kept_by_maps(pid) > MAX_UNNAMED:
         return f"it wrote more than {MAX_WRITTEN >> 20} MiB to files"
     return f"it ran more than {_MAX_THREADS} threads" if threads_of(pid) > _MAX_THREADS else ""
+
+
+def _ruleset(readable: Sequence[Rule], writable: str) -> int:
+    return file_ruleset(readable=readable, writable=writable)
+
+
+def _fork() -> int:
+    """Fork as the C library does.
+
+    What Python and its modules do besides would mend locks that other threads held, of which there are none here, and seed random numbers,
+    which every case does; a child would pay for it with some hundred pages.
+
+    Raises:
+        OSError: If the kernel refuses.
+    """
+    pid = int(_c_library().fork())
+    if pid < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return pid
+
+
+@functools.cache
+def _c_library() -> ctypes.PyDLL:
+    return ctypes.PyDLL(None, use_errno=True)
 
 
 def _close(descriptors: Iterable[int]) -> None:

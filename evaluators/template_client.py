@@ -23,6 +23,7 @@ __all__ = ["ENVIRONMENT", "NOBODY", "Bareness", "Child", "Exit", "TemplateClient
 
 NOBODY: Final = 65534
 _NOWHERE: Final = Path(os.devnull)
+_CHUNK: Final = 64 * 1024
 _READY_S: Final = 60.0
 _END_S: Final = 5.0
 # All of it: nothing is inherited. One thread for numerical libraries, one arena, so that memory is the program's own.
@@ -77,27 +78,74 @@ class Exit:
 
 
 class Child:
-    """A child that was asked for.
+    """A child that was asked for, and our end of its socket: a byte that says whether it is confined, then frames both ways.
 
     Attributes:
-        socket: Ours, not blocking: a byte that says whether it is confined, then frames both ways.
-        scratch: What holds its directory, removed when it has ended.
         exited: Done when it has ended; an `InfrastructureError` if the template was lost.
     """
 
     def __init__(self, template: TemplateClient, number: int, ours: socket.socket) -> None:
         self._template = template
         self._number = number
-        self.socket = ours
-        self.scratch = template.scratch / str(number)
-        self.exited: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._socket = ours
+        self._loop = asyncio.get_running_loop()
+        self._arrival: asyncio.Future[bytes] | None = None
+        self._is_watched = False
+        self.exited: asyncio.Future[Exit] = self._loop.create_future()
         # A child whose case was cancelled is awaited by nobody.
         self.exited.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    @property
+    def scratch(self) -> Path:
+        """What holds its directory, removed when it has ended."""
+        return self._template.scratch / str(self._number)
+
+    async def receive(self) -> bytes:
+        """The next of what it sends, as soon as all others had their turn; empty when it has closed its end. For one at a time."""
+        self._arrival = self._loop.create_future()
+        if not self._is_watched:
+            self._is_watched = True
+            self._loop.add_reader(self._socket, self._take)
+        try:
+            return await self._arrival
+        finally:
+            self._arrival = None
+
+    def _take(self) -> None:
+        if self._arrival is None or self._arrival.done():
+            self._unwatch()  # until somebody wants it
+            return
+        try:
+            self._arrival.set_result(self._socket.recv(_CHUNK))
+        except BlockingIOError:
+            return
+        except OSError:
+            # Reset by a child that ended before it read all.
+            self._arrival.set_result(b"")
+
+    def _unwatch(self) -> None:
+        if self._is_watched:
+            self._is_watched = False
+            self._loop.remove_reader(self._socket)
+
+    async def send(self, data: bytes) -> None:
+        """Send it something. For one at a time.
+
+        Raises:
+            OSError: If it has ended.
+        """
+        await self._loop.sock_sendall(self._socket, data)
 
     def kill(self) -> None:
         """Have it killed; harmless when it has ended."""
         if not self.exited.done():
             self._template.tell(op="kill", id=self._number)
+
+    def close(self) -> None:
+        """Have it killed, and hear nothing more of it."""
+        self.kill()
+        self._unwatch()
+        self._socket.close()
 
 
 class TemplateClient:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from .lockdown import address_space_mb, drop_privileges, landlock_abi, restrict_files, restrict_system_calls, set_limits
+from .lockdown import SystemCalls, address_space_mb, drop_privileges, file_ruleset, landlock_abi, restrict_files, set_limits
 from .namespaces import would_work
 
 __all__ = ["WALLS", "main"]
@@ -54,7 +54,7 @@ def _tried(trial: Callable[[str], str], own: str) -> tuple[bool, str]:
 
 
 def _landlock(own: str) -> str:
-    restrict_files(readable=(), writable=own)
+    restrict_files(file_ruleset(readable=(), writable=own))
     Path(own, "file").write_text("x", encoding="utf-8")
     if _succeeds(lambda: list(Path("/").iterdir())):
         raise OSError("a process behind it could still list /")
@@ -63,7 +63,7 @@ def _landlock(own: str) -> str:
 
 
 def _seccomp(_own: str) -> str:
-    restrict_system_calls()
+    SystemCalls().restrict()
     if _succeeds(socket.socket) or _succeeds(os.fork):
         raise OSError("a process behind it could still open a socket or fork")
     return "no sockets, no processes, no signals to others"

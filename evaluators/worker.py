@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from graftwork.programs.errors import InfrastructureError
@@ -132,7 +131,9 @@ async def _room_for_scratch() -> None:
     Raises:
         InfrastructureError: It stays full.
     """
-    directory = Path(tempfile.gettempdir())
+    directory = tempfile.gettempdir()
+    if not disk_is_full(directory):
+        return
     with suppress(TimeoutError):
         async with asyncio.timeout(_FULL_S):
             while disk_is_full(directory):  # noqa: ASYNC110 - nobody tells when a disk has room again

@@ -10,11 +10,10 @@ import hashlib
 import json
 import math
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
 
@@ -41,6 +40,7 @@ MAX_FEEDS: Final = 32
 _SMALL: Final = 1 << 64
 MIN_TELLING: Final = 8
 MAX_KEPT: Final = 10_000
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False)  # `json.dumps` would make one for each text
 
 
 class Session(Protocol):
@@ -96,7 +96,7 @@ class Strand:
     earlier: tuple[Output, ...] = ()
     outputs: list[Output] = field(default_factory=list)
     spans_left: int = MAX_FUNCTION_SPANS
-    spanned: Counter[str] = field(default_factory=Counter)
+    spanned: dict[str, int] = field(default_factory=dict)
     asked: dict[tuple[str, bytes], int] = field(default_factory=dict)
 
     def occurrence(self, path: str, body: Mapping[str, Any]) -> int:
@@ -113,11 +113,13 @@ class Strand:
 
     def feeds(self, arguments: Mapping[str, object], rendered: str = "") -> tuple[Feed, ...]:
         """Edges from earlier outputs into a call with these arguments, whose request reads `rendered`."""
+        if not (self.earlier or self.outputs):
+            return ()
         return _looked(lambda: self._edges(arguments, rendered), otherwise=())
 
     def _edges(self, arguments: Mapping[str, object], rendered: str) -> tuple[Feed, ...]:
         outputs = (*self.earlier, *self.outputs)
-        parts = [_Part(parameter, value) for parameter, given in arguments.items() for value in _parts(given)] if outputs else []
+        parts = [_Part(parameter, value) for parameter, given in arguments.items() for value in _parts(given)]
         found = [edge for output in outputs if (edge := _edge(output, arguments, parts, rendered))]
         return tuple(found[-MAX_FEEDS:])
 
@@ -161,8 +163,11 @@ class Recording:
         self.frame = CallFrame(strand=outer.strand, path=outer.next_path(), depth=outer.depth + (kind != "prompt"))
         self._arguments = arguments
         self._feeds: tuple[Feed, ...] | None = None if kind == "prompt" else outer.strand.feeds(arguments)
+        self._component = component
+        self._kind: SpanKind = kind
         # Arguments are written down before the call, which may change them.
-        self._span = Span(path=self.frame.path, component=component, kind=kind, inputs=bounded_json(arguments))
+        self._inputs, self._output = bounded_json(arguments), ""
+        self._input_tokens = self._output_tokens = 0
         self._started = time.perf_counter()
 
     def __enter__(self) -> Self:
@@ -177,24 +182,30 @@ class Recording:
 
     def used(self, usage: Mapping[str, Any]) -> None:
         """Add the tokens of a model call."""
-        self._span = replace(
-            self._span,
-            input_tokens=self._span.input_tokens + int(usage.get("input_tokens", 0)),
-            output_tokens=self._span.output_tokens + int(usage.get("output_tokens", 0)),
-        )
+        self._input_tokens += int(usage.get("input_tokens", 0))
+        self._output_tokens += int(usage.get("output_tokens", 0))
 
     def returns(self, value: T) -> T:
         """Note the output, and hand it on."""
-        text = bounded_json(value)
-        self._span = replace(self._span, output=text)
-        self.frame.strand.keep(self.frame.path, value, text)
+        self._output = bounded_json(value)
+        self.frame.strand.keep(self.frame.path, value, self._output)
         return value
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
         FRAME.reset(self._token)
-        line = f"{type(error).__name__}: {_looked(lambda: str(error), otherwise='')}".split("\n", 1)[0][:400] if error else ""
-        seconds = time.perf_counter() - self._started
-        self.frame.strand.session.span(replace(self._span, error=line, seconds=seconds, feeds=self._feeds or ()))
+        span = Span(
+            path=self.frame.path,
+            component=self._component,
+            kind=self._kind,
+            inputs=self._inputs,
+            output=self._output,
+            error=f"{type(error).__name__}: {_looked(lambda: str(error), otherwise='')}".split("\n", 1)[0][:400] if error else "",
+            seconds=time.perf_counter() - self._started,
+            input_tokens=self._input_tokens,
+            output_tokens=self._output_tokens,
+            feeds=self._feeds or (),
+        )
+        self.frame.strand.session.span(span)
 
 
 @contextmanager
@@ -288,8 +299,19 @@ def _is_small_number(item: object) -> bool:
     return (type(item) is int and -_SMALL < item < _SMALL) or (type(item) is float and math.isfinite(item))
 
 
+def _is_small(item: object) -> bool:
+    return _is_small_number(item) or item is None or type(item) is bool or (type(item) is str and len(item) <= MAX_TEXT)
+
+
 def bounded_json(value: object) -> str:
     """A value as JSON text of at most 4,000 characters; what is left out shows as `…`, what is not JSON as `<its type>`."""
+    is_short = type(value) is dict and len(value) < MAX_ITEMS and all(type(key) is str and _is_small(item) for key, item in value.items())
+    text = _ENCODER.encode(value if is_short or _is_small(value) else _shrunk(value))
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+
+
+def _shrunk(value: object) -> object:
+    """What is written of a value: JSON of at most 400 items, 8 levels deep."""
     left = MAX_ITEMS
 
     def shrink(item: object, depth: int) -> object:
@@ -319,5 +341,4 @@ def bounded_json(value: object) -> str:
             return list(parts)
         return [shrink(part, depth + 1) for part in parts]
 
-    text = json.dumps(shrink(value, 0), ensure_ascii=False)
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    return shrink(value, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
+from inspect import CO_VARARGS, CO_VARKEYWORDS
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, Unpack, overload
 
@@ -122,10 +123,22 @@ def tool(function: Callable[P, T], /) -> Callable[P, T]:
 
 def _fitting(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
     """Arguments by parameter; None where they do not fit, which Python itself says when the call is made, as in an export."""
+    names = _plain_parameters(function)
+    if names is not None and len(args) + len(kwargs) == len(names) and not kwargs.keys() ^ names[len(args) :]:
+        return dict(zip(names, args, strict=False)) | {name: kwargs[name] for name in names[len(args) :]}
     try:
         return arguments_of(function, args, kwargs)
     except TypeError:
         return None
+
+
+def _plain_parameters(function: Callable[..., Any]) -> tuple[str, ...] | None:
+    """Parameters where each takes one argument, by position or name, and nothing says otherwise: these need no signature, which is dear."""
+    if type(function) is not FunctionType or function.__dict__:
+        return None
+    code = function.__code__
+    plain = not (code.co_kwonlyargcount or code.co_posonlyargcount or code.co_flags & (CO_VARARGS | CO_VARKEYWORDS))
+    return code.co_varnames[: code.co_argcount] if plain else None
 
 
 @contextmanager
@@ -173,7 +186,7 @@ def _traced(function: FunctionType, name: str, *, counts: dict[str, int], releas
         if frame is None:
             return function(*args, **kwargs)
         strand = frame.strand
-        used_up = strand.spans_left <= 0 or strand.spanned[name] >= MAX_SPANS_OF_ONE
+        used_up = strand.spans_left <= 0 or strand.spanned.get(name, 0) >= MAX_SPANS_OF_ONE
         if used_up or frame.depth >= MAX_TRACED_DEPTH:
             counts[name] += 1
             # Inside branches the moment would depend on which of them is faster.
@@ -183,7 +196,7 @@ def _traced(function: FunctionType, name: str, *, counts: dict[str, int], releas
         if (arguments := _fitting(function, args, kwargs)) is None:
             return function(*args, **kwargs)
         strand.spans_left -= 1
-        strand.spanned[name] += 1
+        strand.spanned[name] = strand.spanned.get(name, 0) + 1
         with Recording(frame, component=name, kind="function", arguments=arguments) as recording:
             return recording.returns(function(*args, **kwargs))
 

@@ -45,7 +45,7 @@ def encode_frame(frame: Frame, *, max_bytes: int = MAX_FRAME_BYTES) -> bytes:
         WireError: If it holds something that is not JSON (non-finite numbers included) or is longer than `max_bytes`.
     """
     try:
-        payload = json.dumps(frame, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+        payload = _ENCODER.encode(frame).encode("utf-8", "surrogatepass")
     except (TypeError, ValueError, RecursionError) as error:
         raise WireError(f"a frame must be JSON with finite numbers: {error}") from None
     if len(payload) > max_bytes:
@@ -84,7 +84,7 @@ class FrameReader:
 
 def _decode(payload: bytes) -> dict[str, object]:
     try:
-        frame = json.loads(payload, parse_constant=_refuse_constant)
+        frame = _DECODER.decode(payload.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise WireError(f"a frame must be JSON with finite numbers: {error}") from None
     if not isinstance(frame, dict) or frame.get("kind") not in FRAME_KINDS or type(frame.get("id")) is not int:
@@ -94,6 +94,11 @@ def _decode(payload: bytes) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not a finite number")
+
+
+# Made once: `json.dumps` and `json.loads` with options make new ones for each frame.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def to_json(value: object) -> object:

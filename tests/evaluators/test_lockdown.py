@@ -79,7 +79,7 @@ def test_files_are_reached_only_where_that_is_allowed(tmp_path: Path) -> None:
     script = """
 root = sys.argv[1]
 readable = lockdown.prepare_rules(lockdown.open_readable([root + "/open", root + "/not_there"]))
-lockdown.restrict_files(readable=readable, writable=root + "/scratch")
+lockdown.restrict_files(lockdown.file_ruleset(readable=readable, writable=root + "/scratch"))
 print(json.dumps([outcome(lambda: open(root + "/open/file").read()), outcome(lambda: open(root + "/closed/file").read()),
     outcome(lambda: open(root + "/open/file", "w")), outcome(lambda: os.truncate(root + "/open/file", 0)),
     outcome(lambda: os.remove(root + "/closed/file")), outcome(lambda: open(root + "/scratch/new", "w").write("x") and "wrote"),
@@ -98,7 +98,7 @@ def in_thread():
     thread = threading.Thread(target=lambda: seen.append("ran"))
     thread.start(); thread.join()
     return seen[0]
-lockdown.restrict_system_calls()
+lockdown.SystemCalls().restrict()
 print(json.dumps([outcome(in_thread), outcome(os.fork), outcome(socket.socket), outcome(lambda: os.execv("/bin/true", ["true"])),
     outcome(lambda: os.kill(os.getppid(), 0)), outcome(lambda: os.kill(os.getpid(), 0)), outcome(lambda: os.chmod("/tmp", 0o777))]))
 """

@@ -23,15 +23,23 @@ CHECKED = {56, 62, 234, 302, 72, 16, 157, 204, *ASKING_ABOUT, *CLOCKS}
 
 def verdict(number: int, *arguments: int, machine: int = X86_64, profile: Profile = "program") -> int:
     """What the filter says to one system call."""
+    return ran(number, *arguments, machine=machine, profile=profile)[0]
+
+
+def ran(number: int, *arguments: int, machine: int = X86_64, profile: Profile = "program") -> tuple[int, int]:
+    """What the filter says to one system call, and after how many instructions."""
     words = (*arguments, 0, 0, 0, 0, 0, 0)[:6]
     data = struct.pack("<IIQ6Q", number, machine, 0, *words)
-    program = list(struct.iter_unpack("=HBBI", bpf_program(PID, profile)))
-    accumulator = place = 0
+    code, places = bpf_program(profile)
+    for place in places:
+        struct.pack_into("=I", code, place, PID)
+    program = list(struct.iter_unpack("=HBBI", code))
+    accumulator = place = steps = 0
     while True:
         code, yes, no, operand = program[place]
-        place += 1
+        place, steps = place + 1, steps + 1
         if code == 0x06:
-            return int(operand)
+            return int(operand), steps
         if code == 0x20:
             (accumulator,) = struct.unpack_from("<I", data, operand)
         else:
@@ -144,3 +152,7 @@ def test_a_client_may_use_sockets_that_it_is_handed_and_no_more() -> None:
     used = {44, 45, 47, 48, 51, 52, 55}
     assert {verdict(number, profile="client") for number in used} == {ALLOW}
     assert {verdict(number, profile="client") for number in set(NUMBERS) - used} == {EPERM}
+
+
+def test_a_plain_call_is_decided_in_few_steps_for_every_child_pays_them_for_all_numbers() -> None:
+    assert max(ran(number)[1] for number in range(460) if number not in CHECKED) <= 12
