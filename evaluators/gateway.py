@@ -106,6 +106,9 @@ class Gateway:
         ledger: The run's money.
         settings: How to serve.
         rng: Draws pauses and the ids of reservations; must differ between sessions of one run.
+
+    Attributes:
+        thread: Where it lives; a pool on this machine may live there too.
     """
 
     def __init__(
@@ -126,7 +129,7 @@ class Gateway:
         self._endpoints: dict[str, Endpoint] = {}
         self._commit = GroupCommit(store.sync)
         self._closing = False
-        self._thread = LoopThread("graftwork-gateway")
+        self.thread = LoopThread("graftwork-gateway")
 
     @property
     def spent(self) -> Mapping[Role, Usage]:
@@ -161,7 +164,7 @@ class Gateway:
             EndpointError: The endpoint refuses the key or the model's name, or was down for too long.
             InfrastructureError: The gateway is closed.
         """
-        return await self._thread.awaitable(self._call(call))
+        return await self.thread.awaitable(self._call(call))
 
     async def propose(self, body: Mapping[str, object], *, brief: int, attempt: int) -> Relayed:
         """Make a call for an operator; from any loop.
@@ -176,7 +179,7 @@ class Gateway:
             EndpointError: The endpoint refuses the key or the model's name, or was down for too long.
             InfrastructureError: The gateway is closed.
         """
-        return await self._thread.awaitable(self._propose(body, brief, attempt))
+        return await self.thread.awaitable(self._propose(body, brief, attempt))
 
     async def judge(self, body: Mapping[str, object], *, candidate: int, example_id: str, draw: str) -> Relayed:
         """Make a call for a scorer; from any loop. No candidate's caps hold for it, the judge's own ceiling does.
@@ -192,13 +195,13 @@ class Gateway:
             EndpointError: The endpoint refuses the key or the model's name, or was down for too long.
             InfrastructureError: The gateway is closed.
         """
-        return await self._thread.awaitable(self._judge(body, candidate, example_id, draw))
+        return await self.thread.awaitable(self._judge(body, candidate, example_id, draw))
 
     def close(self) -> None:
         """Let calls in flight settle for `drain_s`, release the models and stop. Calling it twice is harmless."""
         if not self._closing:
-            self._thread.run(self._drain())
-        self._thread.close()
+            self.thread.run(self._drain())
+        self.thread.close()
 
     async def _call(self, call: ProgramCall) -> Relayed:
         started = _now()
