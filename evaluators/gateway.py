@@ -124,7 +124,7 @@ class Gateway:
         self._store = store
         self._ledger = ledger
         self._settings = settings or GatewaySettings()
-        self._rng = rng or random.SystemRandom()
+        self._rng = rng or random.Random()
         self._flights: dict[tuple[str, str], _Flight] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._commit = GroupCommit(store.sync)

@@ -22,10 +22,12 @@ class GroupCommit:
     Args:
         sync: Blocks until all that was written before it was called is durable. Run once at a time: on the loop where the disk is quick,
             on another thread where it is not.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, sync: Callable[[], None]) -> None:
+    def __init__(self, sync: Callable[[], None], *, clock: Callable[[], float] = time.perf_counter) -> None:
         self._sync = sync
+        self._clock = clock
         self._took_s = deque([math.inf], maxlen=_REMEMBERED)
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
@@ -48,6 +50,6 @@ class GroupCommit:
             await asyncio.to_thread(self._timed)
 
     def _timed(self) -> None:
-        started = time.perf_counter()
+        started = self._clock()
         self._sync()
-        self._took_s.append(time.perf_counter() - started)
+        self._took_s.append(self._clock() - started)

@@ -261,8 +261,14 @@ def test_an_answer_and_the_call_that_gets_its_place_are_made_durable_together() 
         def sync(self) -> None:
             synced.append((len(self.reservations), len(self.settlements)))
 
+    async def once_all_wait(body: Body, draw: str) -> Reply:
+        while len(model.asked) == 1 and gateway.in_flight < 3:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.001)
+        return answer(body, draw)
+
+    model = FakeModel(once_all_wait)
     one_place = replace(QUICK, endpoints={"task": replace(LIMITS, in_flight=1)})
-    with opened(FakeModel(), store=CountingStore(), settings=one_place) as gateway:
+    with opened(model, store=CountingStore(), settings=one_place) as gateway:
         call_all(gateway, a_call("one"), a_call("two"), a_call("three"))
     assert synced == [(1, 0), (2, 1), (3, 2), (3, 3)]
 

@@ -70,13 +70,15 @@ def test_who_is_cancelled_leaves_the_sync_to_the_others() -> None:
 @pytest.mark.parametrize(("takes_s", "n_elsewhere"), [(0.0, 1), (0.02, 4)])
 def test_only_a_quick_disk_is_waited_for_on_the_loop(takes_s: float, n_elsewhere: int) -> None:
     threads: list[int] = []
+    now = 0.0
 
     def sync() -> None:
+        nonlocal now
         threads.append(threading.get_ident())
-        time.sleep(takes_s)
+        now += takes_s
 
     async def run() -> None:
-        commit = GroupCommit(sync)
+        commit = GroupCommit(sync, clock=lambda: now)
         for _ in range(4):
             await commit.durable()
 
