@@ -144,7 +144,7 @@ def _measure(scenario: Scenario, *, started: float) -> Mapping[str, Any]:
         marks = _bare(scenario, mock) if scenario.pool == "bare" else _search(scenario, mock, Path(folder) / "run", window=window)
         stats = mock.stats()
         (first, last), times = (window, scenario.candidates - window), marks
-        n = last - first
+        n = times[last].told - times[first].told
         spent_ms = {who: 1000 * (times[last].cpu_s[who] - times[first].cpu_s[who]) / n for who in _WHO}
         return {
             "per_s": n / (times[last].at - times[first].at),
@@ -157,14 +157,15 @@ def _measure(scenario: Scenario, *, started: float) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Mark:
-    """Where a run stood: wall and CPU seconds so far, the latter by who used them, and the memory of all its processes."""
+    """Where a run stood: candidates, wall and CPU seconds so far, the latter by who used them, and the memory of all its processes."""
 
+    told: int
     at: float
     cpu_s: Mapping[str, float]
     rss_mb: float
 
 
-def _mark(mock: Mock) -> _Mark:
+def _mark(mock: Mock, told: int) -> _Mark:
     """Where the run of this process stands now."""
     rss_mb = 0.0
     cpu_s: dict[str, float] = dict.fromkeys(_WHO, 0.0)
@@ -183,7 +184,7 @@ def _mark(mock: Mock) -> _Mark:
             is_template = b"graftwork.evaluators.template" in command
             cpu_s["template" if is_template else "other"] += own_s
             cpu_s["child" if is_template else "other"] += ended_s
-    return _Mark(at=time.perf_counter(), cpu_s=cpu_s, rss_mb=rss_mb)
+    return _Mark(told=told, at=time.perf_counter(), cpu_s=cpu_s, rss_mb=rss_mb)
 
 
 @contextmanager
@@ -201,8 +202,9 @@ def _search(scenario: Scenario, mock: Mock, run_dir: Path, *, window: int) -> Ma
     marks: dict[int, _Mark] = {}
 
     def mark(progress: Progress) -> None:
-        if progress.told in wanted and progress.told not in marks:
-            marks[progress.told] = _mark(mock)
+        passed = {number for number in wanted - marks.keys() if number <= progress.told}  # candidates are told of in groups
+        if passed:
+            marks.update(dict.fromkeys(passed, _mark(mock, progress.told)))
 
     wanted = {window, scenario.candidates - window, *range(1_000, scenario.candidates, 1_000)}
     settings = RunSettings.model_validate(
@@ -241,7 +243,7 @@ def _bare(scenario: Scenario, mock: Mock) -> Mapping[int, _Mark]:
                     await client.chat.completions.create(model="mock", messages=[message], max_tokens=64)  # type: ignore[list-item] # a plain mapping
                 n_done += 1
                 if n_done in (window, scenario.candidates - window):
-                    marks[n_done] = _mark(mock)
+                    marks[n_done] = _mark(mock, n_done)
 
             await asyncio.gather(*(call() for _ in range(scenario.candidates)))
 
@@ -275,7 +277,8 @@ def _print_growth(scenario: Scenario) -> None:
         marks = _search(scenario, mock, Path(folder) / "run", window=scenario.in_flight * 2)
     numbers = sorted(number for number in marks if number % 1_000 == 0)
     for before, number in itertools.pairwise(numbers):
-        n, one, other = number - before, marks[before], marks[number]
+        one, other = marks[before], marks[number]
+        n = other.told - one.told
         cpu_ms = 1000 * (sum(other.cpu_s.values()) - sum(one.cpu_s.values())) / n
         print(f"{number:>10}  {n / (other.at - one.at):6.1f}  {cpu_ms:6.2f}  {other.rss_mb:6.0f}")
 
