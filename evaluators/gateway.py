@@ -67,6 +67,25 @@ class _Call:
     path: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """How a call that was sent ended.
+
+    Attributes:
+        id: Of its reservation.
+        outcome: What it gave.
+        seconds: Wall seconds at the endpoint.
+        counts: Whether it is one of the attempts that a call has.
+        fatal: Why the run cannot go on, or None.
+    """
+
+    id: str
+    outcome: RecordedCall
+    seconds: float
+    counts: bool
+    fatal: EndpointError | None
+
+
 @dataclass(slots=True, kw_only=True)
 class _Flight:
     """A call that is being made, and how many wait for it."""
@@ -87,6 +106,9 @@ class Gateway:
         ledger: The run's money.
         settings: How to serve.
         rng: Draws pauses and the ids of reservations; must differ between sessions of one run.
+
+    Attributes:
+        thread: Where it lives; a pool on this machine may live there too.
     """
 
     def __init__(
@@ -102,12 +124,12 @@ class Gateway:
         self._store = store
         self._ledger = ledger
         self._settings = settings or GatewaySettings()
-        self._rng = rng or random.SystemRandom()
+        self._rng = rng or random.Random()
         self._flights: dict[tuple[str, str], _Flight] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._commit = GroupCommit(store.sync)
         self._closing = False
-        self._thread = LoopThread("graftwork-gateway")
+        self.thread = LoopThread("graftwork-gateway")
 
     @property
     def spent(self) -> Mapping[Role, Usage]:
@@ -142,7 +164,7 @@ class Gateway:
             EndpointError: The endpoint refuses the key or the model's name, or was down for too long.
             InfrastructureError: The gateway is closed.
         """
-        return await self._thread.awaitable(self._call(call))
+        return await self.thread.awaitable(self._call(call))
 
     async def propose(self, body: Mapping[str, object], *, brief: int, attempt: int) -> Relayed:
         """Make a call for an operator; from any loop.
@@ -157,7 +179,7 @@ class Gateway:
             EndpointError: The endpoint refuses the key or the model's name, or was down for too long.
             InfrastructureError: The gateway is closed.
         """
-        return await self._thread.awaitable(self._propose(body, brief, attempt))
+        return await self.thread.awaitable(self._propose(body, brief, attempt))
 
     async def judge(self, body: Mapping[str, object], *, candidate: int, example_id: str, draw: str) -> Relayed:
         """Make a call for a scorer; from any loop. No candidate's caps hold for it, the judge's own ceiling does.
@@ -173,13 +195,13 @@ class Gateway:
             EndpointError: The endpoint refuses the key or the model's name, or was down for too long.
             InfrastructureError: The gateway is closed.
         """
-        return await self._thread.awaitable(self._judge(body, candidate, example_id, draw))
+        return await self.thread.awaitable(self._judge(body, candidate, example_id, draw))
 
     def close(self) -> None:
         """Let calls in flight settle for `drain_s`, release the models and stop. Calling it twice is harmless."""
         if not self._closing:
-            self._thread.run(self._drain())
-        self._thread.close()
+            self.thread.run(self._drain())
+        self.thread.close()
 
     async def _call(self, call: ProgramCall) -> Relayed:
         started = _now()
@@ -255,21 +277,24 @@ class Gateway:
     async def _fly(self, call: _Call) -> RecordedCall:
         """Send a call until it is answered for good, its attempts are spent, or nobody waits for it any more."""
         settings, flight, endpoint = self._settings, self._flights[call.key, call.draw], self._endpoint(call.role)
-        recorded, n_counted = _abandoned("nobody waits for this model call any more"), 0
+        outcome, n_counted = _abandoned("nobody waits for this model call any more"), 0
         try:
             for attempt in itertools.count():
                 async with endpoint.turn((call.role, call.candidate), tokens=call.request.estimated_tokens) as turn:
                     if not flight.waiters:
-                        return recorded
-                    recorded, counts = await self._attempt(call, attempt, endpoint)
-                    if recorded.reply is not None:
-                        turn.tokens = recorded.usage.tokens
-                n_counted += counts
-                if recorded.lasts or n_counted == settings.attempts:
+                        return outcome
+                    attempted = await self._attempt(call, attempt, endpoint)
+                    outcome = attempted.outcome
+                    if outcome.reply is not None:
+                        turn.tokens = outcome.usage.tokens
+                # Its place is the next call's, so that one sync makes this settlement and that reservation durable.
+                await self._settle(attempted)
+                n_counted += attempted.counts
+                if outcome.lasts or n_counted == settings.attempts:
                     break
-                if counts:
+                if attempted.counts:
                     await asyncio.sleep(settings.backoff_s * 2 ** (n_counted - 1) * self._rng.uniform(0.5, 1.0))
-            return recorded
+            return outcome
         finally:
             del self._flights[call.key, call.draw]
 
@@ -279,26 +304,26 @@ class Gateway:
             self._endpoints[limits.name] = Endpoint(limits, self._rng)
         return self._endpoints[limits.name]
 
-    async def _attempt(self, call: _Call, attempt: int, endpoint: Endpoint) -> tuple[RecordedCall, bool]:
-        """What came of sending a call once, and whether that counts against it."""
+    async def _attempt(self, call: _Call, attempt: int, endpoint: Endpoint) -> _Attempt:
+        """What came of sending a call once."""
         call_id = await self._reserve(call, attempt)
-        started = _now()
+        started, counts = _now(), True
+        fatal: EndpointError | None = None
         try:
             reply = await self._answer(call)
+            outcome = RecordedCall(reply=reply, usage=self._priced(call, reply))
         except CallFailed as error:
             outcome = RecordedCall(failure=error.failure, usage=call.bound if error.in_doubt else Usage())
-            await self._settle(call_id, outcome, _now() - started)
             if not outcome.lasts:
-                return outcome, endpoint.failed(f"{call.key}/{call.draw}", error)
+                try:
+                    counts = endpoint.failed(f"{call.key}/{call.draw}", error)
+                except EndpointError as hopeless:
+                    fatal = hopeless
         except EndpointError as error:
-            refused = RecordedCall(failure=Failure(kind="model", message=str(error)), usage=Usage())
-            await self._settle(call_id, refused, _now() - started)
-            raise
-        else:
-            outcome = RecordedCall(reply=reply, usage=self._priced(call, reply))
-            await self._settle(call_id, outcome, _now() - started)
-        endpoint.answered()
-        return outcome, True
+            fatal, outcome = error, RecordedCall(failure=Failure(kind="model", message=str(error)), usage=Usage())
+        if outcome.lasts:
+            endpoint.answered()
+        return _Attempt(id=call_id, outcome=outcome, seconds=_now() - started, counts=counts, fatal=fatal)
 
     async def _answer(self, call: _Call) -> Reply:
         try:
@@ -328,11 +353,20 @@ class Gateway:
         await self._commit.durable()
         return call_id
 
-    async def _settle(self, call_id: str, outcome: RecordedCall, seconds: float) -> None:
-        settlement = Settlement(id=call_id, reply=outcome.reply, failure=outcome.failure, usage=outcome.usage, seconds=seconds)
-        self._store.settle(settlement)
-        self._ledger.settle(call_id, outcome.usage)
+    async def _settle(self, attempted: _Attempt) -> None:
+        """Book what an attempt did cost, durably.
+
+        Raises:
+            EndpointError: What the attempt found out.
+        """
+        outcome = attempted.outcome
+        self._store.settle(
+            Settlement(id=attempted.id, reply=outcome.reply, failure=outcome.failure, usage=outcome.usage, seconds=attempted.seconds)
+        )
+        self._ledger.settle(attempted.id, outcome.usage)
         await self._commit.durable()
+        if attempted.fatal is not None:
+            raise attempted.fatal
 
     def _priced(self, call: _Call, reply: Reply) -> Usage:
         """What a reply is booked at: as counted; at its bound where the endpoint counted nothing, for a reply is never free."""

@@ -15,17 +15,19 @@ __all__ = ["LocalPool"]
 
 
 class LocalPool:
-    """A pool on this machine without any service. Its worker has a loop of its own, so `run` can be awaited on any.
+    """A pool on this machine without any service. Its worker has a thread of its own or shares one, so `run` can be awaited on any loop.
 
     Args:
         relay: Where model calls go.
         slots: Children at the same time, at least 1.
         sandbox: What the children are confined by; see `sandbox.require`.
+        thread: Where the worker lives, best the gateway's: then model calls need no way from thread to thread. It outlives the pool.
     """
 
-    def __init__(self, relay: Relay, *, slots: int, sandbox: SandboxLevel = "standard") -> None:
+    def __init__(self, relay: Relay, *, slots: int, sandbox: SandboxLevel = "standard", thread: LoopThread | None = None) -> None:
         self._slots = slots
-        self._thread = LoopThread("local-pool")
+        self._thread = thread or LoopThread("local-pool")
+        self._owns_thread = thread is None
         self._worker = Worker(relay, slots=slots, sandbox=sandbox)
         self._dispatcher = Dispatcher()
         self._dispatcher.add(self._worker)
@@ -50,4 +52,5 @@ class LocalPool:
             return
         self._closed = True
         await self._thread.awaitable(self._worker.aclose())
-        self._thread.close()
+        if self._owns_thread:
+            self._thread.close()

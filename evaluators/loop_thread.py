@@ -39,11 +39,13 @@ class LoopThread:
         return self._submit(coro).result()
 
     async def awaitable(self, coro: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and await its result on another; cancelling the awaiting task cancels it there.
+        """Run a coroutine on the loop and await its result on this or another; cancelling the awaiting task cancels it there.
 
         Raises:
             InfrastructureError: If the loop is closed.
         """
+        if asyncio.get_running_loop() is self._loop:
+            return await coro
         return await asyncio.wrap_future(self._submit(coro))
 
     def close(self) -> None:

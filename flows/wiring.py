@@ -88,7 +88,7 @@ class Wiring:
             )
         from graftwork.evaluators.local_pool import LocalPool
 
-        return LocalPool(self.gateway, slots=settings.slots, sandbox=settings.sandbox)
+        return LocalPool(self.gateway, slots=settings.slots, sandbox=settings.sandbox, thread=self.gateway.thread)
 
 
 def gateway_settings(settings: RunSettings) -> GatewaySettings:

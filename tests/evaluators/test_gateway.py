@@ -254,6 +254,25 @@ def test_no_more_calls_than_allowed_are_in_flight() -> None:
     assert model.most_at_once == 3
 
 
+def test_an_answer_and_the_call_that_gets_its_place_are_made_durable_together() -> None:
+    synced: list[tuple[int, int]] = []
+
+    class CountingStore(MemoryCallStore):
+        def sync(self) -> None:
+            synced.append((len(self.reservations), len(self.settlements)))
+
+    async def once_all_wait(body: Body, draw: str) -> Reply:
+        while len(model.asked) == 1 and gateway.in_flight < 3:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.001)
+        return answer(body, draw)
+
+    model = FakeModel(once_all_wait)
+    one_place = replace(QUICK, endpoints={"task": replace(LIMITS, in_flight=1)})
+    with opened(model, store=CountingStore(), settings=one_place) as gateway:
+        call_all(gateway, a_call("one"), a_call("two"), a_call("three"))
+    assert synced == [(1, 0), (2, 1), (3, 2), (3, 3)]
+
+
 def test_calls_from_several_loops_are_served() -> None:
     with opened(FakeModel()) as gateway:
         texts: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -64,3 +65,22 @@ def test_who_is_cancelled_leaves_the_sync_to_the_others() -> None:
         await second
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(("takes_s", "n_elsewhere"), [(0.0, 1), (0.02, 4)])
+def test_only_a_quick_disk_is_waited_for_on_the_loop(takes_s: float, n_elsewhere: int) -> None:
+    threads: list[int] = []
+    now = 0.0
+
+    def sync() -> None:
+        nonlocal now
+        threads.append(threading.get_ident())
+        now += takes_s
+
+    async def run() -> None:
+        commit = GroupCommit(sync, clock=lambda: now)
+        for _ in range(4):
+            await commit.durable()
+
+    asyncio.run(run())
+    assert sum(thread != threading.get_ident() for thread in threads) == n_elsewhere

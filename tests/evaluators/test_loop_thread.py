@@ -26,6 +26,16 @@ def test_coroutines_run_on_the_named_thread_for_blocking_and_for_async_callers()
     loop.close()
 
 
+def test_on_the_loop_itself_it_is_awaited_like_any_other() -> None:
+    loop = LoopThread("room")
+
+    async def nested() -> str:
+        return await loop.awaitable(_name())
+
+    assert loop.run(nested()) == "room"
+    loop.close()
+
+
 def test_an_error_reaches_the_caller() -> None:
     loop = LoopThread("room")
     with pytest.raises(KeyError, match="inside"):

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 import signal
+import threading
 import time
 import uuid
 from abc import ABC, abstractmethod
@@ -18,6 +19,7 @@ import pytest
 
 from graftwork.evaluators.evaluation import Outcome, Work
 from graftwork.evaluators.local_pool import LocalPool
+from graftwork.evaluators.loop_thread import LoopThread
 from graftwork.evaluators.pool import Pool, ProgramCall, Relay, Relayed
 from graftwork.evaluators.ray_pool import RayPool
 from graftwork.evaluators.stage import LiveStage
@@ -461,6 +463,33 @@ class TestLocalPool(PoolConformance):
 
         with pytest.raises(InfrastructureError, match="closed"):
             asyncio.run(close_and_run())
+
+    def test_a_pool_on_anothers_thread_asks_there_and_leaves_it_running(self) -> None:
+        threads: list[str] = []
+        room = LoopThread("room")
+
+        class Where(EchoRelay):
+            async def call(self, call: ProgramCall) -> Relayed:
+                threads.append(threading.current_thread().name)
+                return await super().call(call)
+
+        async def name() -> str:
+            return threading.current_thread().name
+
+        async def use() -> tuple[Outcome, ...]:
+            pool = LocalPool(Where(), slots=1, thread=room)
+            try:
+                return await pool.run(make_work(ASKS, {"text": "hi"}))
+            finally:
+                await pool.aclose()
+
+        try:
+            (outcome,) = asyncio.run(use())
+            assert kind_of(outcome) == "success"
+            assert threads == ["room", "room"]
+            assert room.run(name()) == "room"
+        finally:
+            room.close()
 
 
 class Switch:
