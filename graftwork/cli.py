@@ -1,4 +1,4 @@
-"""The command line: init, run, resume, show, export, merge, blame, doctor."""
+"""The command line: init, run, resume, show, export, merge, blame, sql, doctor."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from graftwork.programs.errors import ConfigError, GraftworkError, UserError
 from .cli_doctor import doctor
 from .cli_lines import blame_run, merge_programs, new_file
 from .cli_run import resume, run
+from .cli_sql import sql_run
 
 __all__ = ["app", "main"]
 
@@ -29,6 +30,7 @@ app.command()(run)
 app.command()(resume)
 app.command("merge")(merge_programs)
 app.command("blame")(blame_run)
+app.command("sql")(sql_run)
 app.command()(doctor)
 
 

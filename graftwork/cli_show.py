@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.syntax import Syntax
-from rich.table import Table
-from rich.text import Text
+
+from .cli_tables import plain_table
 
 __all__ = ["show_run", "show_scores"]
 
@@ -41,11 +41,11 @@ def show_run(run_dir: Path, console: Console) -> None:
         console.print(line, highlight=False, markup=False)
     console.print(Syntax(record.source(shown), "python", background_color="default", word_wrap=True))
     show_scores(run_dir, console)
-    console.print(_table(_best(candidates), title="best on val"))
-    console.print(_table(_results(candidates), title="results by operator"))
-    console.print(_table(_failures(tables["scores"].to_pylist()), title="failures"))
-    console.print(_table(_unused(candidates), title="not evaluated"))
-    console.print(_table(_spend(tables["calls"].to_pylist()), title="model calls"))
+    console.print(plain_table(_best(candidates), title="best on val"))
+    console.print(plain_table(_results(candidates), title="results by operator"))
+    console.print(plain_table(_failures(tables["scores"].to_pylist()), title="failures"))
+    console.print(plain_table(_unused(candidates), title="not evaluated"))
+    console.print(plain_table(_spend(tables["calls"].to_pylist()), title="model calls"))
 
 
 def show_scores(run_dir: Path, console: Console) -> None:
@@ -59,21 +59,9 @@ def show_scores(run_dir: Path, console: Console) -> None:
 
     measured, remarks = recorded_crown(open_run(run_dir))
     if measured:
-        console.print(_table(report_rows(measured), title="scores"))
+        console.print(plain_table(report_rows(measured), title="scores"))
     for remark in remarks:
         console.print(f"- {remark}", markup=False, highlight=False)
-
-
-def _table(rows: Iterable[Mapping[str, object]], *, title: str) -> Table | str:
-    listed = list(rows)
-    if not listed:
-        return f"{title}: none"
-    table = Table(title=title, title_justify="left")
-    for column in listed[0]:
-        table.add_column(column, overflow="fold")
-    for row in listed:
-        table.add_row(*(Text(str(cell)) for cell in row.values()))
-    return table
 
 
 def _first_line(text: str | None) -> str:
