@@ -1,4 +1,4 @@
-"""The command line: init, run, resume, show, export, merge, blame, sql, doctor."""
+"""The command line: init, run, resume, show, export, merge, blame, sql, cost, doctor."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.console import Console
 
 from graftwork.programs.errors import ConfigError, GraftworkError, UserError
 
+from .cli_cost import cost_run
 from .cli_doctor import doctor
 from .cli_lines import blame_run, merge_programs, new_file
 from .cli_run import resume, run
@@ -31,6 +32,7 @@ app.command()(resume)
 app.command("merge")(merge_programs)
 app.command("blame")(blame_run)
 app.command("sql")(sql_run)
+app.command("cost")(cost_run)
 app.command()(doctor)
 
 
