@@ -71,6 +71,20 @@ class Ancestry:
         """The row of a candidate."""
         return self._rows[number]
 
+    @property
+    def rows(self) -> Iterable[Mapping[str, Any]]:
+        """The rows of all candidates."""
+        return self._rows.values()
+
+    def line(self, number: int) -> tuple[int, ...]:
+        """A candidate and everyone that it descends from, by number: each after its parents."""
+        found, front = {number}, [number]
+        while front:
+            parents = set(self._rows[front.pop()]["parents"]) - found
+            found |= parents
+            front += parents
+        return tuple(sorted(found))
+
     def introduced(self, number: int, component: str) -> int:
         """The earliest candidate from which this one has the component, as it is, in an unbroken line.
 
