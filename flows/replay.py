@@ -33,6 +33,7 @@ from graftwork.search.record import Record, open_run
 from graftwork.search.state import Budget, State
 from graftwork.search.strategy import Strategy
 
+from .elsewhere import read_imported
 from .engine import make_writer
 from .resume import recorded_settings, recorded_task
 from .run import Run
@@ -101,7 +102,8 @@ def replay(
     record = open_run(run_dir)
     loaded, settings, config = recorded_task(record, task), recorded_settings(record), record.config
     models: dict[Role, Model] = {role: _Silent(alias, run_dir) for role, alias in config["models"].items()}
-    run = Run(task=loaded, settings=settings, strategy=Strategy(**config["strategy"]), run_dir=run_dir, models=models)
+    strategy, imported = Strategy(**config["strategy"]), read_imported(record)
+    run = Run(task=loaded, settings=settings, strategy=strategy, run_dir=run_dir, models=models, imported=imported)
     past = Past(record, loaded)
     if not past.told:
         raise RunError(f"{run_dir} has no result to repeat yet")

@@ -134,7 +134,8 @@ def _flips(split: str, one: Versus, record: Record, most: int) -> Iterator[str]:
     inputs: Mapping[str, Mapping[str, object]] = {}
     with suppress(RunError):  # a run need not keep them
         inputs = recorded_inputs(record)
-    yield f"{split}, {len(one.flips)} examples that differ{f', the first {most}' if len(one.flips) > most else ''}:"
+    counted = "1 example that differs" if len(one.flips) == 1 else f"{len(one.flips)} examples that differ"
+    yield f"{split}, {counted}{f', the first {most}' if len(one.flips) > most else ''}:"
     for flip in one.flips[:most]:
         shown = json_text(inputs[flip.example_id]) if flip.example_id in inputs else ""
         yield f"  {flip.example_id[:12]}  {flip.a:.4g} → {flip.b:.4g}  {shown[:100]}{'…' if len(shown) > 100 else ''}".rstrip()
