@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -153,10 +152,10 @@ def _fitting(one: Elsewhere, run: Run) -> tuple[Program | None, str]:
 
 
 def _of_run(record: Record) -> Iterator[Elsewhere]:
-    rows: list[dict[str, Any]] = [row for row in record.candidates.to_pylist() if row["status"] == "evaluated" and row["score"] is not None]
-    rows.sort(key=lambda row: (-row["score"], row["number"]))
-    for row in islice(rows, _MOST_OF_A_RUN):
-        yield Elsewhere(text=record.program(row).source, claimed=row["score"], place=f"candidate {row['number']}")
+    ancestry = record.ancestry()
+    scored = [row for row in ancestry.rows if row["status"] == "evaluated" and row["score"] is not None]
+    for row in sorted(scored, key=lambda row: (-row["score"], row["number"]))[:_MOST_OF_A_RUN]:
+        yield Elsewhere(text=ancestry.source(row["number"]), claimed=row["score"], place=f"candidate {row['number']}")
 
 
 def _checkpoint(path: Path) -> Path:

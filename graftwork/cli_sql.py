@@ -24,7 +24,7 @@ def sql_run(
     as_json: Annotated[bool, typer.Option("--json", help="All rows as a JSON list.")] = False,  # noqa: FBT002 - a flag
     as_csv: Annotated[bool, typer.Option("--csv", help="All rows as CSV.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
-    """Ask a run's tables in SQL (DuckDB): candidates, scores, spans, calls, decisions, events, and the view programs."""
+    """Ask a run's tables in SQL (DuckDB): candidates, scores, spans, calls, decisions, events, texts, and the view programs."""
     from graftwork.search.record import open_run
     from graftwork.search.sql import Queries
 

@@ -61,11 +61,19 @@ class Ancestry:
             RunError: If there is none.
         """
         if number not in self._programs:
-            row = self._rows.get(number)
-            if row is None or not row["pieces"]:
-                raise RunError(f"no program of candidate {number} in this run: it has candidates 0 to {max(self._rows, default=0)}")
-            self._programs[number] = parse(joined(row["pieces"], self._texts), statements=self._statements)
+            self._programs[number] = parse(self.source(number), statements=self._statements)
         return self._programs[number]
+
+    def source(self, number: int) -> str:
+        """The text of a candidate's program.
+
+        Raises:
+            RunError: If there is none.
+        """
+        row = self._rows.get(number)
+        if row is None or not row["pieces"]:
+            raise RunError(f"no program of candidate {number} in this run: it has candidates 0 to {max(self._rows, default=0)}")
+        return joined(row["pieces"], self._texts)
 
     def row(self, number: int) -> Mapping[str, Any]:
         """The row of a candidate."""

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Described", "Queries", "relations"]
 
 _VIEWS: Final[Mapping[str, str]] = {
-    "programs": "select number, source from candidates where source is not null order by number",
+    "programs": """
+        select number, string_agg(text, '' order by place) as source
+        from (select number, unnest(pieces) as digest, generate_subscripts(pieces, 1) as place from candidates) join texts using (digest)
+        group by number
+    """,
 }
 _LOCKS: Final = "set temp_directory = ''; set enable_external_access = false; set lock_configuration = true"
 _CHUNK_ROWS: Final = 1_000

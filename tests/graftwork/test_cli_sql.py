@@ -79,7 +79,7 @@ def test_without_a_query_the_tables_and_their_columns_are_listed(tmp_path: Path,
     write_run(tmp_path)
     sql_run(tmp_path)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[::2] == ["calls", "candidates", "decisions", "events", "programs", "scores", "spans"]
+    assert lines[::2] == ["calls", "candidates", "decisions", "events", "programs", "scores", "spans", "texts"]
     assert lines[9] == "  number bigint, source varchar"
     sql_run(tmp_path, as_json=True)
     assert {"table": "programs", "column": "source", "type": "VARCHAR"} in json.loads(capsys.readouterr().out)
