@@ -20,7 +20,7 @@ help: ## this list
 	@python=$$($(FIND_PYTHON)); \
 	echo "Setting up .venv with $$("$$python" --version): a few minutes the first time"; \
 	test -x .venv/bin/pip || "$$python" -m venv .venv; \
-	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev,examples]' -c constraints.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev,examples,sql]' -c constraints.txt
 	@touch $@
 
 check: lint test ## everything that must pass: lint, then all tests

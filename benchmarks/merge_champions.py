@@ -24,7 +24,7 @@ from graftwork.flows.engine import run_search
 from graftwork.flows.prepare import check_run, prepare
 from graftwork.flows.settings import RunSettings, make_settings
 from graftwork.flows.wiring import Wiring
-from graftwork.programs.edit import describe
+from graftwork.programs.changed import describe
 from graftwork.programs.merge import merge
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program

@@ -41,7 +41,7 @@ from .lockdown import (
     set_limits,
     use_memory_reserve,
 )
-from .places import Place
+from .places import ReadyPlace
 from .seccomp import Profile
 
 __all__ = ["CONFINED", "MAX_ACTION_BYTES", "UNCONFINED", "Confinement", "profile_of", "rehearse", "serve"]
@@ -99,7 +99,7 @@ def profile_of(*, asking: bool, devices: bool) -> Profile:
     return "driver" if devices else "client" if asking else "program"
 
 
-def serve(socket: int, *doors: int, confinement: Confinement, place: Place, limits: Mapping[str, int], template: int) -> NoReturn:
+def serve(socket: int, *doors: int, confinement: Confinement, place: ReadyPlace, limits: Mapping[str, int], template: int) -> NoReturn:
     """Be the child: lock down, run one case, and end the process.
 
     Args:
@@ -164,7 +164,7 @@ def _settle(template: int) -> None:
     prefer_for_oom()
 
 
-def _move_in(place: Place) -> str:
+def _move_in(place: ReadyPlace) -> str:
     scratch = place.take()
     os.chdir(scratch)
     os.environ["HOME"] = os.environ["TMPDIR"] = scratch

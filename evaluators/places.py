@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["Place", "Places"]
+__all__ = ["Places", "ReadyPlace"]
 
 _NAME_BYTES: Final = 16
 _FIRST: Final = "new"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ReadyPlace:
     """A directory for a child.
 
     Attributes:
@@ -50,9 +50,9 @@ class Places:
     def __init__(self, root: str, ruleset: Callable[[str], int] | None) -> None:
         self._root = root
         self._ruleset = ruleset
-        self._spare: list[Place] = []
+        self._spare: list[ReadyPlace] = []
 
-    def give(self, number: int) -> Place:
+    def give(self, number: int) -> ReadyPlace:
         """A place for a child.
 
         Raises:
@@ -65,9 +65,9 @@ class Places:
             return replace(spare, outer=outer)
         inner = f"{outer}/{_FIRST}"
         os.makedirs(inner)  # noqa: PTH103 - likewise
-        return Place(outer=outer, ruleset=None if self._ruleset is None else self._ruleset(inner))
+        return ReadyPlace(outer=outer, ruleset=None if self._ruleset is None else self._ruleset(inner))
 
-    def take_back(self, place: Place) -> bool:
+    def take_back(self, place: ReadyPlace) -> bool:
         """Keep the place of a child that has ended, or remove it; False if it is not empty, and to be removed by whoever called."""
         try:
             (inner,) = os.listdir(place.outer)  # noqa: PTH208 - likewise

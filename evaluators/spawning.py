@@ -21,7 +21,7 @@ from typing import Any, Final, NoReturn, TypedDict
 from .child import Confinement, profile_of, serve
 from .importing import OURS, hide, import_all, package_folders
 from .lockdown import SystemCalls, address_space_mb, open_readable, prepare_listings, prepare_rules
-from .places import Place
+from .places import ReadyPlace
 
 __all__ = ["Needs", "Spawner", "execute_again", "has_threads", "main", "resident_kb"]
 
@@ -99,7 +99,7 @@ class Spawner:
         before = sys.orig_argv[: sys.orig_argv.index("-c")]
         self._command = [sys.executable, *before[1:], "-c", _BOOT, sys.orig_argv[-3]]
 
-    def spawn(self, descriptors: Sequence[int], *, place: Place, limits: Mapping[str, int]) -> int:
+    def spawn(self, descriptors: Sequence[int], *, place: ReadyPlace, limits: Mapping[str, int]) -> int:
         """The process of a new child.
 
         Args:
@@ -144,7 +144,13 @@ def main(text: str) -> NoReturn:
         imports=imports,
         imports_cpu_s=needs["cpu_s"],
     )
-    serve(*order["descriptors"], confinement=confinement, place=Place(**order["place"]), limits=order["limits"], template=order["template"])
+    serve(
+        *order["descriptors"],
+        confinement=confinement,
+        place=ReadyPlace(**order["place"]),
+        limits=order["limits"],
+        template=order["template"],
+    )
 
 
 def _mapped_files() -> set[str]:

@@ -31,7 +31,7 @@ from .child import Confinement, profile_of, rehearse, serve
 from .importing import OURS, bare_readable_paths, hide, import_all, readable_paths
 from .lockdown import Rule, SystemCalls, address_space_mb, drop_privileges, file_ruleset, open_readable, prepare_rules, reap_orphans
 from .namespaces import live_apart
-from .places import Place, Places
+from .places import Places, ReadyPlace
 from .processes import children_of, tasks_of_user, threads_of
 from .scratch import MAX_UNNAMED, MAX_WRITTEN, REMOVE, bytes_written, files_kept_by_maps, make_root, remove_tree, sweep
 from .spawning import Needs, Spawner, execute_again, has_threads, resident_kb
@@ -129,7 +129,7 @@ class _Template:
         self._spawner = spawner
         prepared = confinement.calls is not None and spawner is None
         self._places = Places(str(scratch), functools.partial(_ruleset, confinement.readable) if prepared else None)
-        self._children: dict[int, tuple[int, Place]] = {}  # id and directory by process
+        self._children: dict[int, tuple[int, ReadyPlace]] = {}  # id and directory by process
         self._removers: set[int] = set()
         self._excesses: dict[int, str] = {}  # by process
         self._wakeup, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

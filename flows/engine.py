@@ -102,6 +102,8 @@ class _Engine:
         what = f"{self._task.name}, seed {self._settings.seed}, strategy {self._run.strategy.name}"
         if self._past is None:
             self._lineage.event("start", what)
+            if self._run.imported:
+                self._lineage.event("import", self._run.imported_said)
         else:
             self._lineage.event("resume", what, {"told": self._past.told, "changed": self._run.changed})
         seed = await self._seed(search)
@@ -217,24 +219,15 @@ class _Engine:
 
 def make_writer(run: Run, state: State, gateway: Gateway) -> Writer:
     """What writes the programs of a run, from briefs of that state, with the run's proposer where it has one."""
-    task = run.task
-    check_program = functools.partial(
-        check,
-        entry=task.entry,
-        parameters=task.parameters,
-        frozen={name: task.seed[name].digest for name in task.frozen},
-        packages=task.packages,
-        models=run.model_words,
-        fixed=task.fixed,
-    )
     return Writer(
-        facts=Facts.of(task, models=_cheapest_first(run.settings.named_models) if "task" in run.models else ()),
-        check=check_program,
+        facts=Facts.of(run.task, models=_cheapest_first(run.settings.named_models) if "task" in run.models else ()),
+        check=functools.partial(check, **run.rules),
         known=lambda digest, as_of: state.known(digest, as_of=as_of),
         variations=variations(),
         rewriters=rewriters(),
         proposer=gateway if "proposer" in run.models else None,
         attempts=run.strategy.attempts,
+        imported=run.imported,
     )
 
 

@@ -197,17 +197,10 @@ def _score(record: Record, candidate: Candidate) -> str:
     unit = record.config["task"]["unit"]
     if measured:
         return labelled_headline(measured, unit)
-    own, seed = (_counted(record, number) for number in (candidate.number, 0))
+    counted = record.counted((candidate.number, 0), "val")
+    own, seed = counted[candidate.number], counted[0]
     both = [name for name in own if name in seed]
     difference = difference_of([own[name] for name in both], [seed[name] for name in both], seed=record.config["settings"]["seed"])
     means = [mean_of(values[name] for name in both) for values in (own, seed)]
     on_val = Measured(champion=means[0], seed=means[1], difference=difference, n=len(both))
     return f"{labelled_headline({'val': on_val}, unit)}; val chose it, which flatters it"
-
-
-def _counted(record: Record, number: int) -> dict[str, float | None]:
-    """What a candidate's val examples count in comparisons, by example: the mean over its repeats."""
-    repeats: dict[str, dict[int, float | None]] = {}
-    for row in record.case_rows(number, "val"):
-        repeats.setdefault(row["example_id"], {})[row["repeat"]] = row["counted"]
-    return {example_id: mean_of(counted.values()) for example_id, counted in repeats.items()}

@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,10 +21,13 @@ from graftwork.evaluators.tools import JUDGE_NEEDED, ToolScorer
 from graftwork.programs.check_prompt import model_defects
 from graftwork.programs.errors import ConfigError, EndpointError, RunError
 from graftwork.programs.model import Model, Role
+from graftwork.programs.program import Program
+from graftwork.search.candidate import Imported
 from graftwork.search.crowning import split_digest
 from graftwork.search.disk import writing_to
 from graftwork.search.strategy import CROSSINGS, PROMPT_OPERATORS, Strategy, strategies
 
+from .elsewhere import choose, read_elsewhere, write_imported
 from .recorded import shortest_inputs, write_inputs
 from .run import Run
 from .settings import ModelSettings, RunSettings, write_run_toml
@@ -61,6 +64,8 @@ def prepare(
     with writing_to(directory):
         aliases = {str(role): model.alias for role, model in run.models.items()}
         write_inputs(directory, run.task)
+        if run.imported:
+            write_imported(directory, run.imported)
         write_run_toml(directory / "run.toml", run.settings, task=facts, strategy=asdict(run.strategy), models=aliases, layers=run.layers)
     return replace(run, run_dir=directory)
 
@@ -100,8 +105,17 @@ def check_run(
     run_dir: Path | None = None,
     models: Mapping[Role, Model] | None = None,
     environ: Mapping[str, str] = os.environ,
+    imported: Sequence[Imported] | None = None,
 ) -> Run:
     """Check everything that `prepare` checks, and make nothing; the run that comes back has no directory yet.
+
+    Args:
+        task: As for `prepare`, and so the others.
+        settings: The settings.
+        run_dir: Where the run goes.
+        models: Models by role.
+        environ: Where keys are read from.
+        imported: Programs from elsewhere instead of those that the settings name.
 
     Raises:
         UserError: One line that says what is wrong.
@@ -124,11 +138,22 @@ def check_run(
     run = Run(task=loaded, settings=settings, strategy=strategy, run_dir=run_dir or Path("runs"), models=opened, layers=layers)
     if defects := list(model_defects(loaded.seed, run.model_words)):
         raise ConfigError(f"the seed, line {defects[0].line}, {defects[0].component}: {defects[0].message}")
-    return run
+    if imported is None and settings.start_from is not None:
+        source = settings.start_from
+        chosen = choose(read_elsewhere(Path(source)), run, best=settings.start_from_best, source=source)
+        imported, run = chosen.imported, replace(run, imported_said=chosen.said)
+    return _with_imported(run, tuple(imported or ()))
 
 
-def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool) -> Strategy:
-    """The strategy that the settings name, less what this task has no use for.
+def _with_imported(run: Run, imported: tuple[Imported, ...]) -> Run:
+    """The run with programs from elsewhere, and with the operators that they have a use for."""
+    programs = [one.program for one in imported]
+    strategy = resolve_strategy(run.settings, run.task, has_proposer="proposer" in run.models, imported=programs)
+    return replace(run, imported=imported, strategy=strategy)
+
+
+def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool, imported: Sequence[Program] = ()) -> Strategy:
+    """The strategy that the settings name, less what this task's seed and what is imported have no use for.
 
     Raises:
         ConfigError: If there is none of that name, or it needs a proposer that is not there.
@@ -140,9 +165,10 @@ def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool) -
     if name == "model" and not has_proposer:
         raise ConfigError("the strategy `model` needs a proposer: give one with --model NAME, or take --strategy no-model")
     strategy = known[name]
-    if len(set(task.seed.names) - task.frozen) < 2:  # whose children cross by expressions alone
+    programs = (task.seed, *imported)
+    if all(len(set(program.names) - task.frozen) < 2 for program in programs):  # whose children cross by expressions alone
         strategy = replace(strategy, operators={n: w for n, w in strategy.operators.items() if n not in CROSSINGS})
-    prompts = frozenset(prompt.name for prompt in task.seed.prompts)
+    prompts = frozenset(prompt.name for program in programs for prompt in program.prompts)
     if not prompts or prompts | {task.entry} <= task.frozen:
         return strategy
     # Demonstrations are made of traces, and traces come from train examples.

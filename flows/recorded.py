@@ -16,7 +16,7 @@ from graftwork.programs.errors import RunError
 from graftwork.programs.wire import to_json
 from graftwork.search.record import Record
 
-__all__ = ["RecordedCase", "recorded_cases", "replayed", "shortest_inputs", "write_inputs"]
+__all__ = ["RecordedCase", "recorded_cases", "recorded_inputs", "replayed", "shortest_inputs", "write_inputs"]
 
 _FILE: Final = "inputs.jsonl"
 _MOST: Final = 32
@@ -49,6 +49,22 @@ def write_inputs(directory: Path, task: Task) -> None:
     (directory / _FILE).write_text("".join(lines), encoding="utf-8")
 
 
+def recorded_inputs(record: Record) -> Mapping[str, Mapping[str, object]]:
+    """What val gave the programs of a run, by example id.
+
+    Raises:
+        RunError: If the run keeps none, or they cannot be read.
+    """
+    file = record.path / _FILE
+    try:
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        raise RunError(f"{file.parent} keeps no {_FILE}, without which nothing can be run again: it is an older run") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"cannot read {file}: {error}") from None
+    return {row["id"]: row["inputs"] for row in rows}
+
+
 def recorded_cases(record: Record, number: int) -> tuple[tuple[RecordedCase, ...], int]:
     """What can be run again of a candidate, those with few calls and short inputs first, at most 32; and how many val examples it has.
 
@@ -58,7 +74,7 @@ def recorded_cases(record: Record, number: int) -> tuple[tuple[RecordedCase, ...
     Raises:
         RunError: If the run is damaged, or keeps no inputs.
     """
-    inputs = _inputs(record.path / _FILE)
+    inputs = recorded_inputs(record)
     rows = {row["example_id"]: row for row in record.case_rows(number, "val") if row["repeat"] == 0}
     lasting = [row for row in rows.values() if row["example_id"] in inputs and _lasts(row)]
     lasting.sort(key=lambda row: (row["calls"], len(json.dumps(inputs[row["example_id"]])), row["example_id"]))
@@ -97,16 +113,6 @@ def shortest_inputs(task: Task) -> Mapping[str, object] | None:
     if task.environment is None:
         return example.inputs
     return {**example.inputs, OBSERVATION: first_observation(task.environment, example)}
-
-
-def _inputs(file: Path) -> dict[str, Mapping[str, object]]:
-    try:
-        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    except FileNotFoundError:
-        raise RunError(f"{file.parent} keeps no {_FILE}, without which nothing can be run again: it is an older run") from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {file}: {error}") from None
-    return {row["id"]: row["inputs"] for row in rows}
 
 
 def _lasts(row: Mapping[str, Any]) -> bool:

@@ -33,13 +33,14 @@ from graftwork.search.record import Record, open_run
 from graftwork.search.state import Budget, State
 from graftwork.search.strategy import Strategy
 
+from .elsewhere import read_imported
 from .engine import make_writer
 from .resume import recorded_settings, recorded_task
 from .run import Run
 from .summary import crown_detail
 from .wiring import gateway_settings
 
-__all__ = ["Difference", "Replayed", "replay"]
+__all__ = ["Difference", "ReplayReport", "replay"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Replayed:
+class ReplayReport:
     """What a replay found.
 
     Attributes:
@@ -85,7 +86,7 @@ def replay(
     until: int | None = None,
     run_programs: bool = False,
     on_told: Callable[[State], None] = lambda _state: None,
-) -> Replayed:
+) -> ReplayReport:
     """Repeat a recorded search.
 
     Args:
@@ -101,7 +102,8 @@ def replay(
     record = open_run(run_dir)
     loaded, settings, config = recorded_task(record, task), recorded_settings(record), record.config
     models: dict[Role, Model] = {role: _Silent(alias, run_dir) for role, alias in config["models"].items()}
-    run = Run(task=loaded, settings=settings, strategy=Strategy(**config["strategy"]), run_dir=run_dir, models=models)
+    strategy, imported = Strategy(**config["strategy"]), read_imported(record)
+    run = Run(task=loaded, settings=settings, strategy=strategy, run_dir=run_dir, models=models, imported=imported)
     past = Past(record, loaded)
     if not past.told:
         raise RunError(f"{run_dir} has no result to repeat yet")
@@ -123,7 +125,7 @@ class _Replay:
         self._differences: list[Difference] = []
         self._n_runs = 0
 
-    async def run(self, on_told: Callable[[State], None]) -> Replayed:
+    async def run(self, on_told: Callable[[State], None]) -> ReplayReport:
         try:
             state = State.start(self._run.strategy, self._run.settings.seed)
             search = self._search(state, on_told)
@@ -132,7 +134,7 @@ class _Replay:
             crowned = self._crowning and bool(self._past.decided("champion"))
             if crowned:
                 await self._crown(state, seed)
-            return Replayed(told=state.told, crowned=crowned, differences=tuple(self._differences), n_runs=self._n_runs)
+            return ReplayReport(told=state.told, crowned=crowned, differences=tuple(self._differences), n_runs=self._n_runs)
         finally:
             if self._pool is not None:
                 await self._pool.aclose()

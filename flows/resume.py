@@ -19,6 +19,7 @@ from graftwork.programs.model import Model, Role
 from graftwork.search.disk import writing_to
 from graftwork.search.record import Record, open_run
 
+from .elsewhere import read_imported
 from .prepare import check_run, task_facts
 from .run import Run
 from .settings import RunSettings, write_run_toml
@@ -56,7 +57,7 @@ def prepare_resume(
     record = open_run(run_dir)
     settings, changed = _changed(recorded_settings(record), dict(changes or {}))
     loaded = recorded_task(record, task)
-    run = check_run(loaded, settings, models=models, environ=environ)
+    run = check_run(loaded, settings, models=models, environ=environ, imported=read_imported(record))
     _refuse_others(record, run)
     with writing_to(run_dir):
         write_run_toml(

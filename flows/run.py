@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graftwork.evaluators.task import Task
+from graftwork.programs.check import Rules
 from graftwork.programs.model import Model, Role, Usage
+from graftwork.search.candidate import Imported
 from graftwork.search.crowning import Crown
 from graftwork.search.loop import Stop
 from graftwork.search.strategy import Strategy
@@ -29,6 +31,8 @@ class Run:
         models: Models by role; empty for a search without any.
         layers: The walls that programs were found to have on this machine, in words.
         changed: Of a run that is resumed, the settings that differ from those it had.
+        imported: Programs from elsewhere that are its first candidates, after the seed.
+        imported_said: How they were chosen, in one line.
     """
 
     task: Task
@@ -38,6 +42,21 @@ class Run:
     models: Mapping[Role, Model]
     layers: tuple[str, ...] = ()
     changed: Mapping[str, object] = field(default_factory=dict)
+    imported: tuple[Imported, ...] = ()
+    imported_said: str = ""
+
+    @property
+    def rules(self) -> Rules:
+        """What every program of the search is held to before it is run."""
+        task = self.task
+        return Rules(
+            entry=task.entry,
+            parameters=task.parameters,
+            frozen={name: task.seed[name].digest for name in task.frozen},
+            packages=task.packages,
+            models=self.model_words,
+            fixed=task.fixed,
+        )
 
     @property
     def model_words(self) -> frozenset[str]:

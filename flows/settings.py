@@ -78,6 +78,8 @@ class RunSettings(BaseModel):
         judge: The model that scorers ask.
         also_models: Others that a prompt may name, at the same endpoint.
         imported: File of a program, or of an export, that takes the place of the task's seed.
+        start_from: Folder or file of programs with scores from elsewhere, see `elsewhere`: the best are the first candidates.
+        start_from_best: How many of them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -103,6 +105,8 @@ class RunSettings(BaseModel):
     judge: ModelSettings | None = None
     also_models: tuple[ModelSettings, ...] = ()
     imported: str | None = None
+    start_from: str | None = None
+    start_from_best: Annotated[int, Field(ge=1)] = 8
 
     @property
     def named_models(self) -> Mapping[str, Price]:

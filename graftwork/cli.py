@@ -1,4 +1,4 @@
-"""The command line: init, run, resume, replay, show, export, merge, blame, doctor."""
+"""The command line: init, run, resume, replay, show, export, merge, blame, lineage, diff, sql, cost, doctor."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from rich.console import Console
 
 from graftwork.programs.errors import ConfigError, GraftworkError, UserError
 
+from .cli_cost import cost_run
+from .cli_diff import diff_run
 from .cli_doctor import doctor
+from .cli_lineage import lineage_run
 from .cli_lines import blame_run, merge_programs, new_file
 from .cli_replay import replay_run
 from .cli_run import resume, run
+from .cli_sql import sql_run
 
 __all__ = ["app", "main"]
 
@@ -31,6 +35,10 @@ app.command()(resume)
 app.command("replay")(replay_run)
 app.command("merge")(merge_programs)
 app.command("blame")(blame_run)
+app.command("lineage")(lineage_run)
+app.command("diff")(diff_run)
+app.command("sql")(sql_run)
+app.command("cost")(cost_run)
 app.command()(doctor)
 
 

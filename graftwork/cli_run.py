@@ -62,6 +62,10 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     imported: Annotated[
         str | None, typer.Option("--import", metavar="FILE", help="A program, or an exported champion, to start from.")
     ] = None,
+    start_from: Annotated[
+        str | None, typer.Option("--from", metavar="FOLDER|FILE", help="Programs with scores from elsewhere: the best are tried first.")
+    ] = None,
+    from_best: Annotated[int, typer.Option(help="How many of --from are tried.")] = 8,
     run_dir: Annotated[Path | None, typer.Option("--run", help="Folder for the run; else runs/<task>-<n>.")] = None,
 ) -> None:
     """Search for a better program."""
@@ -92,6 +96,8 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
             "ray_address": ray_address,
             "sandbox": sandbox,
             "imported": imported,
+            "start_from": start_from,
+            "start_from_best": from_best,
         },
     )
     console = Console()
@@ -155,6 +161,8 @@ def _start(task: str, settings: RunSettings, console: Console, *, run_dir: Path 
 
     prepared = prepare(task, settings, run_dir=run_dir)
     console.print(f"{prepared.task.name} in {prepared.run_dir}", markup=False, highlight=False)
+    if prepared.imported_said:
+        console.print(prepared.imported_said, markup=False, highlight=False, soft_wrap=True)
     finish(watch(BackgroundSearch(prepared), console), console)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.syntax import Syntax
-from rich.table import Table
-from rich.text import Text
+
+from .cli_cost import cost_row
+from .cli_tables import plain_table
 
 __all__ = ["show_run", "show_scores"]
 
@@ -25,6 +26,7 @@ def show_run(run_dir: Path, console: Console) -> None:
         RunError: If there is no run, or it is damaged.
     """
     from graftwork.flows.summary import objectives_line, recorded_crown
+    from graftwork.search.costs import Costs
     from graftwork.search.record import open_run
 
     record = open_run(run_dir)
@@ -41,11 +43,11 @@ def show_run(run_dir: Path, console: Console) -> None:
         console.print(line, highlight=False, markup=False)
     console.print(Syntax(record.source(shown), "python", background_color="default", word_wrap=True))
     show_scores(run_dir, console)
-    console.print(_table(_best(candidates), title="best on val"))
-    console.print(_table(_results(candidates), title="results by operator"))
-    console.print(_table(_failures(tables["scores"].to_pylist()), title="failures"))
-    console.print(_table(_unused(candidates), title="not evaluated"))
-    console.print(_table(_spend(tables["calls"].to_pylist()), title="model calls"))
+    console.print(plain_table(_best(candidates), title="best on val"))
+    console.print(plain_table(_results(candidates), title="results by operator"))
+    console.print(plain_table(_failures(tables["scores"].to_pylist()), title="failures"))
+    console.print(plain_table(_unused(candidates), title="not evaluated"))
+    console.print(plain_table([cost_row(cost) for cost in Costs(record).by("role")], title="model calls"))
 
 
 def show_scores(run_dir: Path, console: Console) -> None:
@@ -59,21 +61,9 @@ def show_scores(run_dir: Path, console: Console) -> None:
 
     measured, remarks = recorded_crown(open_run(run_dir))
     if measured:
-        console.print(_table(report_rows(measured), title="scores"))
+        console.print(plain_table(report_rows(measured), title="scores"))
     for remark in remarks:
         console.print(f"- {remark}", markup=False, highlight=False)
-
-
-def _table(rows: Iterable[Mapping[str, object]], *, title: str) -> Table | str:
-    listed = list(rows)
-    if not listed:
-        return f"{title}: none"
-    table = Table(title=title, title_justify="left")
-    for column in listed[0]:
-        table.add_column(column, overflow="fold")
-    for row in listed:
-        table.add_row(*(Text(str(cell)) for cell in row.values()))
-    return table
 
 
 def _first_line(text: str | None) -> str:
@@ -105,17 +95,3 @@ def _unused(candidates: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, ob
     for (status, reason), count in counts.most_common():
         if status != "evaluated":
             yield {"status": status, "candidates": count, "reason": reason}
-
-
-def _spend(calls: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
-    settled = [call for call in calls if call["event"] == "settled"]
-    for role in sorted({call["role"] for call in settled}):
-        own = [call for call in settled if call["role"] == role]
-        yield {
-            "role": role,
-            "calls": len(own),
-            "input tokens": sum(call["input_tokens"] or 0 for call in own),
-            "output tokens": sum(call["output_tokens"] or 0 for call in own),
-            "usd": f"{sum(call['usd'] or 0.0 for call in own):.4f}",
-            "failed": sum(1 for call in own if call["failure_kind"]),
-        }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .cutting import split
@@ -13,7 +13,7 @@ from .parse import PUBLIC_NAMES, parse
 from .program import Program
 from .structure import misplaced
 
-__all__ = ["Add", "AddImport", "Edit", "Remove", "RemoveImport", "Replace", "apply", "describe", "diff", "graft", "graft_source"]
+__all__ = ["Add", "AddImport", "Edit", "Remove", "RemoveImport", "Replace", "apply", "diff", "graft", "graft_source"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,22 +145,6 @@ def diff(a: Program, b: Program) -> tuple[Edit, ...]:
     return tuple(edits)
 
 
-def describe(a: Program, b: Program) -> str:
-    """What changed from `a` to `b`: one heading and one unified diff for each component; empty when no component or import did."""
-    lines = [f"- {item.statement}" for item in a.imports if item not in b.imports]
-    lines += [f"+ {item.statement}" for item in b.imports if item not in a.imports]
-    for component in a.components:
-        if component.name not in b:
-            lines += _section(f"removed {component.kind} {component.name}", component.source, "")
-    for component in b.components:
-        if component.name not in a:
-            lines += _section(f"added {component.kind} {component.name}", "", component.source)
-        elif component.source != (old := a[component.name]).source:
-            word = "changed" if component.digest != old.digest else "laid out anew"
-            lines += _section(f"{word} {component.kind} {component.name}", old.source, component.source)
-    return "\n".join(lines)
-
-
 class _Work:
     """One program on the bench."""
 
@@ -283,12 +267,6 @@ def _require_no_capture(program: Program, outcome: Program, new: Program) -> Non
         if component.name not in new and (captured := outcome[component.name].refs - component.refs):
             name = min(captured)
             raise ProgramError(f"{name!r} would take the place of the builtin that {component.name!r} uses; choose another name")
-
-
-def _section(title: str, old: str, new: str) -> Iterator[str]:
-    yield f"@ {title}"
-    changes = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2)
-    yield from (line for line in changes if not line.startswith(("---", "+++", "@@")))
 
 
 def _in_order(one: Sequence[str], other: Sequence[str]) -> frozenset[str]:

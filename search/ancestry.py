@@ -13,7 +13,7 @@ from graftwork.programs.parse import parse
 from graftwork.programs.program import Component, Program
 from graftwork.programs.provenance import provenance, self_made
 
-from .texts import joined
+from .texts import whole_text
 
 __all__ = ["Ancestry", "Step"]
 
@@ -61,15 +61,37 @@ class Ancestry:
             RunError: If there is none.
         """
         if number not in self._programs:
-            row = self._rows.get(number)
-            if row is None or not row["pieces"]:
-                raise RunError(f"no program of candidate {number} in this run: it has candidates 0 to {max(self._rows, default=0)}")
-            self._programs[number] = parse(joined(row["pieces"], self._texts), statements=self._statements)
+            self._programs[number] = parse(self.source(number), statements=self._statements)
         return self._programs[number]
+
+    def source(self, number: int) -> str:
+        """The text of a candidate's program.
+
+        Raises:
+            RunError: If there is none.
+        """
+        row = self._rows.get(number)
+        if row is None or not row["pieces"]:
+            raise RunError(f"no program of candidate {number} in this run: it has candidates 0 to {max(self._rows, default=0)}")
+        return whole_text(row["pieces"], self._texts)
 
     def row(self, number: int) -> Mapping[str, Any]:
         """The row of a candidate."""
         return self._rows[number]
+
+    @property
+    def rows(self) -> Iterable[Mapping[str, Any]]:
+        """The rows of all candidates."""
+        return self._rows.values()
+
+    def line(self, number: int) -> tuple[int, ...]:
+        """A candidate and everyone that it descends from, by number: each after its parents."""
+        found, front = {number}, [number]
+        while front:
+            parents = set(self._rows[front.pop()]["parents"]) - found
+            found |= parents
+            front += parents
+        return tuple(sorted(found))
 
     def introduced(self, number: int, component: str) -> int:
         """The earliest candidate from which this one has the component, as it is, in an unbroken line.

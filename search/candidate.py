@@ -10,7 +10,7 @@ from graftwork.programs.model import Usage
 from graftwork.programs.program import Program
 from graftwork.programs.provenance import Provenance
 
-__all__ = ["Ancestor", "Brief", "Candidate", "Member", "Result", "Status"]
+__all__ = ["Ancestor", "Brief", "Candidate", "Imported", "Member", "Result", "Status"]
 
 Status = Literal["evaluated", "duplicate", "rejected", "unwritten", "abandoned"]
 
@@ -53,6 +53,27 @@ class Candidate:
     model: str = ""
     provenance: Provenance = field(default_factory=Provenance)
     ancestors: tuple[Ancestor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """A program from elsewhere that a search begins with, beside its seed.
+
+    Attributes:
+        program: The program; it passes the task's check.
+        claimed: What it is said to score there; None where nothing is said. Nobody relies on it.
+        place: Where it is from.
+    """
+
+    program: Program
+    claimed: float | None
+    place: str
+
+    @property
+    def note(self) -> str:
+        """Where it is from and what it is said to score, in one line."""
+        claim = "claims no score" if self.claimed is None else f"claims {self.claimed:.6g}"
+        return f"from {self.place}, {claim} there"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

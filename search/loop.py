@@ -29,7 +29,7 @@ from .recall import as_recorded
 from .snapshot import Snapshot
 from .state import Budget, State, Told, ask, settle, tell
 from .texts import as_utf8
-from .writing import Writer, Written
+from .writing import IMPORT, Writer, Written
 
 __all__ = ["Evaluator", "History", "Recorder", "Search", "Stop"]
 
@@ -161,7 +161,7 @@ class Search:
                             break
                     elif asked_at > self.state.told and in_flight:  # the search had ended there for a time, or had no budget left
                         break
-                    in_flight.append(self._launch(ask(self.state, number, operators=self._operators())))
+                    in_flight.append(self._launch(self._ask(number)))
                     number += 1
                 if not in_flight:
                     return Stop(reason=reason or "budget", told=self.state.told)
@@ -180,6 +180,13 @@ class Search:
         if self.stopping.is_set():
             return "interrupted"
         return "seconds" if ends_at is not None and self.clock() >= ends_at else ""
+
+    def _ask(self, number: int) -> Brief:
+        """The brief of that number; the first are answered with programs from elsewhere, which the islands get in turn."""
+        if number > len(self.writer.imported):
+            return ask(self.state, number, operators=self._operators())
+        island = (number - 1) % len(self.state.islands)
+        return Brief(number=number, told=self.state.told, operator=IMPORT, parents=(), island=island, seed=0)
 
     def _launch(self, brief: Brief) -> tuple[Brief, asyncio.Task[Result]]:
         self.recorder.brief(brief)

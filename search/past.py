@@ -27,7 +27,7 @@ from .segments import read_columns, read_rows, read_tables
 from .snapshot import Snapshot
 from .state import State
 from .strategy import Strategy
-from .texts import joined
+from .texts import whole_text
 
 __all__ = ["CheckedLineage", "Past"]
 
@@ -165,7 +165,9 @@ class Past:
 
     def _program(self, row: Mapping[str, Any]) -> Program:
         known = self._programs.get(row["number"])
-        return known or self._programs.setdefault(row["number"], parse(joined(row["pieces"], self._texts), statements=self._task.forgeable))
+        return known or self._programs.setdefault(
+            row["number"], parse(whole_text(row["pieces"], self._texts), statements=self._task.forgeable)
+        )
 
     def _evaluation(self, number: int, split: str, program: Program) -> Evaluation:
         task = self._task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graftwork.evaluators.call_store import RecordedCall
+from graftwork.evaluators.evaluation import mean_of
 from graftwork.programs.errors import RunError
 from graftwork.programs.model import Role
 from graftwork.programs.parse import parse
@@ -22,7 +23,7 @@ from .ancestry import Ancestry, Step
 from .rows import recorded_call
 from .schema import TABLES, TableName, lasting_columns
 from .segments import read_tables
-from .texts import joined
+from .texts import whole_text
 
 __all__ = ["Record", "canonical", "open_run"]
 
@@ -135,7 +136,7 @@ class Record:
             return ""
         found = self.texts.filter(pc.field("digest").isin(pieces))
         try:
-            return joined(pieces, dict(zip(found["digest"].to_pylist(), found["text"].to_pylist(), strict=True)))
+            return whole_text(pieces, dict(zip(found["digest"].to_pylist(), found["text"].to_pylist(), strict=True)))
         except KeyError as missing:
             raise RunError(f"{self.path / 'lineage' / 'texts'} lacks the piece {missing.args[0]}: restore it from a copy") from None
 
@@ -166,6 +167,27 @@ class Record:
         """
         rows: list[dict[str, Any]] = self.scores.filter((pc.field("candidate") == candidate) & (pc.field("split") == split)).to_pylist()
         return rows
+
+    def splits(self, number: int) -> tuple[str, ...]:
+        """The splits on which a candidate was scored, in the order in which that happened.
+
+        Raises:
+            RunError: If a file is damaged or cannot be read.
+        """
+        return tuple(self.scores.filter(pc.field("candidate") == number)["split"].unique().to_pylist())
+
+    def counted(self, numbers: Collection[int], split: str) -> Mapping[int, Mapping[str, float | None]]:
+        """What candidates' examples of a split count in comparisons, by number and example id: each the mean over its repeats.
+
+        Raises:
+            RunError: If a file is damaged or cannot be read.
+        """
+        columns = ["candidate", "split", "example_id", "repeat", "counted"]
+        asked = pc.field("candidate").isin(list(numbers)) & (pc.field("split") == split)
+        repeats: dict[int, dict[str, dict[int, float | None]]] = {}
+        for row in self.scores.select(columns).filter(asked).to_pylist():  # a resumed run may tell of a case twice: the last counts
+            repeats.setdefault(row["candidate"], {}).setdefault(row["example_id"], {})[row["repeat"]] = row["counted"]
+        return {number: {name: mean_of(values.values()) for name, values in examples.items()} for number, examples in repeats.items()}
 
     def lasting_calls(self, role: Role) -> Mapping[tuple[str, str], RecordedCall]:
         """The recorded calls of a role by key and draw: for each the first that lasts.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from graftwork.programs.edit import describe
+from graftwork.programs.changed import describe
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Component, Program

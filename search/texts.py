@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from graftwork.programs.program import Program
 
-__all__ = ["as_utf8", "joined", "pieces_of", "text_digest"]
+__all__ = ["as_utf8", "pieces_of", "text_digest", "whole_text"]
 
 
 def as_utf8(text: str) -> str:
@@ -35,7 +35,7 @@ def pieces_of(program: Program) -> dict[str, str]:
     return {text_digest(text): text for text in map(as_utf8, texts)}
 
 
-def joined(pieces: Iterable[str], texts: Mapping[str, str]) -> str:
+def whole_text(pieces: Iterable[str], texts: Mapping[str, str]) -> str:
     """The text that the pieces make.
 
     Raises:

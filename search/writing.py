@@ -13,11 +13,13 @@ from graftwork.programs.errors import ProgramError
 from graftwork.programs.model import Usage
 from graftwork.programs.program import Program
 
-from .candidate import Brief, Status
+from .candidate import Brief, Imported, Status
 from .operator import Draft, Facts, Rewriter, Variation
 
-__all__ = ["PROPOSALS", "Proposer", "Writer", "Written"]
+__all__ = ["IMPORT", "PROPOSALS", "Proposer", "Writer", "Written"]
 
+IMPORT: Final = "import"
+"""The operator that gives a program from elsewhere: brief k the k-th."""
 PROPOSALS: Final = 2  # one, and one more when the first could not be used
 
 
@@ -65,6 +67,7 @@ class Writer:
         rewriters: Operators with one, by name.
         proposer: The model; None where the run has none.
         attempts: How many tries a variation has.
+        imported: Programs from elsewhere that answer the first briefs; they pass `check`.
     """
 
     facts: Facts
@@ -74,6 +77,7 @@ class Writer:
     rewriters: Mapping[str, Rewriter]
     proposer: Proposer | None
     attempts: int
+    imported: tuple[Imported, ...] = ()
 
     async def write(self, brief: Brief) -> Written:
         """A program for the brief.
@@ -81,6 +85,9 @@ class Writer:
         Raises:
             CeilingReached: The run's budget is spent.
         """
+        if brief.operator == IMPORT:
+            given = self.imported[brief.number - 1]
+            return Written(status=None, draft=Draft(program=given.program, note=given.note))
         if brief.operator in self.variations:
             return self._vary(brief, self.variations[brief.operator])
         return await self._rewrite(brief, self.rewriters[brief.operator])

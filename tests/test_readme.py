@@ -10,6 +10,7 @@ from pathlib import Path
 
 from graftwork.programs.check import check
 from graftwork.programs.parse import parse
+from tests.search.test_ancestry import write_run
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,6 +35,15 @@ def test_the_hello_world_runs_as_written(tmp_path: Path) -> None:
         assert program == ".venv/bin/graftwork"
         run(sys.executable, "-m", "graftwork", *words, cwd=tmp_path)
     assert "Evolved by Graftwork" in (tmp_path / "champion.py").read_text()
+
+
+def test_the_questions_to_a_run_are_answered_as_written(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "parcels-1")
+    block = next(block for block in blocks("sh") if "graftwork sql" in block)
+    for line in block.splitlines():
+        program, *words = shlex.split(line, comments=True)
+        assert program == ".venv/bin/graftwork"
+        assert run(sys.executable, "-m", "graftwork", *words, cwd=tmp_path)
 
 
 def test_the_search_from_python_runs_as_written_and_takes_at_most_ten_lines(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from graftwork.programs.edit import Add, AddImport, Edit, Remove, RemoveImport, Replace, apply, describe, diff, graft_source
+from graftwork.programs.edit import Add, AddImport, Edit, Remove, RemoveImport, Replace, apply, diff, graft_source
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.parse import parse
 from graftwork.programs.structure import misplaced
@@ -173,29 +173,3 @@ def test_grafting_a_whole_program_takes_all_its_components_over(one: str, other:
         return
     assert {item.name: item.source for item in child.components if item.name in b} == {item.name: item.source for item in b.components}
     assert {item.source for item in a.components if item.name not in b} == {item.source for item in child.components if item.name not in b}
-
-
-def test_a_description_shows_each_changed_component() -> None:
-    child = apply(
-        PROGRAM,
-        [
-            Replace(name="solve", source="def solve(question):\n    return helper(7)"),
-            Remove(name="LIMIT"),
-            Add(source="NEW = 1", after="helper"),
-            AddImport(statement="import re"),
-        ],
-    )
-    assert describe(PROGRAM, child).splitlines() == [
-        "+ import re",
-        "@ removed constant LIMIT",
-        "-# How many.",
-        "-LIMIT = 3",
-        "@ added constant NEW",
-        "+NEW = 1",
-        "@ changed function solve",
-        " def solve(question):",
-        "-    return helper(LIMIT)",
-        "+    return helper(7)",
-    ]
-    assert describe(PROGRAM, PROGRAM) == ""
-    assert describe(PROGRAM, parse(SOURCE.replace("# kept", "# left"))).startswith("@ laid out anew function helper\n")
