@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Process", "children_of", "tasks_of_user", "threads_of", "tree_of"]
+__all__ = ["Process", "children_of", "resident_of", "tasks_of_user", "threads_of", "tree_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,14 @@ def threads_of(pid: int) -> int:
     """Threads of a process; 0 if it is gone."""
     try:
         return os.stat(f"/proc/{pid}/task").st_nlink - 2  # noqa: PTH116 - asked for every child, four times a second
+    except OSError:
+        return 0
+
+
+def resident_of(pid: int) -> int:
+    """Memory that a process has in use, in KiB; 0 if it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * resource.getpagesize() // 1024
     except OSError:
         return 0
 

@@ -25,6 +25,7 @@ from .places import ReadyPlace
 
 __all__ = ["Needs", "Spawner", "execute_again", "has_threads", "main", "resident_kb"]
 
+_DRIVERS_MB: Final = 512  # what a GPU's driver takes of the machine's own memory when a program first uses it
 _SPARE_MB: Final = 64  # what threads and import itself take, one time more and one time less
 # What libraries look at when they are loaded, and ask of the machine.
 _OF_THE_SYSTEM: Final = ("/etc/ld.so.cache", "/etc/localtime", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")
@@ -98,6 +99,16 @@ class Spawner:
         self._order = {**own, **walls, "needs": needs, "template": os.getpid()}
         before = sys.orig_argv[: sys.orig_argv.index("-c")]
         self._command = [sys.executable, *before[1:], "-c", _BOOT, sys.orig_argv[-3]]
+
+    def most_resident_kb(self, limits: Mapping[str, int]) -> int | None:
+        """What memory a child may have in use, in KiB, where the kernel does not bound it; else None.
+
+        With a GPU nothing bounds address space: its driver reserves more than there is.
+        """
+        if not self._order["devices"]:
+            return None
+        needs: Needs = self._order["needs"]
+        return needs["rss_kb"] + (limits["memory_mb"] + _DRIVERS_MB) * 1024
 
     def spawn(self, descriptors: Sequence[int], *, place: ReadyPlace, limits: Mapping[str, int]) -> int:
         """The process of a new child.

@@ -17,6 +17,7 @@ import ctypes
 import functools
 import gc
 import json
+import math
 import os
 import select
 import signal
@@ -32,7 +33,7 @@ from .importing import OURS, bare_readable_paths, hide, import_all, readable_pat
 from .lockdown import Rule, SystemCalls, address_space_mb, drop_privileges, file_ruleset, open_readable, prepare_rules, reap_orphans
 from .namespaces import live_apart
 from .places import Places, ReadyPlace
-from .processes import children_of, tasks_of_user, threads_of
+from .processes import children_of, resident_of, tasks_of_user, threads_of
 from .scratch import MAX_UNNAMED, MAX_WRITTEN, REMOVE, bytes_written, files_kept_by_maps, make_root, remove_tree, sweep
 from .spawning import Needs, Spawner, execute_again, has_threads, resident_kb
 
@@ -132,6 +133,7 @@ class _Template:
         self._children: dict[int, tuple[int, ReadyPlace]] = {}  # id and directory by process
         self._removers: set[int] = set()
         self._excesses: dict[int, str] = {}  # by process
+        self._most_resident_kb: dict[int, int] = {}  # by process, of those that the kernel does not bound
         self._wakeup, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
@@ -155,6 +157,7 @@ class _Template:
         for pid in self._children:
             if excess := _excess(pid):
                 self._excesses[pid] = excess
+            if excess or resident_of(pid) > self._most_resident_kb.get(pid, math.inf):
                 os.kill(pid, signal.SIGKILL)
 
     def end(self) -> None:
@@ -196,6 +199,8 @@ class _Template:
                 os._exit(70)
         _close(descriptors)
         self._children[pid] = (order["id"], place)
+        if self._spawner is not None and (most_kb := self._spawner.most_resident_kb(order)) is not None:
+            self._most_resident_kb[pid] = most_kb
 
     def _reap(self) -> None:
         while self._children or self._removers:
@@ -210,6 +215,7 @@ class _Template:
             self._kill_orphans()
             cpu_s = usage.ru_utime + usage.ru_stime
             excess = self._excesses.pop(pid, "")
+            self._most_resident_kb.pop(pid, None)
             _send(self._control, op="exited", id=number, status=status, cpu_s=cpu_s, max_rss_kb=usage.ru_maxrss, excess=excess)
             if not self._places.take_back(place):
                 # Beside our other work: a hostile program can make it take seconds.

@@ -29,8 +29,8 @@ def run(*command: str, cwd: Path) -> str:
 
 
 def test_the_hello_world_runs_as_written(tmp_path: Path) -> None:
-    block = next(block for block in blocks("sh") if "graftwork init" in block)
-    for line in block.splitlines():
+    first, then = (next(block for block in blocks("sh") if command in block) for command in ("graftwork init", "graftwork resume"))
+    for line in (*first.splitlines(), *then.splitlines()):
         program, *words = shlex.split(line, comments=True)
         assert program == ".venv/bin/graftwork"
         run(sys.executable, "-m", "graftwork", *words, cwd=tmp_path)

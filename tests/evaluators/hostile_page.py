@@ -31,10 +31,12 @@ A second table of attacks, by evaluators in the OpenEvolve layout, which may sta
   full a disk is.
 - What all programs read (the standard library, packages) is in one page cache, and its times of access are kept by some file systems: two
   programs that wish to could pass a few bits to each other, as they could by how busy the machine is.
-- Between two looks (0.25 s and 0.5 s) a program can make more threads, files or bytes than it may; then it is killed, and they are removed.
+- Between two looks (0.25 s and 0.5 s) a program can make more threads, files or bytes than it may, and with a GPU take more memory; then it
+  is killed, and they are removed.
 - The kernel is the wall: a hole in it is a hole here. Where that is not enough, run the pool's workers in virtual machines.
-- A program of a task with GPUs may ask their driver what it likes, and name a local socket, though nothing comes through one. Its memory
-  is not bounded by us. `tests/evaluators/test_gpu.py` tries the walls beside the driver; it passed on one H100 (driver 580.159).
+- A program of a task with GPUs may ask their driver what it likes, and name a local socket, though nothing comes through one; what it
+  takes of a GPU's own memory is not bounded. `tests/evaluators/test_gpu.py` tries the walls beside the driver; it passed on one H100
+  (driver 580.159).
 
 """
 

@@ -142,3 +142,16 @@ def test_forked_and_spawned_children_fail_alike() -> None:
         return kinds
 
     assert asyncio.run(run(spawn=True)) == asyncio.run(run(spawn=False)) == ["timeout", "forbidden", "crash", "forbidden"]
+
+
+@needs_sandbox
+def test_a_program_with_a_gpu_that_takes_too_much_of_the_machines_memory_is_ended() -> None:
+    source = "import time\ndef solve(mb):\n    held = bytearray(b'x') * (mb << 20)\n    time.sleep(2)\n    return len(held) >> 20\n"
+
+    async def run() -> list[object]:
+        worker = Worker(EchoRelay(), slots=2)
+        outcomes = await worker.run(make_work(source, {"mb": 32}, {"mb": 900}, limits=Limits(memory_mb=64, timeout_s=10.0), spawn=True))
+        await worker.aclose()
+        return [outcome.output if outcome.failure is None else outcome.failure.kind for outcome in outcomes]
+
+    assert asyncio.run(run()) == [32, "memory"]
