@@ -19,8 +19,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,9 +32,12 @@ import openai
 from graftwork.evaluators.make_task import make_task
 from graftwork.evaluators.scorers import exact
 from graftwork.evaluators.task import Task
+from graftwork.flows.background import BackgroundSearch
 from graftwork.flows.engine import run_search
+from graftwork.flows.prefect_local import LOCAL_SERVER
 from graftwork.flows.prepare import prepare
 from graftwork.flows.progress import Progress
+from graftwork.flows.run import Report, Run
 from graftwork.flows.settings import ModelSettings, RunSettings
 from graftwork.search.strategy import Strategy
 
@@ -70,6 +74,7 @@ class Scenario:
         in_flight: Calls at the same time.
         cpu_ms: Of each program.
         candidates: How many.
+        prefect: Whether it runs as a Prefect flow under a local server, which counts among the other processes.
     """
 
     pool: str
@@ -78,12 +83,13 @@ class Scenario:
     in_flight: int
     cpu_ms: float = 0.0
     candidates: int
+    prefect: bool = False
 
     @property
     def name(self) -> str:
         """What tables call it."""
         work = f"{self.latency_ms:g}ms x{self.in_flight}" + (f" cpu {self.cpu_ms:g}ms" if self.cpu_ms else "")
-        return f"{work} {self.pool}" + ("" if self.pool == "bare" else f" {self.sandbox}")
+        return f"{work} {self.pool}" + ("" if self.pool == "bare" else f" {self.sandbox}") + (" prefect" if self.prefect else "")
 
     @property
     def limit(self) -> float:
@@ -95,7 +101,8 @@ class Scenario:
 def _scenarios() -> list[Scenario]:
     pools = (("bare", "standard"), ("local", "weak"), ("local", "standard"), ("ray", "standard"))
     loads = ((200.0, 8, 0.0, 400), (1000.0, 64, 0.0, 800), (200.0, 64, 0.0, 1600), (10.0, 8, 200.0, 120))
-    return [
+    prefect = Scenario(pool="local", latency_ms=200.0, in_flight=8, candidates=400, prefect=True)
+    return [prefect] + [
         Scenario(pool=pool, sandbox=sandbox, latency_ms=latency_ms, in_flight=in_flight, cpu_ms=cpu_ms, candidates=candidates)
         for latency_ms, in_flight, cpu_ms, candidates in loads
         for pool, sandbox in pools
@@ -219,8 +226,33 @@ def _search(scenario: Scenario, mock: Mock, run_dir: Path, *, window: int) -> Ma
         }
     )
     run = prepare(_task(scenario), settings, run_dir=run_dir)
-    run_search(replace(run, strategy=_STRATEGY), mark)
+    run = replace(run, strategy=_STRATEGY)
+    if scenario.prefect:
+        _under_prefect(run, mark, home=run_dir.parent)
+    else:
+        run_search(run, mark)
     return marks
+
+
+def _under_prefect(run: Run, mark: Callable[[Progress], None], *, home: Path) -> None:
+    """The search as the flow `search` runs it, with tasks that wait for slices of it."""
+    os.environ |= {**LOCAL_SERVER, "PREFECT_HOME": str(home / "prefect")}
+    from prefect import flow
+
+    from graftwork.flows.search import run_in_slices
+
+    @flow(name="throughput")
+    def throughput() -> None:
+        def search(run: Run, on_slice: Callable[[Progress], None], *, stopping: threading.Event) -> Report:
+            def both(progress: Progress) -> None:
+                mark(progress)
+                on_slice(progress)
+
+            return run_search(run, both, stopping=stopping)
+
+        run_in_slices(BackgroundSearch(run, search=search), candidates=run.settings.candidates)
+
+    throughput()
 
 
 def _task(scenario: Scenario) -> Task:

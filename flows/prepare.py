@@ -35,7 +35,7 @@ from .settings import ModelSettings, RunSettings, write_run_toml
 if TYPE_CHECKING:
     from graftwork.programs.openai_model import OpenAIModel
 
-__all__ = ["check_run", "open_model", "prepare", "resolve_strategy", "task_facts"]
+__all__ = ["check_run", "make_run_dir", "open_model", "prepare", "resolve_strategy", "task_facts"]
 
 
 def prepare(
@@ -60,7 +60,7 @@ def prepare(
     """
     run = check_run(task, settings, run_dir=run_dir, models=models, environ=environ)
     facts = task_facts(run.task, "in memory" if isinstance(task, Task) else str(task))
-    directory = _make_run_dir(run_dir, run.task.name)
+    directory = make_run_dir(run_dir, run.task.name)
     with writing_to(directory):
         aliases = {str(role): model.alias for role, model in run.models.items()}
         write_inputs(directory, run.task)
@@ -233,8 +233,12 @@ def _refuse_taken(wanted: Path | None) -> None:
         raise RunError(f"cannot read {wanted}: {error.strerror}; choose another folder with --run") from None
 
 
-def _make_run_dir(wanted: Path | None, name: str) -> Path:
+def make_run_dir(wanted: Path | None, name: str) -> Path:
     """A new directory.
+
+    Args:
+        wanted: Which, or None for the first free `runs/<name>-<n>`.
+        name: The task's.
 
     Raises:
         RunError: If it cannot be written.

@@ -144,6 +144,10 @@ class _Replay:
         """None: it is evaluated, from the record."""
         return None
 
+    def given(self) -> Iterator[Result]:
+        """What is recorded as given."""
+        return self._past.given()
+
     def told_when_asked(self, number: int) -> int | None:
         """As recorded, up to the last that is repeated."""
         return self._past.told_when_asked(number) if number <= self._last else None

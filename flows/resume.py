@@ -24,7 +24,7 @@ from .prepare import check_run, task_facts
 from .run import Run
 from .settings import RunSettings, write_run_toml
 
-__all__ = ["prepare_resume", "recorded_settings", "recorded_task"]
+__all__ = ["changed_settings", "prepare_resume", "recorded_settings", "recorded_task"]
 
 _IN_MEMORY: Final = "in memory"
 _OF_THE_PLACE: Final = frozenset(("source", "example"))  # what may differ in a task that is the same
@@ -55,7 +55,9 @@ def prepare_resume(
         UserError: One line that says what is wrong; nothing was changed.
     """
     record = open_run(run_dir)
-    settings, changed = _changed(recorded_settings(record), dict(changes or {}))
+    if fixed := sorted((changes or {}).keys() - _FREE):
+        raise ConfigError(f"{fixed[0]} cannot change in a run that goes on; `graftwork replay --fork` begins another from it")
+    settings, changed = changed_settings(recorded_settings(record), dict(changes or {}))
     loaded = recorded_task(record, task)
     run = check_run(loaded, settings, models=models, environ=environ, imported=read_imported(record))
     _refuse_others(record, run)
@@ -67,6 +69,7 @@ def prepare_resume(
             strategy=asdict(run.strategy),
             models={str(role): model.alias for role, model in run.models.items()},
             layers=run.layers,
+            fork=record.config.get("fork", {}),
         )
     return replace(run, run_dir=run_dir, changed=changed)
 
@@ -105,9 +108,12 @@ def recorded_task(record: Record, task: str | Path | Task | None = None) -> Task
     return replace(task, seed=record.program(first[0])) if first and first[0]["pieces"] else task
 
 
-def _changed(settings: RunSettings, changes: Mapping[str, object]) -> tuple[RunSettings, dict[str, object]]:
-    if fixed := sorted(changes.keys() - _FREE):
-        raise ConfigError(f"{fixed[0]} cannot change in a run that goes on; `graftwork replay --fork` begins another from it")
+def changed_settings(settings: RunSettings, changes: Mapping[str, object]) -> tuple[RunSettings, dict[str, object]]:
+    """Settings with some changed, and what that changed.
+
+    Raises:
+        ConfigError: If a value is out of range.
+    """
     was = settings.model_dump()
     try:
         new = RunSettings.model_validate({**was, "imported": None, **changes})

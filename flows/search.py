@@ -21,7 +21,7 @@ from .run import Report
 from .settings import RunSettings
 from .summary import report_markdown, report_rows
 
-__all__ = ["search"]
+__all__ = ["run_in_slices", "search"]
 
 _SLICE = 100
 
@@ -54,22 +54,35 @@ def search(task: str, run_dir: str | None = None, settings: RunSettings | None =
         run = prepare_resume(folder, task=task)  # this flow run was begun before, and died
     else:
         run = prepare(task, settings or RunSettings(), run_dir=folder)
-    background = BackgroundSearch(run)
     logger.info("search of %s in %s", run.task.name, run.run_dir)
+    report = run_in_slices(BackgroundSearch(run), candidates=run.settings.candidates)
+    _publish(report)
+    return str(report.run_dir)
+
+
+def run_in_slices(background: BackgroundSearch, *, candidates: int) -> Report:
+    """Wait for a search, slice by slice, each a Prefect task; within a flow.
+
+    Args:
+        background: The search, which runs.
+        candidates: Its ceiling of candidates.
+
+    Raises:
+        UserError: What the search raised.
+    """
+    logger = get_run_logger()
     try:
         told = 0
         while background.running:
-            told = min(told + _SLICE, run.settings.candidates)
+            told = min(told + _SLICE, candidates)
             logger.info("%s", wait_for_slice(background, told))
-            if told >= run.settings.candidates:
+            if told >= candidates:
                 break
-        report = background.report()
+        return background.report()
     except BaseException:
         background.stop()
         background.wait(timeout_s=30)
         raise
-    _publish(report)
-    return str(report.run_dir)
 
 
 def _publish(report: Report) -> None:

@@ -198,31 +198,20 @@ def _price(text: str | None) -> dict[str, float]:
     return {"usd_per_million_input_tokens": price_in, "usd_per_million_output_tokens": price_out}
 
 
-def write_run_toml(
-    path: Path,
-    settings: RunSettings,
-    *,
-    task: Mapping[str, object],
-    strategy: Mapping[str, object],
-    models: Mapping[str, str],
-    layers: Sequence[str] = (),
-) -> None:
+def write_run_toml(path: Path, settings: RunSettings, *, layers: Sequence[str] = (), **tables: Mapping[str, object]) -> None:
     """Write the complete configuration of a run, with the versions that it runs on.
 
     Args:
         path: The file.
         settings: The settings.
-        task: What there is to say of the task.
-        strategy: The strategy.
-        models: Aliases by role.
         layers: The walls around programs that were found to hold on the machine that prepared it.
+        **tables: `task`, what there is to say of it; `strategy`; `models`, aliases by role; `fork`, of a run that began with results of
+            another that `run`, and `until` which of them. One that is empty is left out.
     """
     document = {
         "schema": 1,
-        "task": dict(task),
+        **{name: dict(table) for name, table in tables.items() if table or name != "fork"},
         "settings": settings.model_dump(exclude_none=True),
-        "strategy": dict(strategy),
-        "models": dict(models),
         "sandbox": {"level": settings.sandbox, "layers": list(layers)},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _RECORDED_VERSIONS}},
     }

@@ -12,7 +12,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -48,6 +48,10 @@ class History(Protocol):
     @property
     def seed_result(self) -> Result | None:
         """The recorded result of the seed."""
+        ...
+
+    def given(self) -> Iterator[Result]:
+        """Results of another run with which this one began, after the seed's."""
         ...
 
     def told_when_asked(self, number: int) -> int | None:
@@ -141,6 +145,8 @@ class Search:
             result = await self._evaluated(candidate, blank)
         if not self.state.told:
             self._tell(result)
+            for given in () if self.past is None else self.past.given():
+                self._tell(given)
         return result
 
     async def run(self) -> Stop:

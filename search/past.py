@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -49,6 +49,7 @@ class Past:
     def __init__(self, record: Record, task: Task, snapshot: Snapshot | None = None) -> None:
         self._task, self._snapshot, self._directory = task, snapshot, record.path / "lineage"
         self._programs: dict[int, Program] = {}
+        self._n_given: int = record.config.get("fork", {}).get("until", -1) + 1
         since = 0 if snapshot is None else snapshot.told
         decisions = read_rows(self._directory, "decisions", (pc.field("number") >= since) | ~pc.field("kind").isin(sorted(_DERIVED)))
         self._decisions: dict[tuple[str, int], list[Row]] = {}
@@ -103,6 +104,17 @@ class Past:
     def result(self, brief: Brief) -> Result | None:
         """The recorded result of a brief; None where there is none."""
         return self._result(brief.number, tuple(member.candidate for member in brief.parents))
+
+    def given(self) -> Iterator[Result]:
+        """The results of another run with which this one began, after the seed's, in order: none of its briefs asked for them."""
+        seed = self.seed_result
+        made = {0: seed.candidate} if seed is not None and seed.candidate is not None else {}
+        for number in range(1, self._n_given):
+            result = self._result(number, tuple(made[parent] for parent in self._rows[number]["parents"] if parent in made))
+            if result is not None:
+                if result.candidate is not None:
+                    made[number] = result.candidate
+                yield result
 
     @property
     def seed_result(self) -> Result | None:

@@ -140,7 +140,8 @@ def tell(state: State, result: Result) -> Told:
     if result.status == "evaluated" and result.candidate is not None and result.val is not None and result.train is not None:
         state.failures.update(failure.kind for failure in result.val.failures)
         member = Member(candidate=result.candidate, val=result.val, train=result.train)
-        homes = range(len(state.islands)) if result.number == 0 else (result.island,)
+        # A run that began with results of another may have fewer islands.
+        homes = range(len(state.islands)) if result.number == 0 else (result.island % len(state.islands),)
         added = max(state.islands[home].add(member) for home in homes)
     every = state.strategy.migrate_every
     migrated = _migrate(state) if every and state.told % every == 0 else {}
