@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -197,11 +198,15 @@ class TemplateClient:
         for user in (NOBODY, None) if os.geteuid() == 0 else (None,):
             with tempfile.TemporaryFile() as said:
                 try:
-                    client = await asyncio.to_thread(cls._execute, json.dumps(settings), bare, user=user, said=said)
+                    client = await cls._executed(json.dumps(settings), bare, user=user, said=said)
                 except OSError as error:
                     message = {"op": "unstarted", "message": str(error)}
                     continue
-                message = await client.begin()
+                try:
+                    message = await client.begin()
+                except BaseException:
+                    await client.aclose()
+                    raise
                 if message["op"] == "ready":
                     return client
                 await client.aclose()
@@ -210,6 +215,17 @@ class TemplateClient:
         if message["op"] == "failed":
             raise ConfigError(message["message"])
         raise InfrastructureError(f"the template process did not start: {message['message']}")
+
+    @classmethod
+    async def _executed(cls, settings: str, bare: Bareness | None, *, user: int | None, said: IO[bytes]) -> TemplateClient:
+        """A new process; one that nobody waits for any more is ended."""
+        executing = asyncio.ensure_future(asyncio.to_thread(cls._execute, settings, bare, user=user, said=said))
+        try:
+            return await asyncio.shield(executing)
+        except asyncio.CancelledError:
+            with suppress(OSError):
+                await (await executing).aclose()
+            raise
 
     @classmethod
     def _execute(cls, settings: str, bare: Bareness | None, *, user: int | None, said: IO[bytes]) -> TemplateClient:

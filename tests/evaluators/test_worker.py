@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from graftwork.evaluators.evaluation import Outcome
 from graftwork.evaluators.pool import ProgramCall, Relayed
 from graftwork.evaluators.sandbox import SandboxLevel, probe, require
 from graftwork.evaluators.task import Limits
+from graftwork.evaluators.template_client import TemplateClient
 from graftwork.evaluators.worker import Worker
 from graftwork.programs.errors import InfrastructureError, TaskError
 from graftwork.programs.failure import Failure
@@ -470,3 +472,17 @@ def test_threads_share_the_wire() -> None:
     output, seconds = use(run, relay=EchoRelay(wait_s=0.5))
     assert output == [f"SAY: {letter}" for letter in "ABCDEFGH"]
     assert seconds < 4.0
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.005, 0.1])
+def test_a_template_that_nobody_waits_for_any_more_is_ended(after_s: float) -> None:
+    async def run() -> None:
+        starting = asyncio.create_task(TemplateClient.start((), locked=False))
+        await asyncio.sleep(after_s)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+
+    asyncio.run(run())
+    assert processes_with(parent=os.getpid(), title="graftwork.evaluators.template") == []
+    gc.collect()  # a socket or process that was let go of would be told of here
