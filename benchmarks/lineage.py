@@ -102,6 +102,7 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=100_000)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "run.toml").write_text("schema = 1\n", encoding="utf-8")
         print(json.dumps({"candidates": chosen.candidates, **_append(Path(folder), chosen.candidates), **_going_on(Path(folder))}))
 
 

@@ -95,6 +95,7 @@ class Lineage:
         self._committing = {name: threading.Lock() for name in ("calls", "groups")}  # one thread at a time writes these
         self._waiting: dict[TableName, list[Row]] = {name: [] for name in TABLES}
         self._due, self._closing = threading.Event(), threading.Event()
+        self._snapshot = ""  # the last that was made, until it is written
         self._trouble = ""
         self._sealed_at = clock()
         with writing_to(self.directory):
@@ -191,13 +192,8 @@ class Lineage:
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Keep where the search stands, in the background, once all that it follows from is durable."""
-        self._sealer.submit(self._keep, json_text(snapshot))
-
-    def _keep(self, snapshot: str) -> None:
-        with suppress(RunError):  # it is a shortcut only, and whoever writes next is told
-            self.commit()
-            with writing_to(self.directory):
-                write_snapshot(self.directory, snapshot)
+        self._snapshot = json_text(snapshot)
+        self._due.set()
 
     def append_calls(self, rows: Sequence[Row]) -> None:
         """Record model calls, as `LineageCallStore` tells them; `sync_calls` makes them durable.
@@ -307,8 +303,12 @@ class Lineage:
             self._due.wait()
             self._closing.wait(self._commit_s)
             self._due.clear()
+            snapshot, self._snapshot = self._snapshot, ""
             with suppress(RunError):  # whoever writes next is told
                 self.commit()
+                if snapshot:
+                    with writing_to(self.directory):
+                        write_snapshot(self.directory, snapshot)
 
     def _seal_what_is_due(self) -> None:
         """Have sealed what is due, in the background: writing goes on meanwhile, in new tails."""

@@ -20,6 +20,9 @@ from graftwork.programs.errors import RunError
 from graftwork.programs.model import Usage
 from graftwork.search.lineage import Lineage, LineageCallStore
 from graftwork.search.record import canonical, open_run
+from graftwork.search.snapshot import Snapshot
+from graftwork.search.state import State
+from graftwork.search.strategy import Strategy
 from tests.evaluators.test_gateway import CallStoreConformance
 
 from .lineage_values import brief, evaluation, files, program, reply, reservation, result, settlement
@@ -59,7 +62,7 @@ def write_and_kill(run_dir: Path, first: int, *, after_s: float) -> int:
 
 def test_kills_at_random_moments_lose_no_acknowledged_row_and_double_none(tmp_path: Path) -> None:
     rng, told = random.Random(0), 0
-    for _ in range(6):
+    for _ in range(14):
         acknowledged = write_and_kill(tmp_path, told, after_s=rng.uniform(0.0, 0.3))
         tables = open_run(tmp_path).tables()
         numbers = tables["candidates"]["number"].to_pylist()
@@ -135,6 +138,18 @@ def test_what_waits_is_durable_soon_and_counted_then(tmp_path: Path) -> None:
         while lineage.n_durable < 2:
             time.sleep(0.001)
         assert open_run(tmp_path).candidates.num_rows == 2
+
+
+def test_snapshots_sealing_and_full_memory_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    state = State.start(Strategy(name="s", operators={}), 0)
+    with Lineage(tmp_path, seal_rows=2, commit_s=0.001) as lineage:
+        for number in range(150):
+            lineage.result(result(number))
+            lineage.snapshot(Snapshot.of(state, ()))
+            if number % 3 == 0:
+                lineage.commit()
+    assert open_run(tmp_path).candidates.num_rows == 150
+    assert (tmp_path / "lineage" / "state.json").is_file()
 
 
 def test_texts_are_kept_once_across_restarts(tmp_path: Path) -> None:
