@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from graftwork.evaluators.call_store import RecordedCall
 from graftwork.evaluators.evaluation import mean_of
@@ -22,7 +23,7 @@ from graftwork.programs.program import Program
 from .ancestry import Ancestry, Step
 from .rows import recorded_call
 from .schema import TABLES, TableName, lasting_columns
-from .segments import read_tables
+from .segments import open_datasets, read_tables
 from .texts import whole_text
 
 __all__ = ["Record", "canonical", "open_run"]
@@ -96,6 +97,14 @@ class Record:
             RunError: If a file is damaged or cannot be read.
         """
         return read_tables(self.path / "lineage", TABLES)
+
+    def datasets(self) -> Mapping[TableName, ds.Dataset]:
+        """Every table, all as of the same instant, whose sealed parts are read when they are asked for, and of them what is asked for.
+
+        Raises:
+            RunError: If a file is damaged or cannot be read.
+        """
+        return open_datasets(self.path / "lineage", TABLES)
 
     @property
     def config(self) -> Mapping[str, Any]:

@@ -35,6 +35,7 @@ __all__ = [
     "Segment",
     "compact",
     "load_manifest",
+    "open_datasets",
     "publish",
     "read_columns",
     "read_row",
@@ -348,15 +349,29 @@ def read_rows(directory: Path, name: TableName, where: pc.Expression, *, columns
     return _read_until_still(directory, lambda manifest: _read_rows_once(directory, manifest, name, where, wanted))
 
 
-def _read_rows_once(directory: Path, manifest: Manifest, name: TableName, where: pc.Expression, columns: list[str]) -> pa.Table:
+def open_datasets(directory: Path, names: Iterable[TableName]) -> Mapping[TableName, ds.Dataset]:
+    """Some tables, of one instant, whose sealed parts are read when they are asked for.
+
+    Raises:
+        RunError: If a file is damaged, missing or cannot be read.
+    """
+    wanted = tuple(names)
+    return _read_until_still(directory, lambda manifest: {name: _dataset(directory, manifest, name) for name in wanted})
+
+
+def _dataset(directory: Path, manifest: Manifest, name: TableName) -> ds.Dataset:
     sealed = manifest.tables[name]
-    files = [str(directory / name / segment.file) for segment in sealed.segments if segment.version == SCHEMA_VERSION]
-    if len(files) < len(sealed.segments):  # those of earlier versions are made into this one's first
-        return _read_once(directory, manifest, [name])[name].filter(where).select(columns)
-    checked = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True))
-    found = ds.dataset(files, schema=SCHEMAS[name], format=checked).to_table(filter=where, columns=columns)
+    files = [str(directory / name / segment.file) for segment in sealed.segments]
+    of_this_version = all(segment.version == SCHEMA_VERSION for segment in manifest.tables["candidates"].segments + sealed.segments)
+    if not files or not of_this_version:  # what earlier versions wrote is made into this one's first
+        return ds.dataset(_read_once(directory, manifest, [name])[name])
     live = replace(manifest, tables={**manifest.tables, name: replace(sealed, segments=())})
-    return pa.concat_tables([found, _read_once(directory, live, [name])[name].filter(where).select(columns)])
+    checked = ds.ParquetFileFormat(default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True))
+    return ds.dataset([ds.dataset(files, schema=SCHEMAS[name], format=checked), ds.dataset(_read_once(directory, live, [name])[name])])
+
+
+def _read_rows_once(directory: Path, manifest: Manifest, name: TableName, where: pc.Expression, columns: list[str]) -> pa.Table:
+    return _dataset(directory, manifest, name).to_table(filter=where, columns=columns)
 
 
 def _read_row_once(directory: Path, manifest: Manifest, name: TableName, number: int) -> dict[str, Any]:

@@ -37,12 +37,12 @@ _LISTING: Final = (
 
 
 def relations(record: Record) -> Mapping[TableName, Any]:
-    """What can be asked by name: Arrow tables or datasets, all as of the same instant.
+    """What can be asked by name: Arrow datasets, all as of the same instant.
 
     Raises:
         RunError: If a file is damaged or cannot be read.
     """
-    return record.tables()
+    return record.datasets()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
