@@ -1,6 +1,7 @@
-"""Cluster: Ray as a pool uses it: started or joined, actors made, asked and ended. The only file that imports Ray.
+"""Cluster: Ray as a pool uses it: started or joined, actors made, watched and ended. The only file that imports Ray.
 
-An actor runs no program itself: it owns a worker. It holds no key, and its model calls come back to this process over the relay.
+An actor runs no program itself: it owns a worker. It holds no key. Work, outcomes and model calls go over the relay's connection, not
+through Ray: one frame there and one back take a tenth of what a call of an actor does.
 """
 
 from __future__ import annotations
@@ -11,18 +12,15 @@ import os
 import re
 import secrets
 import socket
-from collections import OrderedDict
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from contextlib import suppress
+from typing import Any, Final
 
 from graftwork.programs.errors import ConfigError, GraftworkError, InfrastructureError
-from graftwork.programs.wire import encode_frame, to_json
 
-from .evaluation import Case, Outcome, Work
+from .errands import ErrandRunner, RemoteWorker
 from .loop_thread import LoopThread
 from .pool import Relay
-from .relay import RelayAddress, RelayClient, RelayedStage, RelayServer, Trouble
+from .relay import RelayAddress, RelayClient, RelayServer, Trouble
 from .sandbox import SandboxLevel
 from .task import Resources
 from .worker import Worker
@@ -31,24 +29,13 @@ __all__ = ["Cluster"]
 
 _END_S: Final = 10.0
 _CONNECT_S: Final = 5.0
-# Work and outcomes are small; Ray by itself would take 30 % of the machine's memory.
+# We put nothing there; Ray by itself would take 30 % of the machine's memory.
 _OBJECT_STORE_BYTES: Final = 128 * 1024 * 1024
-_LARGE_BYTES: Final = 64 * 1024
-_MAX_STORED: Final = 10_000
-_REFERENCE: Final = "a reference into the object store"  # as a parameter's name it cannot be taken for one
 _SECRET: Final = re.compile(r"^(?!RAY_).*(KEY|TOKEN|SECRET|PASSW|CREDENTIAL)|^(OPENAI|ANTHROPIC|AZURE|AWS|GOOGLE|HF)_")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
-    """Inputs of an example, and where they are in the object store; small ones are not there."""
-
-    inputs: Mapping[str, object]
-    reference: Any
-
-
 class Cluster:
-    """Ray, the relay server beside it, and how actors are made, asked and ended."""
+    """Ray, the relay server beside it, and how actors are made, watched and ended."""
 
     def __init__(self, relay: Relay, thread: LoopThread, *, address: str | None, sandbox: SandboxLevel, resources: Resources) -> None:
         self._relay = relay
@@ -56,7 +43,7 @@ class Cluster:
         self._address = address
         self._sandbox: SandboxLevel = sandbox
         self._resources = resources
-        self._stored: OrderedDict[str, _Stored] = OrderedDict()
+        self._actors: dict[RemoteWorker, Any] = {}
         self._server: RelayServer | None = None
         self._relay_address: RelayAddress | None = None
         self._is_ours = False
@@ -87,15 +74,18 @@ class Cluster:
         self._server = RelayServer(self._relay, host=host)
         self._relay_address = self._thread.run(self._server.start())
 
-    def actor(self, slots: int) -> Any:
-        """A new actor, perhaps still starting."""
+    def host(self, slots: int) -> RemoteWorker:
+        """What stands here for a new actor, which may still be starting."""
         import ray
 
+        assert self._server is not None  # noqa: S101 (it listens as soon as Ray is there)
         hidden = {name: "" for name in os.environ if _SECRET.search(name)}
-        options: dict[str, Any] = {**self._asked(slots), "max_restarts": 0, "max_task_retries": 0, "max_concurrency": 1000}
+        options: dict[str, Any] = {**self._asked(slots), "max_restarts": 0, "max_task_retries": 0}
         if hidden:
             options["runtime_env"] = {"env_vars": hidden}
-        return ray.remote(_Evaluator).options(**options).remote(self._relay_address, slots, self._sandbox)
+        host = RemoteWorker(self._server, secrets.token_hex(8), slots=slots)
+        self._actors[host] = ray.remote(_Evaluator).options(**options).remote(self._relay_address, slots, self._sandbox)
+        return host
 
     def _asked(self, slots: int) -> dict[str, Any]:
         """What an actor with so many slots asks of Ray."""
@@ -107,8 +97,8 @@ class Cluster:
             asked["resources"] = {name: amount * slots for name, amount in each.custom.items()}
         return asked
 
-    async def await_ready(self, actor: Any) -> None:
-        """Wait until an actor answers, for as long as it takes.
+    async def begin(self, host: RemoteWorker) -> None:
+        """Wait until an actor takes work, for as long as it takes.
 
         Raises:
             InfrastructureError: If it was lost before.
@@ -116,9 +106,33 @@ class Cluster:
         from ray.exceptions import RayError
 
         try:
-            await actor.ready.remote()
+            trouble: Trouble | None = await self._actors[host].begin.remote(host.name)
         except RayError as error:
             raise InfrastructureError(f"an actor did not start: {error}") from error
+        if trouble is not None:
+            raise InfrastructureError(f"an actor did not start: {trouble.message}")
+        await host.arrived
+
+    async def until_lost(self, host: RemoteWorker) -> None:
+        """Wait for an actor's end: of its connection or, where a machine goes without a word, as Ray notices."""
+        from ray.exceptions import RayError
+
+        async def stay() -> None:
+            with suppress(RayError):
+                await self._actors[host].stay.remote()
+
+        staying = asyncio.create_task(stay())
+        try:
+            await asyncio.wait((staying, host.lost), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            staying.cancel()
+
+    def forget(self, host: RemoteWorker) -> None:
+        """Give an actor up, and be sure that it is no more."""
+        import ray
+
+        host.lose()
+        ray.kill(self._actors.pop(host))
 
     def never_has(self, slots: int) -> bool:
         """Whether a cluster of ours, which no node joins, has less than an actor with so many slots asks for."""
@@ -142,51 +156,16 @@ class Cluster:
             f"{', '.join(f'{there.get(kind, 0):g} {kind}' for kind in kinds)} in all; ask for less, or add nodes"
         )
 
-    async def ask(self, actor: Any, work: Work) -> tuple[Outcome, ...] | Trouble | None:
-        """Have an actor run some work; None if the actor is lost.
-
-        Raises:
-            InfrastructureError: If it raised what nobody expects.
-        """
-        import ray
-        from ray.exceptions import RayActorError, RayError
-
-        assert self._server is not None  # noqa: S101 (there are no actors without it)
-        with self._server.staging(work.stage) as stage:
-            reference = actor.run.remote(replace(work, stage=None, cases=tuple(map(self._light, work.cases))), stage)
-            try:
-                answer: tuple[Outcome, ...] | Trouble = await reference
-            except asyncio.CancelledError:
-                ray.cancel(reference)
-                raise
-            except RayActorError:
-                return None
-            except RayError as error:
-                raise InfrastructureError(f"an actor failed: {error}") from error
-            return answer
-
-    def _light(self, case: Case) -> Case:
-        """The case, with large inputs as a reference into the object store, where they are put once."""
-        import ray
-
-        stored = self._stored.get(case.example_id)
-        if stored is None or stored.inputs is not case.inputs:
-            reference = ray.put(case.inputs) if len(encode_frame({"inputs": to_json(case.inputs)})) > _LARGE_BYTES else None
-            stored = self._stored[case.example_id] = _Stored(inputs=case.inputs, reference=reference)
-            if len(self._stored) > _MAX_STORED:
-                self._stored.popitem(last=False)
-        return case if stored.reference is None else replace(case, inputs={_REFERENCE: stored.reference})
-
-    async def end(self, actors: Sequence[Any]) -> None:
+    async def end(self) -> None:
         """End the actors and the server."""
         import ray
 
         if ray.is_initialized():
-            references = [actor.aclose.remote() for actor in actors]
+            references = [actor.aclose.remote() for actor in self._actors.values()]
             if references:
                 await asyncio.to_thread(ray.wait, references, num_returns=len(references), timeout=_END_S)
-            for actor in actors:
-                ray.kill(actor)
+            for host in tuple(self._actors):
+                self.forget(host)
         if self._server is not None:
             await self._server.aclose()
 
@@ -199,7 +178,7 @@ class Cluster:
 
 
 class _Evaluator:
-    """The actor: a worker, and a relay client for it.
+    """The actor: a worker that takes errands over a relay client. Ray starts it and tells of its end, and carries no work.
 
     Args:
         address: Of the relay server.
@@ -210,31 +189,26 @@ class _Evaluator:
     def __init__(self, address: RelayAddress, slots: int, sandbox: SandboxLevel) -> None:
         self._client = RelayClient(address)
         self._worker = Worker(self._client, slots=slots, sandbox=sandbox)
+        self._errands = ErrandRunner(self._client, self._worker.run)
+        self._over = asyncio.Event()
 
-    async def ready(self) -> int:
-        """Its process id, once it is there."""
-        return os.getpid()
-
-    async def run(self, work: Work, stage: str) -> tuple[Outcome, ...] | Trouble:
-        """Run every case; what we raise on purpose comes back as a value: Ray would wrap it.
-
-        `stage` is what the relay server calls the work's; empty where it has none.
-        """
+    async def begin(self, name: str) -> Trouble | None:
+        """Call the server; what we raise on purpose comes back as a value: Ray would wrap it."""
         try:
-            cases = tuple([await self._whole(case) for case in work.cases])
-            return await self._worker.run(replace(work, cases=cases, stage=RelayedStage(self._client, stage) if stage else None))
+            await self._errands.begin(name)
         except GraftworkError as error:
             return Trouble.of(error)
+        return None
 
-    async def _whole(self, case: Case) -> Case:
-        """The case with its inputs, which Ray keeps on this machine once they were asked for."""
-        reference = case.inputs.get(_REFERENCE)
-        return case if reference is None else replace(case, inputs=await cast("Awaitable[Mapping[str, object]]", reference))
+    async def stay(self) -> None:
+        """Return when it is closed."""
+        await self._over.wait()
 
     async def aclose(self) -> None:
         """End the children, then the connection."""
         await self._worker.aclose()
         await self._client.aclose()
+        self._over.set()
 
 
 def _check_reachable(address: str | None) -> None:

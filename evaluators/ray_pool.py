@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Final
 
 from graftwork.programs.errors import ConfigError, GraftworkError, InfrastructureError
 
@@ -19,7 +19,6 @@ from .evaluation import Outcome, Work
 from .loop_thread import LoopThread
 from .pool import Relay
 from .ray_cluster import Cluster
-from .relay import Trouble
 from .sandbox import SandboxLevel
 from .task import Resources
 from .worker import Worker
@@ -45,12 +44,13 @@ class RayPool:
         sandbox: What the children are confined by.
         resources: What each child is given.
         slots_per_actor: Children at the same time in one actor, at most.
+        thread: Where work is handed out, best the gateway's; see `LocalPool`. It outlives the pool.
 
     Raises:
         ConfigError: For a `ray://` address.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what differs between clusters, each said by name
         self,
         relay: Relay,
         *,
@@ -59,16 +59,17 @@ class RayPool:
         sandbox: SandboxLevel = "standard",
         resources: Resources = _ONE_CPU,
         slots_per_actor: int = _SLOTS_PER_ACTOR,
+        thread: LoopThread | None = None,
     ) -> None:
         _refuse_ray_client(address)
         self._slots = slots
-        self._thread = LoopThread("ray-pool")
+        self._thread = thread or LoopThread("ray-pool")
+        self._owns_thread = thread is None
         self._dispatcher = Dispatcher()
         self._cluster = Cluster(relay, self._thread, address=address, sandbox=sandbox, resources=resources)
         portion = min(slots_per_actor, resources.per_actor)
         self._actor_slots = [min(portion, slots - first) for first in range(0, slots, portion)]
-        self._actors: set[_ActorHost] = set()
-        self._adding: set[asyncio.Task[None]] = set()
+        self._keeping: set[asyncio.Task[None]] = set()
         self._local: Worker | None = None
         if not resources.are_special:
             self._local = Worker(relay, slots=min(slots, os.cpu_count() or 1), sandbox=sandbox)
@@ -122,16 +123,17 @@ class RayPool:
         await self._thread.awaitable(self._end())
         self._over.set()
         await asyncio.to_thread(self._keeper.join)
-        self._thread.close()
+        if self._owns_thread:
+            self._thread.close()
 
     async def _end(self) -> None:
-        adding = tuple(self._adding)
-        for task in adding:
+        keeping = tuple(self._keeping)
+        for task in keeping:
             task.cancel()
-        await asyncio.gather(*adding, return_exceptions=True)
+        await asyncio.gather(*keeping, return_exceptions=True)
         if self._local is not None:
             await self._local.aclose()
-        await self._cluster.end([host.actor for host in self._actors])
+        await self._cluster.end()
 
     def _keep(self) -> None:
         """Start Ray and stay: the kernel kills Ray's processes when the thread that started them ends."""
@@ -160,6 +162,9 @@ class RayPool:
             raise self._unstarted or ConfigError(self._cluster.no_place(_READY_S)) from None
 
     async def _fail(self, error: GraftworkError) -> None:
+        self._end_all(error)
+
+    def _end_all(self, error: GraftworkError) -> None:
         """End all works, and those that come: without hosts they would wait for ever."""
         self._failed = error
         self._dispatcher.fail(error)
@@ -167,73 +172,45 @@ class RayPool:
             self._ready.set_exception(error)
 
     def _ask_for_actor(self, slots: int) -> None:
-        loop = asyncio.get_running_loop()
+        def ended(task: asyncio.Task[None]) -> None:
+            self._keeping.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:  # a fault of ours: whoever waits must hear of it
+                self._end_all(InfrastructureError(f"Ray made no actor: {error}"))
 
-        def added(task: asyncio.Task[None]) -> None:
-            self._adding.discard(task)
-            if task.cancelled() or (error := task.exception()) is None:
-                return
-            # It was lost before it was there, such as with the node that it was to be on.
-            self._unstarted = InfrastructureError(str(error))
-            if not self._closed and self._failed is None:
-                loop.call_later(_AGAIN_S, self._ask_for_actor, slots)
+        task = asyncio.get_running_loop().create_task(self._keep_actor(slots))
+        self._keeping.add(task)
+        task.add_done_callback(ended)
 
-        task = loop.create_task(self._add_actor(slots))
-        self._adding.add(task)
-        task.add_done_callback(added)
+    async def _keep_actor(self, slots: int) -> None:
+        """Have an actor made, use it as soon as it is there, and another in its place when it is lost."""
+        while self._failed is None:
+            host = self._cluster.host(slots)
+            try:
+                await self._cluster.begin(host)
+            except InfrastructureError as error:
+                # It was lost before it was there, such as with the node that it was to be on.
+                self._unstarted = error
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                self._dispatcher.add(host)
+                await self._take_over()
+                await self._cluster.until_lost(host)
+                self._dispatcher.remove(host)
+                asyncio.get_running_loop().call_later(_READY_S, self._end_if_empty)
+            self._cluster.forget(host)
 
-    async def _add_actor(self, slots: int) -> None:
-        """Have an actor made, and use it as soon as it is there; the first takes over from the children of this process."""
-        host = _ActorHost(self._cluster, self._cluster.actor(slots), slots=slots, on_lost=self._replace)
-        self._actors.add(host)
-        try:
-            await self._cluster.await_ready(host.actor)
-        except InfrastructureError:
-            self._actors.discard(host)
-            raise
-        self._dispatcher.add(host)
-        if not self._ready.done():
-            self._ready.set_result(None)
-            if self._local is not None:
-                self._dispatcher.remove(self._local)
-                await self._local.drain()
-
-    def _replace(self, host: _ActorHost) -> None:
-        """Another actor in the place of one that was lost; when none comes in time, the work ends."""
-        self._actors.discard(host)
-        if self._closed:
+    async def _take_over(self) -> None:
+        """The first actor is there: it takes over from the children of this process."""
+        if self._ready.done():
             return
-        self._ask_for_actor(host.slots)
-        asyncio.get_running_loop().call_later(_READY_S, self._end_if_empty)
+        self._ready.set_result(None)
+        if self._local is not None:
+            self._dispatcher.remove(self._local)
+            await self._local.drain()
 
     def _end_if_empty(self) -> None:
         if not self._dispatcher.n_hosts and not self._closed:
-            lost = InfrastructureError(f"every actor was lost, and none found a place within {_READY_S:g} s")
-            self._adding.add(asyncio.get_running_loop().create_task(self._fail(lost)))
-
-
-class _ActorHost:
-    """An actor as the dispatcher sees it. Inputs that are large travel once, into Ray's object store."""
-
-    portion = 8  # a call of an actor costs a millisecond here and one there
-
-    def __init__(self, cluster: Cluster, actor: Any, *, slots: int, on_lost: Callable[[_ActorHost], None]) -> None:
-        self.actor = actor
-        self._cluster = cluster
-        self._slots = slots
-        self._on_lost = on_lost
-
-    @property
-    def slots(self) -> int:
-        return self._slots
-
-    async def run(self, work: Work) -> tuple[Outcome, ...] | None:
-        answer = await self._cluster.ask(self.actor, work)
-        if answer is None:
-            self._on_lost(self)
-        elif isinstance(answer, Trouble):
-            raise answer.error
-        return answer
+            self._end_all(InfrastructureError(f"every actor was lost, and none found a place within {_READY_S:g} s"))
 
 
 def _refuse_ray_client(address: str | None) -> None:
