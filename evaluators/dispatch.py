@@ -27,11 +27,6 @@ class Host(Protocol):
         """Cases that it runs at the same time."""
         ...
 
-    @property
-    def portion(self) -> int:
-        """The most cases that it is handed at once; more than one where handing over is dear."""
-        ...
-
     async def run(self, work: Work) -> tuple[Outcome, ...] | None:
         """Run every case; None if the host was lost, and is to be left out from now on.
 
@@ -139,41 +134,38 @@ class Dispatcher:
         return tuple(outcome for outcome in order.outcomes if outcome is not None)
 
     def _hand_out(self) -> None:
-        """Give waiting cases to free slots: to the emptiest host first, and of each work no more at once than its even share."""
+        """Give waiting cases to free slots: each to the emptiest host."""
         while self._waiting and (seats := [seat for seat in self._seats if seat.free > 0]):
             seat = max(seats, key=lambda seat: seat.free / seat.host.slots)
             number, _ = self._waiting.first()
-            share = -(-self._waiting.waiting(number) // len(seats))
-            positions = self._waiting.take(min(seat.free, seat.host.portion, share))
-            seat.free -= len(positions)
+            (position,) = self._waiting.take()
+            seat.free -= 1
             order = self._orders[number]
-            task = asyncio.get_running_loop().create_task(self._serve(seat, number, order, positions))
+            task = asyncio.get_running_loop().create_task(self._serve(seat, number, order, position))
             order.tasks.add(task)
             task.add_done_callback(order.ended)
 
-    async def _serve(self, seat: _Seat, number: int, order: _Order, positions: list[int]) -> None:
+    async def _serve(self, seat: _Seat, number: int, order: _Order, position: int) -> None:
         try:
-            outcomes = await seat.host.run(replace(order.work, cases=tuple(order.work.cases[position] for position in positions)))
+            outcomes = await seat.host.run(replace(order.work, cases=(order.work.cases[position],)))
         except GraftworkError as error:
             order.fail(error)
         else:
             if outcomes is None:
-                self._again(seat, number, order, positions)
+                self._again(seat, number, order, position)
             else:
-                for position, outcome in zip(positions, outcomes, strict=True):
-                    order.take(position, outcome)
+                order.take(position, *outcomes)
         finally:
-            seat.free += len(positions)
+            seat.free += 1
             self._hand_out()
 
-    def _again(self, seat: _Seat, number: int, order: _Order, positions: list[int]) -> None:
+    def _again(self, seat: _Seat, number: int, order: _Order, position: int) -> None:
         self.remove(seat.host)
         order.n_lost += 1
         if order.n_lost >= _ATTEMPTS * len(order.work.cases):
             order.fail(InfrastructureError(f"the hosts that ran a program were lost {order.n_lost} times"))
         elif number in self._orders:
-            for position in positions:
-                self._waiting.push(number, position)
+            self._waiting.push(number, position)
 
 
 async def streamed(thread: LoopThread, dispatcher: Dispatcher, work: Work) -> AsyncGenerator[Outcome, None]:

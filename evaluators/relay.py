@@ -1,8 +1,9 @@
 """The relay over a socket: a server beside the gateway, and a client for workers elsewhere.
 
-Both sides prove that they know a random token (HMAC-SHA256 over both nonces) before any frame. Then frames of
-`programs/wire.py`, many at a time: `call` with `call`; `step` with `stage`, `run_id` and what is to be done there (`enter` a case, take
-an `action`, or `leave`); `reply` with `relayed` or `stepped`, or with `trouble` (kind, message).
+Both sides prove that they know a random token (HMAC-SHA256 over both nonces) before any frame. Then frames of `programs/wire.py`, many at
+a time: `call` with `call`; `step` with `stage`, `run_id` and what is to be done there (`enter` a case, take an `action`, or `leave`);
+`reply` with `relayed` or `stepped`, or with `trouble` (kind, message). A client that says `hello` with a `name` that the server was told
+of is a guest: what else passes on its connection is its and its host's matter (`errands.py`).
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import hmac
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from graftwork.programs.errors import CeilingReached, ConfigError, EndpointError, GraftworkError, InfrastructureError, TaskError, WireError
 from graftwork.programs.failure import Failure
@@ -23,8 +24,9 @@ from graftwork.programs.wire import FrameKind, FrameReader, encode_frame, to_jso
 from .evaluation import Case, EpisodeStage, Stepped
 from .pool import ProgramCall, Relay, Relayed
 
-__all__ = ["RelayAddress", "RelayClient", "RelayServer", "RelayedStage", "Trouble"]
+__all__ = ["MAX_OUTCOME_BYTES", "Guest", "RelayAddress", "RelayClient", "RelayServer", "RelayedStage", "Trouble"]
 
+MAX_OUTCOME_BYTES: Final = 64 * 1024 * 1024  # the longest frame that a client may send: an output of 16 MiB and its trace fit
 _NONCE_BYTES: Final = 32
 _HANDSHAKE_S: Final = 10.0
 _CHUNK: Final = 256 * 1024
@@ -72,6 +74,22 @@ class Trouble:
         return {expected.__name__: expected for expected in _ERRORS}.get(self.kind, InfrastructureError)(self.message)
 
 
+class Guest(Protocol):
+    """Who stands in the driver for a client that is sent work."""
+
+    def greet(self, send: Callable[[bytes], None]) -> None:
+        """The client is there, and can be sent frames."""
+        ...
+
+    def take(self, frame: Mapping[str, Any]) -> None:
+        """Take a frame that the client sent."""
+        ...
+
+    def lose(self) -> None:
+        """The connection has ended."""
+        ...
+
+
 class RelayServer:
     """Lets authenticated clients use a relay. Belongs to the loop that starts it.
 
@@ -87,6 +105,15 @@ class RelayServer:
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._stages: dict[str, EpisodeStage] = {}
+        self._guests: dict[str, Guest] = {}
+
+    def invite(self, name: str, guest: Guest) -> None:
+        """Expect a client that says it is called so."""
+        self._guests[name] = guest
+
+    def disinvite(self, name: str) -> None:
+        """Expect it no more; harmless for one that has come."""
+        self._guests.pop(name, None)
 
     @contextmanager
     def staging(self, stage: EpisodeStage | None) -> Iterator[str]:
@@ -152,12 +179,23 @@ class RelayServer:
         answering: set[asyncio.Task[None]],
         entered: dict[str, EpisodeStage],
     ) -> None:
-        frames = FrameReader()
-        while data := await reader.read(_CHUNK):
-            for frame in frames.feed(data):
-                task = asyncio.create_task(self._answer(frame, writer, entered))
-                answering.add(task)
-                task.add_done_callback(answering.discard)
+        frames, guest = FrameReader(max_bytes=MAX_OUTCOME_BYTES), None
+        try:
+            while data := await reader.read(_CHUNK):
+                for frame in frames.feed(data):
+                    if frame["kind"] in ("call", "step"):
+                        task = asyncio.create_task(self._answer(frame, writer, entered))
+                        answering.add(task)
+                        task.add_done_callback(answering.discard)
+                    elif guest is not None:
+                        guest.take(frame)
+                    elif frame["kind"] == "hello" and (guest := self._guests.pop(str(frame.get("name")), None)) is not None:
+                        guest.greet(writer.write)
+                    else:
+                        raise WireError("a guest says its name first, and is expected")
+        finally:
+            if guest is not None:
+                guest.lose()
 
     async def _answer(self, frame: Mapping[str, Any], writer: asyncio.StreamWriter, entered: dict[str, EpisodeStage]) -> None:
         (done,) = await asyncio.gather(self._made(frame, entered), return_exceptions=True)
@@ -204,6 +242,27 @@ class RelayClient:
         self._listening: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._last_id = 0
+        self._on_frame: Callable[[Mapping[str, Any]], None] | None = None
+        self._on_loss: Callable[[], None] | None = None
+
+    async def introduce(self, name: str, on_frame: Callable[[Mapping[str, Any]], None], on_loss: Callable[[], None]) -> None:
+        """Connect as a guest.
+
+        Args:
+            name: That the server was told of.
+            on_frame: Called with each frame that answers none of ours.
+            on_loss: Called when the connection has ended.
+
+        Raises:
+            InfrastructureError: The server cannot be reached.
+        """
+        self._on_frame, self._on_loss = on_frame, on_loss
+        (await self._connected()).write(encode_frame({"kind": "hello", "id": 0, "name": name}))
+
+    def send(self, data: bytes) -> None:
+        """Send an encoded frame that asks for no answer; it goes nowhere when the connection was lost."""
+        if self._writer is not None:
+            self._writer.write(data)
 
     async def call(self, call: ProgramCall) -> Relayed:
         """Have one model call made.
@@ -280,11 +339,16 @@ class RelayClient:
         finally:
             self._writer = None
             writer.close()
+            if self._on_loss is not None:
+                self._on_loss()
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(InfrastructureError("the connection to the gateway was lost"))
 
     def _deliver(self, frame: Mapping[str, Any]) -> None:
+        if frame["kind"] != "reply" and self._on_frame is not None:
+            self._on_frame(frame)
+            return
         future = self._waiting.get(frame["id"])
         if future is None or future.done():
             return

@@ -50,11 +50,6 @@ class Worker:
         """Children at the same time."""
         return self._slots
 
-    @property
-    def portion(self) -> int:
-        """One: handing a case over costs nothing here."""
-        return 1
-
     async def run(self, work: Work) -> tuple[Outcome, ...]:
         """Run every case at the same time; outcomes come in the order of the cases. Whoever calls sees to the slots.
 

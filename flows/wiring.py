@@ -85,6 +85,7 @@ class Wiring:
                 address=settings.ray_address,
                 sandbox=settings.sandbox,
                 resources=self._run.task.resources,
+                thread=self.gateway.thread,
             )
         from graftwork.evaluators.local_pool import LocalPool
 

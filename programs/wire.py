@@ -13,6 +13,8 @@ frame is a `WireError`. Ids multiplex calls: a reply carries the id of its call,
 | step   | environment → child | observation, ended                                                                     |
 | span   | child → pool     | the fields of `trace.Span`                                                            |
 | result | child → pool     | output, or failure (kind, message, component, detail); stdout                         |
+| hello, outcome | worker elsewhere → pool | `evaluators/errands.py`                                                |
+| work, cancel   | pool → worker elsewhere | `evaluators/errands.py`                                                |
 
 Standard library only: the sandbox's child imports it.
 """
@@ -29,7 +31,7 @@ from .errors import WireError
 
 __all__ = ["FRAME_KINDS", "MAX_FRAME_BYTES", "Frame", "FrameKind", "FrameReader", "encode_frame", "to_json"]
 
-FrameKind = Literal["case", "call", "reply", "step", "span", "result"]
+FrameKind = Literal["case", "call", "reply", "step", "span", "result", "hello", "work", "cancel", "outcome"]
 FRAME_KINDS: Final[tuple[FrameKind, ...]] = get_args(FrameKind)
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 _LENGTH: Final = struct.Struct(">I")
