@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from graftwork.evaluators.evaluate import audit, evaluate
@@ -59,7 +60,8 @@ def run_search(run: Run, on_slice: OnSlice, *, stopping: threading.Event | None 
     from .wiring import Wiring  # here, so that importing the engine stays cheap
 
     with Wiring(run) as wired:
-        return asyncio.run(_Engine(run, wired, on_slice).run(stopping or threading.Event()))
+        report = asyncio.run(_Engine(run, wired, on_slice).run(stopping or threading.Event()))
+    return report if wired.mirror is None else replace(report, mirrored=wired.mirror.said)
 
 
 class _Engine:
@@ -68,6 +70,7 @@ class _Engine:
     def __init__(self, run: Run, wired: Wiring, on_slice: OnSlice) -> None:
         self._run, self._on_slice = run, on_slice
         self._lineage, self._gateway, self._pool, self._past = wired.lineage, wired.gateway, wired.pool, wired.past
+        self._mirror = wired.mirror
         self._recorder = self._lineage if self._past is None else CheckedLineage(self._lineage, self._past)
         self._task, self._settings = run.task, run.settings
         self._started = time.monotonic()
@@ -80,22 +83,27 @@ class _Engine:
         """Seed, search, crown, report."""
         restored = None if self._past is None else self._past.restored(self._run.strategy)
         state, self._begun = restored or (State.start(self._run.strategy, self._settings.seed), ())
-        watch = asyncio.create_task(self._watch_endpoints(state))
+        watch = asyncio.create_task(self._watch(state))
         try:
             return await self._run_all(state, stopping)
         finally:
             watch.cancel()
 
-    async def _watch_endpoints(self, state: State) -> None:
-        """Say when an endpoint is down, and when it answers again: nothing is told meanwhile."""
-        said = ""
+    async def _watch(self, state: State) -> None:
+        """Say when an endpoint or the mirror is down, and when it answers again: nothing may be told meanwhile."""
+        well = {"endpoint": "all endpoints answer again", "mirror": "mirror: all that was sealed is copied"}
+        said: Mapping[str, str] = dict.fromkeys(well, "")
         while True:
             await asyncio.sleep(_LOOK_S)
-            trouble = self._gateway.trouble
-            if bool(trouble) != bool(said):
-                self._lineage.event("endpoint", trouble or "all endpoints answer again")
-                self._progress(self._stage, state)
-                said = trouble
+            troubles = self._troubles()
+            for kind, trouble in troubles.items():
+                if bool(trouble) != bool(said[kind]):
+                    self._lineage.event(kind, trouble or well[kind])
+                    self._progress(self._stage, state)
+            said = troubles
+
+    def _troubles(self) -> Mapping[str, str]:
+        return {"endpoint": self._gateway.trouble, "mirror": "" if self._mirror is None else self._mirror.trouble}
 
     async def _run_all(self, state: State, stopping: threading.Event) -> Report:
         search = self._search(state, stopping)
@@ -212,7 +220,7 @@ class _Engine:
                 failures=dict(state.failures),
                 spent=self._gateway.spent,
                 seconds=time.monotonic() - self._started,
-                trouble=self._gateway.trouble,
+                trouble="; ".join(trouble for trouble in self._troubles().values() if trouble),
             )
         )
 

@@ -51,7 +51,7 @@ def prepare_fork(
     last = record.candidates.num_rows - 1
     if not 0 <= until <= last:
         raise RunError(f"--until must be a candidate of {run_dir}, 0 to {last}, not {until}")
-    settings, _ = changed_settings(recorded_settings(record), dict(changes or {}))
+    settings, _ = changed_settings(recorded_settings(record), {"mirror": None, **(changes or {})})  # that one is the other's
     imported = read_imported(record)
     run = check_run(recorded_task(record, task), settings, run_dir=target, models=models, imported=imported)
     directory = make_run_dir(target, run.task.name)

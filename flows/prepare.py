@@ -25,6 +25,8 @@ from graftwork.programs.program import Program
 from graftwork.search.candidate import Imported
 from graftwork.search.crowning import split_digest
 from graftwork.search.disk import writing_to
+from graftwork.search.mirror import refuse_unfit
+from graftwork.search.remote import Remote
 from graftwork.search.strategy import CROSSINGS, PROMPT_OPERATORS, Strategy, strategies
 
 from .elsewhere import choose, read_elsewhere, write_imported
@@ -59,6 +61,8 @@ def prepare(
         UserError: One line that says what is wrong; nothing was made.
     """
     run = check_run(task, settings, run_dir=run_dir, models=models, environ=environ)
+    if run.settings.mirror is not None:
+        refuse_unfit(Remote(run.settings.mirror))
     facts = task_facts(run.task, "in memory" if isinstance(task, Task) else str(task))
     directory = make_run_dir(run_dir, run.task.name)
     with writing_to(directory):
@@ -120,6 +124,8 @@ def check_run(
     Raises:
         UserError: One line that says what is wrong.
     """
+    if settings.mirror is not None:
+        Remote(settings.mirror)  # for what it refuses
     loaded = task if isinstance(task, Task) else load_task(Path(task))
     if settings.imported is not None:
         loaded = with_seed(loaded, settings.imported)

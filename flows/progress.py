@@ -25,7 +25,7 @@ class Progress:
         failures: Failures of programs on val by kind.
         spent: What was spent live, at list price, by role.
         seconds: Wall seconds since the search began.
-        trouble: Why nothing comes from an endpoint, in one line; empty while all is well.
+        trouble: Why nothing comes from an endpoint, or nothing gets to the mirror, in one line; empty while all is well.
     """
 
     stage: str

@@ -17,7 +17,9 @@ from graftwork.evaluators.task import Task
 from graftwork.programs.errors import ConfigError, RunError
 from graftwork.programs.model import Model, Role
 from graftwork.search.disk import writing_to
+from graftwork.search.mirror import refuse_unfit
 from graftwork.search.record import Record, open_run
+from graftwork.search.remote import Remote
 
 from .elsewhere import read_imported
 from .prepare import check_run, task_facts
@@ -29,7 +31,7 @@ __all__ = ["changed_settings", "prepare_resume", "recorded_settings", "recorded_
 _IN_MEMORY: Final = "in memory"
 _OF_THE_PLACE: Final = frozenset(("source", "example"))  # what may differ in a task that is the same
 _CEILINGS: Final = ("candidates", "seconds", "budget_usd", "budget_tokens", "budget_calls", "role_budgets_usd")
-_PLACES: Final = ("requests_per_minute", "tokens_per_minute", "in_flight", "pool", "slots", "ray_address")
+_PLACES: Final = ("requests_per_minute", "tokens_per_minute", "in_flight", "pool", "slots", "ray_address", "mirror")
 _FREE: Final = frozenset((*_CEILINGS, *_PLACES))
 """Settings that change where and how long a search goes on, and not which search it is."""
 
@@ -61,6 +63,8 @@ def prepare_resume(
     loaded = recorded_task(record, task)
     run = check_run(loaded, settings, models=models, environ=environ, imported=read_imported(record))
     _refuse_others(record, run)
+    if "mirror" in changed and run.settings.mirror is not None:
+        refuse_unfit(Remote(run.settings.mirror), run=record.config.get("id", ""))
     with writing_to(run_dir):
         write_run_toml(
             run_dir / "run.toml",

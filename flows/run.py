@@ -78,6 +78,7 @@ class Report:
         spent: What was spent live at list price, by role.
         seconds: Wall seconds of search and crowning together.
         forgeable: Whether programs could have written their scores themselves.
+        mirrored: Whether the run's mirror holds all of it, in one line; empty where it has none.
     """
 
     run_dir: Path
@@ -89,3 +90,4 @@ class Report:
     spent: Mapping[Role, Usage]
     seconds: float
     forgeable: bool = False
+    mirrored: str = ""

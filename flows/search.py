@@ -56,6 +56,8 @@ def search(task: str, run_dir: str | None = None, settings: RunSettings | None =
         run = prepare(task, settings or RunSettings(), run_dir=folder)
     logger.info("search of %s in %s", run.task.name, run.run_dir)
     report = run_in_slices(BackgroundSearch(run), candidates=run.settings.candidates)
+    if report.mirrored:
+        logger.info("%s", report.mirrored)
     _publish(report)
     return str(report.run_dir)
 

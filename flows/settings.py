@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import secrets
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -80,6 +81,7 @@ class RunSettings(BaseModel):
         imported: File of a program, or of an export, that takes the place of the task's seed.
         start_from: Folder or file of programs with scores from elsewhere, see `elsewhere`: the best are the first candidates.
         start_from_best: How many of them.
+        mirror: Place where a copy of the run is kept, such as `s3://bucket/prefix`; no keys in it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,6 +109,7 @@ class RunSettings(BaseModel):
     imported: str | None = None
     start_from: str | None = None
     start_from_best: Annotated[int, Field(ge=1)] = 8
+    mirror: str | None = None
 
     @property
     def named_models(self) -> Mapping[str, Price]:
@@ -199,7 +202,7 @@ def _price(text: str | None) -> dict[str, float]:
 
 
 def write_run_toml(path: Path, settings: RunSettings, *, layers: Sequence[str] = (), **tables: Mapping[str, object]) -> None:
-    """Write the complete configuration of a run, with the versions that it runs on.
+    """Write the complete configuration of a run, with the versions that it runs on. The id that the run has already stays.
 
     Args:
         path: The file.
@@ -208,8 +211,11 @@ def write_run_toml(path: Path, settings: RunSettings, *, layers: Sequence[str] =
         **tables: `task`, what there is to say of it; `strategy`; `models`, aliases by role; `fork`, of a run that began with results of
             another that `run`, and `until` which of them. One that is empty is left out.
     """
+    from graftwork.search.mirror import run_id  # here: it brings pyarrow, which settings alone do not need
+
     document = {
         "schema": 1,
+        "id": (run_id(path.read_bytes()) if path.exists() else "") or secrets.token_hex(8),
         **{name: dict(table) for name, table in tables.items() if table or name != "fork"},
         "settings": settings.model_dump(exclude_none=True),
         "sandbox": {"level": settings.sandbox, "layers": list(layers)},

@@ -15,8 +15,10 @@ from graftwork.evaluators.ledger import Ceilings, Ledger
 from graftwork.evaluators.pool import Pool
 from graftwork.programs.model import Role
 from graftwork.search.lineage import Lineage, LineageCallStore
+from graftwork.search.mirror import Mirror
 from graftwork.search.past import Past
 from graftwork.search.record import open_run
+from graftwork.search.remote import Remote
 from graftwork.search.snapshot import read_snapshot
 
 from .run import Run
@@ -34,6 +36,7 @@ class Wiring:
         run: What to open them for.
     """
 
+    mirror: Mirror | None = None
     lineage: Lineage
     past: Past | None
     gateway: Gateway
@@ -46,7 +49,11 @@ class Wiring:
     def __enter__(self) -> Self:
         settings = self._run.settings
         with self._stack as stack:
+            if settings.mirror is not None:  # left last, when the lineage is sealed whole
+                self.mirror = stack.enter_context(Mirror(self._run.run_dir, Remote(settings.mirror)))
             self.lineage = stack.enter_context(Lineage(self._run.run_dir, clock=time.time))
+            if self.mirror is not None:
+                self.lineage.on_whole(self.mirror.hold)
             self.past = self._past()
             store = LineageCallStore(self.lineage)
             ceilings = Ceilings(usd=settings.budget_usd, tokens=settings.budget_tokens, calls=settings.budget_calls)

@@ -1,4 +1,4 @@
-"""The command line: init, run, resume, replay, show, export, merge, blame, lineage, diff, sql, cost, doctor."""
+"""The command line: init, run, resume, replay, show, export, merge, blame, lineage, diff, sql, cost, mirror, fetch, doctor."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .cli_diff import diff_run
 from .cli_doctor import doctor
 from .cli_lineage import lineage_run
 from .cli_lines import blame_run, merge_programs, new_file
+from .cli_places import fetch_run, mirror_run, run_folder
 from .cli_replay import replay_run
 from .cli_run import resume, run
 from .cli_sql import sql_run
@@ -39,6 +40,8 @@ app.command("lineage")(lineage_run)
 app.command("diff")(diff_run)
 app.command("sql")(sql_run)
 app.command("cost")(cost_run)
+app.command("mirror")(mirror_run)
+app.command("fetch")(fetch_run)
 app.command()(doctor)
 
 
@@ -54,7 +57,9 @@ def init(folder: Annotated[Path, typer.Argument(help="A new folder for the task.
 
 @app.command()
 def show(
-    target: Annotated[Path, typer.Argument(metavar="RUN|PROGRAM", help="A run's folder, or a program's file.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="RUN|PROGRAM", parser=run_folder, help="A run's folder or mirror, or a program's file.")
+    ],
     candidate: Annotated[int | None, typer.Option(help="Of a run: show this candidate's program.")] = None,
     entry: Annotated[str | None, typer.Option(help="Of a program's file: the function that is called; else solve.")] = None,
     mermaid: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the structure as a Mermaid flowchart too.")] = None,
@@ -78,7 +83,7 @@ def show(
 
 @app.command()
 def export(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", parser=run_folder, help="The run's folder, or its mirror.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; else a new champion.py.")] = None,
     package: Annotated[Path | None, typer.Option(metavar="DIR", help="Write an installable folder with a test instead.")] = None,
     unverified: Annotated[bool, typer.Option("--unverified", help="Do not hold it to what the run recorded.")] = False,  # noqa: FBT002 - a flag

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.console import Console
 
+from .cli_places import run_folder
+
 if TYPE_CHECKING:
     from graftwork.search.costs import Cost
 
@@ -18,7 +20,7 @@ _TABLES: Final = ("role", "operator", "model", "hour")
 
 
 def cost_run(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder; it may be running.")],
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", parser=run_folder, help="The run's folder, or its mirror.")],
     by: Annotated[
         list[str] | None, typer.Option(metavar="KEY[,KEY]", help="role, operator, model or hour (UTC), or several; repeatable.")
     ] = None,

@@ -12,6 +12,8 @@ from rich.console import Console
 
 from graftwork.programs.errors import ConfigError, RunError
 
+from .cli_places import run_folder
+
 if TYPE_CHECKING:
     from graftwork.programs.program import Program
     from graftwork.search.record import Record
@@ -89,7 +91,7 @@ def _side(run_dir: str, named: str) -> _Side:
 
     from .cli_candidates import candidate_number
 
-    record = open_run(run_dir)
+    record = open_run(run_folder(run_dir))
     number = candidate_number(record, named)
     ancestry = record.ancestry()
     program = ancestry.program(number)

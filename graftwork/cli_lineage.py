@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .cli_places import run_folder
+
 if TYPE_CHECKING:
     from graftwork.search.pedigree import Generation
 
@@ -16,7 +18,7 @@ __all__ = ["lineage_run"]
 
 
 def lineage_run(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder; it may be running.")],
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", parser=run_folder, help="The run's folder, or its mirror.")],
     candidate: Annotated[str | None, typer.Argument(help="A number, or seed, champion or best; else the champion.")] = None,
     diffs: Annotated[bool, typer.Option(help="Show what each step changed.")] = True,  # noqa: FBT002 - a flag
     as_json: Annotated[bool, typer.Option("--json", help="Say it as JSON.")] = False,  # noqa: FBT002 - a flag

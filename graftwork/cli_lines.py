@@ -9,6 +9,8 @@ import typer
 
 from graftwork.programs.errors import ConfigError
 
+from .cli_places import run_folder
+
 if TYPE_CHECKING:
     from graftwork.flows.merging import Merged
 
@@ -16,8 +18,10 @@ __all__ = ["blame_run", "merge_programs", "new_file"]
 
 
 def merge_programs(
-    one: Annotated[Path, typer.Argument(help="A program's file, an exported file or a run's folder; it decides conflicts.")],
-    other: Annotated[Path, typer.Argument(help="Another one.")],
+    one: Annotated[
+        Path, typer.Argument(parser=run_folder, help="A program's file, an exported file or a run's folder; it decides conflicts.")
+    ],
+    other: Annotated[Path, typer.Argument(parser=run_folder, help="Another one.")],
     base: Annotated[Path | None, typer.Option(help="What both came from; else the seed, of two runs of one seed.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write; else a new merged.py.")] = None,
 ) -> None:
@@ -59,7 +63,7 @@ def _merge_lines(merged: Merged) -> list[str]:
 
 
 def blame_run(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", parser=run_folder, help="The run's folder, or its mirror.")],
     candidate: Annotated[int, typer.Argument(help="The candidate's number.")],
     component: Annotated[str | None, typer.Argument(help="One of its components; else all are listed.")] = None,
 ) -> None:

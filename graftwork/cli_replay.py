@@ -11,6 +11,7 @@ from rich.console import Console
 
 from graftwork.programs.errors import ConfigError
 
+from .cli_places import run_folder
 from .cli_run import finish, watch
 
 __all__ = ["replay_run"]
@@ -19,7 +20,7 @@ _SHOWN = 20
 
 
 def replay_run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", parser=run_folder, help="The run's folder, or its mirror.")],
     task: Annotated[str | None, typer.Option(help="Where its task is now, if it moved.")] = None,
     until: Annotated[int | None, typer.Option(help="Number of the last candidate to repeat; else all, and the crowning.")] = None,
     evaluate: Annotated[bool, typer.Option("--evaluate", help="Run the programs again too, with the recorded answers.")] = False,  # noqa: FBT002 - a flag

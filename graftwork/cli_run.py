@@ -16,6 +16,7 @@ from rich.table import Table
 
 from graftwork.programs.errors import ConfigError
 
+from .cli_places import local_folder
 from .cli_show import show_scores
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
         str | None, typer.Option("--from", metavar="FOLDER|FILE", help="Programs with scores from elsewhere: the best are tried first.")
     ] = None,
     from_best: Annotated[int, typer.Option(help="How many of --from are tried.")] = 8,
+    mirror: Annotated[str | None, typer.Option(metavar="PLACE", help="Keep a copy there, such as s3://bucket/prefix.")] = None,
     run_dir: Annotated[Path | None, typer.Option("--run", help="Folder for the run; else runs/<task>-<n>.")] = None,
 ) -> None:
     """Search for a better program."""
@@ -98,6 +100,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
             "imported": imported,
             "start_from": start_from,
             "start_from_best": from_best,
+            "mirror": mirror,
         },
     )
     console = Console()
@@ -105,7 +108,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
 
 
 def resume(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", parser=local_folder, help="The run's folder.")],
     task: Annotated[str | None, typer.Option(help="Where its task is now, if it moved.")] = None,
     candidates: Annotated[int | None, typer.Option(help="Another ceiling of candidates, those of before counted in.")] = None,
     budget_usd: Annotated[float | None, typer.Option(help="Another ceiling of spend in USD, likewise.")] = None,
@@ -116,6 +119,7 @@ def resume(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     pool: Annotated[Literal["local", "ray"] | None, typer.Option(help="Where programs run.")] = None,
     slots: Annotated[int | None, typer.Option(help="Programs that run at the same time.")] = None,
     ray_address: Annotated[str | None, typer.Option(help="host:port or auto of a running Ray cluster.")] = None,
+    mirror: Annotated[str | None, typer.Option(metavar="PLACE|off", help="Another place for the copy, or none any more.")] = None,
 ) -> None:
     """Go on with a run that ended early or was killed: nothing that is recorded is done or paid for again."""
     from graftwork.flows.background import BackgroundSearch
@@ -131,8 +135,10 @@ def resume(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
         "pool": pool,
         "slots": slots,
         "ray_address": ray_address,
+        "mirror": mirror,
     }
-    prepared = prepare_resume(run_dir, task=task, changes={name: value for name, value in named.items() if value is not None})
+    changes = {name: None if value == "off" else value for name, value in named.items() if value is not None}
+    prepared = prepare_resume(run_dir, task=task, changes=changes)
     console = Console()
     console.print(f"{prepared.task.name} in {run_dir}, going on", markup=False, highlight=False)
     finish(watch(BackgroundSearch(prepared), console), console)
@@ -204,7 +210,7 @@ def progress_table(progress: Progress) -> Table:
     spend = [f"{role} {u.tokens} tokens / {u.calls} calls / {u.usd:.4f} usd" for role, u in progress.spent.items() if u.calls]
     table.add_row("spend", "; ".join(spend) or "none")
     if progress.trouble:
-        table.add_row("endpoint", progress.trouble)
+        table.add_row("trouble", progress.trouble)
     return table
 
 
@@ -220,3 +226,5 @@ def finish(report: Report, console: Console) -> None:
 
     console.print(Markdown(report_markdown(report)))
     console.print(f"the champion stands in {report.run_dir / 'champion.py'}", markup=False, highlight=False)
+    if report.mirrored:
+        console.print(report.mirrored, markup=False, highlight=False, soft_wrap=True)

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from graftwork.programs.errors import ConfigError
 
+from .cli_places import run_folder
+
 if TYPE_CHECKING:
     from graftwork.search.sql import Answer, Queries
 
@@ -18,7 +20,7 @@ __all__ = ["sql_run"]
 
 
 def sql_run(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder; it may be running.")],
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN", parser=run_folder, help="The run's folder, or its mirror.")],
     query: Annotated[str | None, typer.Argument(help="One SQL statement that reads; else the tables and columns are listed.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="How many rows are shown in the terminal.")] = 40,
     as_json: Annotated[bool, typer.Option("--json", help="All rows as a JSON list.")] = False,  # noqa: FBT002 - a flag

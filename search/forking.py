@@ -42,7 +42,7 @@ def copy_until(source: Path, target: Path, number: int) -> None:
         tables[name] = tables[name].filter(where)
     del tables["events"]
     group = max((pc.max(table["group"]).as_py() for table in tables.values() if table.num_rows), default=0)
-    full = {name: FullTail(table=table) for name, table in tables.items() if table.num_rows}
+    full: dict[TableName, FullTail] = {name: FullTail(table=table) for name, table in tables.items() if table.num_rows}
     for name in full:
         (target / name).mkdir()
     seal(target, Manifest(), full, group=group)

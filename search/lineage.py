@@ -98,6 +98,7 @@ class Lineage:
         self._snapshot = ""  # the last that was made, until it is written
         self._trouble = ""
         self._sealed_at = clock()
+        self._on_whole: Callable[[], None] = lambda: None
         with writing_to(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
             sync_directory(run_dir)
@@ -128,6 +129,14 @@ class Lineage:
         self._texts = set[str](read_tables(self.directory, ["texts"])["texts"]["digest"].to_pylist())
         for cut in recovery.cuts:
             self._put({"events": [self._event("repair", cut)]})
+
+    def on_whole(self, call: Callable[[], None]) -> None:
+        """Have something called now, and whenever all tables were sealed together: what the manifest lists is a run as of one instant then.
+
+        Nothing is sealed or merged until it returns. It runs on the thread that seals, and must not write the lineage.
+        """
+        self._on_whole = call
+        call()
 
     def brief(self, brief: Brief) -> None:
         """Record what `ask` gave.
@@ -240,7 +249,7 @@ class Lineage:
                 self.commit()
                 with self._writing("groups"), self._committing["calls"]:
                     self._await_sealing()
-                    self._seal(self._rotated(name for name in TABLES if self._writers[name].n_rows), self._durable_group)
+                    self._seal(self._rotated(name for name in TABLES if self._writers[name].n_rows), self._durable_group, whole=True)
         finally:
             self._trouble = self._trouble or f"{self.directory} is closed: open it again to write"
             self._sealer.shutdown()
@@ -314,10 +323,10 @@ class Lineage:
         """Have sealed what is due, in the background: writing goes on meanwhile, in new tails."""
         if self._sealing and self._sealing.done():
             self._await_sealing()
-        now, writers = self._clock(), self._writers
+        now, writers, whole = self._clock(), self._writers, False
         # A clock that was set back makes things look younger than they are: then they count as old.
         if not 0.0 <= now - self._sealed_at < self._seal_s:
-            self._sealed_at = now
+            self._sealed_at, whole = now, True
             full: list[TableName] = [name for name in TABLES if writers[name].n_rows]
         else:
             full = [name for name in TABLES if writers[name].n_rows >= self._seal_rows or writers[name].n_bytes >= _SEAL_BYTES]
@@ -325,16 +334,18 @@ class Lineage:
             self._await_sealing()
             with self._committing["calls"]:
                 rotated = self._rotated(full)
-            self._sealing = self._sealer.submit(self._seal, rotated, self._durable_group)
+            self._sealing = self._sealer.submit(self._seal, rotated, self._durable_group, whole=whole)
 
     def _rotated(self, names: Iterable[TableName]) -> Mapping[TableName, FullTail]:
         return {name: self._writers[name].rotate() for name in names}
 
-    def _seal(self, full: Mapping[TableName, FullTail], group: int) -> None:
+    def _seal(self, full: Mapping[TableName, FullTail], group: int, *, whole: bool) -> None:
         if full:
             with writing_to(self.directory):
                 self._manifest = seal(self.directory, self._manifest, full, group=group)
                 self._manifest = compact(self.directory, self._manifest)
+        if whole:
+            self._on_whole()
 
     def _await_sealing(self) -> None:
         """Wait until nothing is sealed in the background; raise what went wrong there."""

@@ -21,6 +21,8 @@ from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 
 from .ancestry import Ancestry, Step
+from .fetching import fetch_to_cache
+from .remote import is_place
 from .rows import recorded_call
 from .schema import TABLES, TableName, lasting_columns
 from .segments import open_datasets, read_tables
@@ -235,10 +237,14 @@ class Record:
 def open_run(path: str | Path) -> Record:
     """Open a run to read it; it may be running.
 
+    Args:
+        path: Its folder, or the place of its mirror, such as `s3://bucket/prefix`: then what differs from the last time is fetched to the
+            person's cache folder, and the record is as of now.
+
     Raises:
-        RunError: If there is no run.
+        RunError: If there is no run, or its place cannot be read.
     """
-    directory = Path(path)
+    directory = fetch_to_cache(str(path)).folder if is_place(path) else Path(path)
     if not (directory / "lineage").is_dir():
         raise RunError(f"no run in {directory}: expected a directory with `lineage/` in it, as `graftwork run` makes below runs/")
     return Record(path=directory)

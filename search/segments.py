@@ -36,6 +36,7 @@ __all__ = [
     "compact",
     "load_manifest",
     "open_datasets",
+    "parse_manifest",
     "publish",
     "read_columns",
     "read_row",
@@ -111,6 +112,19 @@ def load_manifest(directory: Path) -> Manifest:
         if any((directory / name).is_dir() for name in TABLES):
             raise RunError(f"{path} is missing while there are tables beside it: restore it from a copy") from None
         return Manifest()
+    return parse_manifest(text, path)
+
+
+def parse_manifest(text: bytes, named: Path | str) -> Manifest:
+    """The manifest that a file holds.
+
+    Args:
+        text: Its content.
+        named: What to call it.
+
+    Raises:
+        RunError: If it is damaged.
+    """
     try:
         document = json.loads(text)
         body = document["manifest"]
@@ -119,7 +133,7 @@ def load_manifest(directory: Path) -> Manifest:
             return Manifest(group=body["group"], tables={**Manifest().tables, **tables})
     except (ValueError, KeyError, TypeError):
         pass
-    raise RunError(f"{path} is damaged: its checksum differs; restore it from a copy")
+    raise RunError(f"{named} is damaged: its checksum differs; restore it from a copy")
 
 
 def _sealed(body: dict[str, Any]) -> Sealed:
