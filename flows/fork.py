@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from graftwork.evaluators.task import Task
@@ -14,11 +14,10 @@ from graftwork.search.forking import copy_until
 from graftwork.search.record import open_run
 
 from .elsewhere import read_imported, write_imported
-from .prepare import check_run, make_run_dir
+from .prepare import check_run, make_run_dir, write_configuration
 from .recorded import write_inputs
 from .resume import changed_settings, recorded_settings, recorded_task
 from .run import Run
-from .settings import write_run_toml
 
 __all__ = ["prepare_fork"]
 
@@ -59,13 +58,5 @@ def prepare_fork(
         copy_until(record.path / "lineage", directory / "lineage", until)
         write_inputs(directory, run.task)
         write_imported(directory, imported)
-        write_run_toml(
-            directory / "run.toml",
-            run.settings,
-            task=record.config["task"],
-            strategy=asdict(run.strategy),
-            models={str(role): model.alias for role, model in run.models.items()},
-            layers=run.layers,
-            fork={"run": str(run_dir), "until": until},
-        )
+        write_configuration(run, directory, task=record.config["task"], fork={"run": str(run_dir), "until": until})
     return replace(run, run_dir=directory)

@@ -37,7 +37,7 @@ from .settings import ModelSettings, RunSettings, write_run_toml
 if TYPE_CHECKING:
     from graftwork.programs.openai_model import OpenAIModel
 
-__all__ = ["check_run", "make_run_dir", "open_model", "prepare", "resolve_strategy", "task_facts"]
+__all__ = ["check_run", "make_run_dir", "open_model", "prepare", "resolve_strategy", "task_facts", "write_configuration"]
 
 
 def prepare(
@@ -66,12 +66,25 @@ def prepare(
     facts = task_facts(run.task, "in memory" if isinstance(task, Task) else str(task))
     directory = make_run_dir(run_dir, run.task.name)
     with writing_to(directory):
-        aliases = {str(role): model.alias for role, model in run.models.items()}
         write_inputs(directory, run.task)
         if run.imported:
             write_imported(directory, run.imported)
-        write_run_toml(directory / "run.toml", run.settings, task=facts, strategy=asdict(run.strategy), models=aliases, layers=run.layers)
+        write_configuration(run, directory, task=facts)
     return replace(run, run_dir=directory)
+
+
+def write_configuration(run: Run, directory: Path, *, task: Mapping[str, object], fork: Mapping[str, object] | None = None) -> None:
+    """Write a run's `run.toml`.
+
+    Args:
+        run: The run.
+        directory: Its folder.
+        task: What there is to say of its task.
+        fork: Of a run that began with results of another, as `write_run_toml` takes it.
+    """
+    aliases = {str(role): model.alias for role, model in run.models.items()}
+    tables = {"task": task, "strategy": asdict(run.strategy), "models": aliases, "fork": fork or {}}
+    write_run_toml(directory / "run.toml", run.settings, layers=run.layers, **tables)
 
 
 def task_facts(task: Task, source: str) -> dict[str, object]:

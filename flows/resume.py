@@ -22,9 +22,9 @@ from graftwork.search.record import Record, open_run
 from graftwork.search.remote import Remote
 
 from .elsewhere import read_imported
-from .prepare import check_run, task_facts
+from .prepare import check_run, task_facts, write_configuration
 from .run import Run
-from .settings import RunSettings, write_run_toml
+from .settings import RunSettings
 
 __all__ = ["changed_settings", "prepare_resume", "recorded_settings", "recorded_task"]
 
@@ -66,15 +66,7 @@ def prepare_resume(
     if "mirror" in changed and run.settings.mirror is not None:
         refuse_unfit(Remote(run.settings.mirror), run=record.config.get("id", ""))
     with writing_to(run_dir):
-        write_run_toml(
-            run_dir / "run.toml",
-            run.settings,
-            task=record.config["task"],
-            strategy=asdict(run.strategy),
-            models={str(role): model.alias for role, model in run.models.items()},
-            layers=run.layers,
-            fork=record.config.get("fork", {}),
-        )
+        write_configuration(run, run_dir, task=record.config["task"], fork=record.config.get("fork"))
     return replace(run, run_dir=run_dir, changed=changed)
 
 

@@ -389,7 +389,7 @@ class LineageCallStore:
                 return None
             row = read_row(self._lineage.directory, "calls", place)
             if (row["key"], row["draw"]) != (key, draw):
-                return None  # two requests with one hash, once in some ten thousand million runs: then this one is paid again
+                return None  # two requests with one hash of 64 bits: then this one is paid again
             return self._keep(key, draw, recorded_call(row))
 
     def reserve(self, call: Reservation) -> None:

@@ -154,6 +154,7 @@ def test_cancelling_cancels_there() -> None:
         await asyncio.wait_for(elsewhere.cancelled.wait(), 10)
 
     with_remote(elsewhere, cancel)
+    assert elsewhere.cancelled.is_set()
 
 
 def test_who_waits_hears_of_a_loss_and_what_ran_there_is_cancelled() -> None:
@@ -171,12 +172,13 @@ def test_who_waits_hears_of_a_loss_and_what_ran_there_is_cancelled() -> None:
 
 
 def test_a_guest_that_nobody_invited_is_dropped() -> None:
-    async def intrude() -> None:
+    async def intrude() -> bool:
         server = RelayServer(EchoRelay())
         client, dropped = RelayClient(await server.start()), asyncio.Event()
         await client.introduce("nobody", lambda _: None, dropped.set)
         await asyncio.wait_for(dropped.wait(), 10)
         await client.aclose()
         await server.aclose()
+        return dropped.is_set()
 
-    asyncio.run(intrude())
+    assert asyncio.run(intrude())

@@ -20,7 +20,7 @@ from graftwork.programs.errors import ConfigError, RunError
 from graftwork.search.fetching import fetch_to_cache, fetch_to_new
 from graftwork.search.record import canonical, open_run
 from tests.flows.scripted_task import made_run, made_task, scripted_models
-from tests.search.stores import KEYS, Store, running_store
+from tests.search.stores import Store, reachable_store
 
 REPOSITORY = Path(__file__).parents[2]
 SEARCH = """
@@ -40,11 +40,8 @@ run_search(run, lambda progress: print(progress.told, flush=True))
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in KEYS.items():
-            patch.setenv(name, value)
-        with running_store() as running:
-            yield running
+    with reachable_store() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+import pytest
 from pyarrow import fs
 
-__all__ = ["KEYS", "Store", "running_store"]
+__all__ = ["KEYS", "Store", "reachable_store", "running_store"]
 
 KEYS: Final = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
 
@@ -124,3 +125,13 @@ def _wait_for(port: int) -> None:
             time.sleep(0.05)
         else:
             return
+
+
+@contextmanager
+def reachable_store() -> Iterator[Store]:
+    """A running store, with its keys in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in KEYS.items():
+            patch.setenv(name, value)
+        with running_store() as running:
+            yield running

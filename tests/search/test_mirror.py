@@ -20,7 +20,7 @@ from graftwork.search.remote import Remote
 from graftwork.search.segments import load_manifest
 
 from .lineage_values import brief, result
-from .stores import KEYS, Store, running_store
+from .stores import Store, reachable_store
 
 REPOSITORY = Path(__file__).parents[2]
 WRITER = """
@@ -44,11 +44,8 @@ print(mirror.said)
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in KEYS.items():
-            patch.setenv(name, value)
-        with running_store() as running:
-            yield running
+    with reachable_store() as running:
+        yield running
 
 
 def new_run(run_dir: Path, *, name: str = "one") -> Path:

@@ -11,16 +11,13 @@ from graftwork.programs.errors import ConfigError, RunError
 from graftwork.search.mirror import refuse_unfit
 from graftwork.search.remote import Remote, is_place
 
-from .stores import KEYS, Store, running_store
+from .stores import Store, reachable_store
 
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in KEYS.items():
-            patch.setenv(name, value)
-        with running_store() as running:
-            yield running
+    with reachable_store() as running:
+        yield running
 
 
 @pytest.fixture(params=["s3", "file"])
