@@ -10,6 +10,8 @@ from graftwork.programs.model import Usage
 from graftwork.programs.program import Program
 from graftwork.programs.provenance import Provenance
 
+from .estimate import Estimate, estimate
+
 __all__ = ["Ancestor", "Brief", "Candidate", "Imported", "Member", "Result", "Status"]
 
 Status = Literal["evaluated", "duplicate", "rejected", "unwritten", "abandoned"]
@@ -84,11 +86,20 @@ class Member:
         candidate: Who it is.
         val: What drives selection. Operators never see it.
         train: Outcomes on train examples: traces, feedback and failures that operators are shown.
+        baseline: Values of the seed on all of val, in the order in which programs meet them; empty where there is no seed to compare with.
+        estimate: What `val` says of the mean over all of val, and how surely. Worked out once.
     """
 
     candidate: Candidate
     val: Evaluation
     train: Evaluation
+    baseline: tuple[float | None, ...] = field(default=(), repr=False)
+    estimate: Estimate = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Work out the estimate."""
+        values = self.val.values
+        object.__setattr__(self, "estimate", estimate(values, self.baseline or values, lo=self.val.lo))
 
     @property
     def score(self) -> float:

@@ -80,16 +80,18 @@ class Past:
         for number, digest, status in zip(*(columns[name].to_pylist() for name in columns.column_names), strict=True):
             if number < told and digest is not None and status != "abandoned":
                 seen.setdefault(digest, number + 1)
-        members = {number: self._member(number, self._snapshot) for number in self._snapshot.numbers}
-        return self._snapshot.restored(strategy, members, seen)
+        seed = self.seed_result
+        baseline = () if seed is None or seed.val is None else seed.val.values
+        members = {number: self._member(number, self._snapshot, baseline) for number in self._snapshot.numbers}
+        return self._snapshot.restored(strategy, members, seen, baseline)
 
-    def _member(self, number: int, snapshot: Snapshot) -> Member:
+    def _member(self, number: int, snapshot: Snapshot, baseline: tuple[float | None, ...]) -> Member:
         row = self._rows[number]
         program = self._program(row)
         ancestors = (Ancestor(number=n, program=self._program(self._rows[n])) for n in snapshot.ancestors_of(number))
         candidate = replace(_made(row, program), provenance=snapshot.provenance(number), ancestors=tuple(ancestors))
         val, train = (self._evaluation(number, split, program) for split in ("val", "train"))
-        return Member(candidate=candidate, val=val, train=train)
+        return Member(candidate=candidate, val=val, train=train, baseline=baseline)
 
     def decisions(self, kind: str, number: int) -> tuple[Row, ...]:
         """The recorded decisions of a kind about a number, without what depends on time."""

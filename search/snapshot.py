@@ -108,18 +108,22 @@ class Snapshot:
             ),
         )
 
-    def restored(self, strategy: Strategy, members: Mapping[int, Member], seen: dict[str, int]) -> tuple[State, tuple[Brief, ...]]:
+    def restored(
+        self, strategy: Strategy, members: Mapping[int, Member], seen: dict[str, int], baseline: tuple[float | None, ...]
+    ) -> tuple[State, tuple[Brief, ...]]:
         """The state, and the briefs that were in flight.
 
         Args:
             strategy: Of the search.
             members: The candidates of `numbers`, with their evaluations.
             seen: For each known digest, how many results had been told when it became known.
+            baseline: Values of the seed on val.
         """
         state = State.start(strategy, self.seed)
         for archive, numbers in zip(state.islands, self.islands, strict=True):
             for number in numbers:
                 archive.add(members[number])
+        state.baseline = baseline
         state.seen, state.told, state.spent = seen, self.told, Usage(**dict[str, Any](self.spent))
         state.statuses, state.failures = Counter(dict[Any, int](self.statuses)), Counter(self.failures)
         briefs = (Brief(**{**asked, "parents": tuple(members[number] for number in asked["parents"])}) for asked in self.asked)

@@ -60,6 +60,7 @@ class State:
         spent: What the told results cost at list price.
         statuses: Number of told results by status.
         failures: Number of failures on val by kind.
+        baseline: Values of the seed on val; empty before it is told.
     """
 
     strategy: Strategy
@@ -70,6 +71,7 @@ class State:
     spent: Usage = field(default_factory=Usage)
     statuses: Counter[Status] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
+    baseline: tuple[float | None, ...] = ()
 
     @classmethod
     def start(cls, strategy: Strategy, seed: int) -> State:
@@ -139,7 +141,9 @@ def tell(state: State, result: Result) -> Told:
     added = AddStatus.REFUSED
     if result.status == "evaluated" and result.candidate is not None and result.val is not None and result.train is not None:
         state.failures.update(failure.kind for failure in result.val.failures)
-        member = Member(candidate=result.candidate, val=result.val, train=result.train)
+        if result.number == 0:
+            state.baseline = result.val.values
+        member = Member(candidate=result.candidate, val=result.val, train=result.train, baseline=state.baseline)
         # A run that began with results of another may have fewer islands.
         homes = range(len(state.islands)) if result.number == 0 else (result.island % len(state.islands),)
         added = max(state.islands[home].add(member) for home in homes)

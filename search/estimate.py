@@ -1,0 +1,58 @@
+"""Estimate: what a program's scores on some examples say of its mean over all of them, and how surely.
+
+Programs are scored on prefixes of one order of examples, of different lengths. A mean over a prefix of easy examples flatters; the scores of
+the seed, which is scored on all of them, say how easy a prefix is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Estimate", "estimate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A mean with its uncertainty.
+
+    Attributes:
+        mean: In the task's unit.
+        error: Its standard error, in that unit; infinite where fewer than two examples count.
+        n: Examples that count.
+    """
+
+    mean: float
+    error: float
+    n: int
+
+    @property
+    def lower(self) -> float:
+        """The mean less one standard error: what archives order members by."""
+        return self.mean - self.error
+
+
+def estimate(values: Sequence[float | None], baseline: Sequence[float | None], *, lo: float) -> Estimate:
+    """The regression estimate of a mean (Cochran, Sampling Techniques, 1977, chapter 7), with the baseline as the known covariate.
+
+    The slope is kept within [0, 1]: 0 is the plain mean, 1 the baseline's mean plus the mean difference to it.
+
+    Args:
+        values: The program's values on the first examples, in their order; None where nothing counts.
+        baseline: The seed's values on all of them.
+        lo: What stands where nothing counts.
+    """
+    pairs = [(y, x) for y, x in zip(values, baseline, strict=False) if y is not None and x is not None]
+    known = [x for x in baseline if x is not None]
+    n = len(pairs)
+    if not n:
+        return Estimate(mean=lo, error=math.inf, n=0)
+    mean, mean_x = (sum(column) / n for column in zip(*pairs, strict=True))
+    if n == 1:
+        return Estimate(mean=mean, error=math.inf, n=1)
+    spread_x = sum((x - mean_x) ** 2 for _, x in pairs)
+    slope = sum((y - mean) * (x - mean_x) for y, x in pairs) / spread_x if spread_x > 0 else 0.0
+    slope = min(1.0, max(0.0, slope))
+    residual = sum((y - mean - slope * (x - mean_x)) ** 2 for y, x in pairs)
+    return Estimate(mean=mean - slope * (mean_x - sum(known) / len(known)), error=math.sqrt(residual / (n - 1) / n), n=n)
