@@ -1,7 +1,7 @@
 """Estimate: what a program's scores on some examples say of its mean over all of them, and how surely.
 
-Programs are scored on prefixes of one order of examples, of different lengths. A mean over a prefix of easy examples flatters; the scores of
-the seed, which is scored on all of them, say how easy a prefix is.
+Programs are scored on prefixes of one order of examples, of different lengths. A mean over a prefix of easy examples flatters; the scores
+of the seed, which is scored on all of them, say how easy a prefix is.
 """
 
 from __future__ import annotations
