@@ -37,6 +37,7 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
     purpose: str = "search",
     repeats: int | Mapping[str, int] = 1,
     asking: JudgeRelay | None = None,
+    before: Evaluation | None = None,
 ) -> Evaluation:
     """Run a program on every example and score the outputs. Only inputs go in; targets and the scorer stay here.
 
@@ -50,6 +51,7 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
         purpose: Prefix of every draw.
         repeats: Runs of each example, at least 1; or those of some examples by id, while the others run once.
         asking: The way to the judge, for scorers that need one.
+        before: What is known of the program on other examples, which the cascade takes into account; it is no part of what is returned.
 
     Raises:
         TaskError: If on the seed's output the scorer raises, or gives a score that is not finite or outside the task's range; or if an
@@ -67,7 +69,7 @@ async def evaluate(  # noqa: PLR0913 - task and pool are bound once for a run, t
 
     # The seed is run on all: a search begins with what it can do.
     looks = task.cascade if purpose == "search" and candidate != 0 else ()
-    judgements = await cascaded(pairs, judged, looks=looks, limits=task.limits, lo=task.lo)
+    judgements = await cascaded(pairs, judged, looks=looks, limits=task.limits, lo=task.lo, before=before.judgements if before else ())
     return Evaluation(digest=program.digest, judgements=judgements, lo=task.lo, forgeable=task.forgeable, n_chars=len(program.source))
 
 

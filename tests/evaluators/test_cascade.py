@@ -122,6 +122,22 @@ def test_an_evaluation_is_extended_without_running_anything_again() -> None:
     assert evaluation.values == (1.0,) * 8
 
 
+@pytest.mark.parametrize("n_first", [1, 2, 5, 6, 7])
+def test_in_parts_a_hopeless_program_is_run_on_no_more_and_comes_to_the_same(n_first: int) -> None:
+    task, pool = a_task(), Counting(lambda n: failing())
+    first, rest = task.splits["val"][:n_first], task.splits["val"][n_first:]
+
+    async def both() -> Evaluation:
+        one = await evaluate(task.seed, first, task=task, pool=pool, candidate=3)
+        return one.extended(await evaluate(task.seed, rest, task=task, pool=pool, candidate=3, before=one))
+
+    in_parts = asyncio.run(both())
+    asked = [n for numbers, _ in pool.asked for n in numbers]
+    whole, _ = run(lambda n: failing(), a_task())
+    assert asked == [0, 1, 2, 3, 4]
+    assert in_parts == whole
+
+
 @pytest.mark.parametrize(
     ("cascade", "said"),
     [
