@@ -110,7 +110,7 @@ def make_task(
     splits = split_examples(examples, parameters=parameters.names, confirm_share=options.get("confirm_share", 1 / 3))
     transfer = {name: make_examples(rows, parameters=parameters.names, name=name) for name, rows in options.get("transfer", {}).items()}
     for name in transfer:
-        if name in (*SPLITS, "search", "audit") or not name.isidentifier():
+        if name in (*SPLITS, "search", "audit", "parent") or not name.isidentifier():
             raise TaskError(f"a transfer set needs a name of its own, made of letters, digits and underscores; {name!r} is not one")
     for name, group in (*splits.items(), *transfer.items()):
         _check_fit(group, parameters, entry=entry, split=name)

@@ -22,6 +22,7 @@ from graftwork.search.candidate import Candidate, Member, Result
 from graftwork.search.catalogue import rewriters, variations
 from graftwork.search.crowning import Crowning
 from graftwork.search.loop import Search
+from graftwork.search.measuring import Measuring
 from graftwork.search.operator import Facts
 from graftwork.search.past import CheckedLineage
 from graftwork.search.state import Budget, State, Told
@@ -146,7 +147,7 @@ class _Engine:
             budget=Budget(candidates=self._settings.candidates, seconds=self._settings.seconds),
             window=self._settings.window,
             writer=make_writer(self._run, state, self._gateway),
-            evaluate=self._evaluate,
+            measuring=Measuring.of(self._task, self._run.strategy, state.seed, self._evaluate),
             recorder=self._recorder,
             on_told=self._told,
             stopping=stopping,
@@ -178,7 +179,8 @@ class _Engine:
         """
         settings, used = self._settings, seed.val.usage + seed.train.usage
         n_runs = len(seed.val.judgements) + len(seed.train.judgements)
-        caps = candidate_caps(self._run, used, n_runs=n_runs)
+        n_parent = len(seed.val.judgements) if self._run.strategy.race is not None else 0
+        caps = candidate_caps(self._run, used, n_runs=n_runs + n_parent)
         share = crowning_share(self._run, n_runs=n_runs)
         ceilings = Ceilings(
             usd=_less(settings.budget_usd, share * used.usd),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -184,6 +185,8 @@ def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool, i
     if name == "model" and not has_proposer:
         raise ConfigError("the strategy `model` needs a proposer: give one with --model NAME, or take --strategy no-model")
     strategy = known[name]
+    if not math.isfinite(task.score_range[1] - task.score_range[0]):  # nothing bounds what one example may do, so no race has a level
+        strategy = replace(strategy, race_level=0.0)
     programs = (task.seed, *imported)
     if all(len(set(program.names) - task.frozen) < 2 for program in programs):  # whose children cross by expressions alone
         strategy = replace(strategy, operators={n: w for n, w in strategy.operators.items() if n not in CROSSINGS})

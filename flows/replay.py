@@ -27,15 +27,15 @@ from graftwork.programs.program import Program
 from graftwork.search.candidate import Brief, Candidate, Member, Result
 from graftwork.search.crowning import Crowning
 from graftwork.search.loop import Search
+from graftwork.search.measuring import Measuring, val_order
 from graftwork.search.past import CheckedLineage, Past
 from graftwork.search.recall import as_recorded
 from graftwork.search.record import Record, open_run
 from graftwork.search.state import Budget, State
-from graftwork.search.strategy import Strategy
 
 from .elsewhere import read_imported
 from .engine import make_writer
-from .resume import recorded_settings, recorded_task
+from .resume import recorded_settings, recorded_strategy, recorded_task
 from .run import Run
 from .summary import crown_detail
 from .wiring import gateway_settings
@@ -102,9 +102,9 @@ def replay(
     record = open_run(run_dir)
     loaded, settings, config = recorded_task(record, task), recorded_settings(record), record.config
     models: dict[Role, Model] = {role: _Silent(alias, run_dir) for role, alias in config["models"].items()}
-    strategy, imported = Strategy(**config["strategy"]), read_imported(record)
+    strategy, imported = recorded_strategy(record), read_imported(record)
     run = Run(task=loaded, settings=settings, strategy=strategy, run_dir=run_dir, models=models, imported=imported)
-    past = Past(record, loaded)
+    past = Past(record, loaded, val=val_order(loaded, strategy))
     if not past.told:
         raise RunError(f"{run_dir} has no result to repeat yet")
     gateway = Gateway(models, _RecordedCalls(record), ledger=Ledger(Ceilings()), settings=gateway_settings(settings))
@@ -141,8 +141,8 @@ class _Replay:
 
     @property
     def seed_result(self) -> Result | None:
-        """None: it is evaluated, from the record."""
-        return None
+        """None: it is evaluated, from the record; but of a run that began with results of another it is a fact."""
+        return self._past.seed_result if self._past.was_given_results else None
 
     def given(self) -> Iterator[Result]:
         """What is recorded as given."""
@@ -157,9 +157,11 @@ class _Replay:
         recorded = self._past.result(brief)
         return recorded if recorded is not None and recorded.status == "abandoned" else None
 
-    async def __call__(self, program: Program, examples: tuple[Example, ...], *, candidate: int) -> Evaluation:
+    async def __call__(
+        self, program: Program, examples: tuple[Example, ...], *, candidate: int, before: Evaluation | None = None
+    ) -> Evaluation:
         """The recorded evaluation."""
-        recorded = self._past.evaluated(candidate, program)
+        recorded = self._past.evaluated(candidate, program, examples)
         if self._pool is not None:
             now = await evaluate(
                 program,
@@ -169,6 +171,7 @@ class _Replay:
                 candidate=candidate,
                 repeats=self._run.task.repeats_by_id,
                 asking=self._gateway if "judge" in self._run.models else None,
+                before=before,
             )  # fmt: skip - one argument a line would be longer than the rest
             self._compare(candidate, recorded, as_recorded(now))
         return recorded
@@ -191,7 +194,7 @@ class _Replay:
             budget=Budget(candidates=self._last),
             window=self._run.settings.window,
             writer=make_writer(self._run, state, self._gateway),
-            evaluate=self,
+            measuring=Measuring.of(self._run.task, self._run.strategy, state.seed, self),
             recorder=self._recorder,
             on_told=lambda state, _result, _told: on_told(state),
             stopping=threading.Event(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,10 +16,12 @@ from graftwork.evaluators.load import load_task
 from graftwork.evaluators.task import Task
 from graftwork.programs.errors import ConfigError, RunError
 from graftwork.programs.model import Model, Role
+from graftwork.search.catalogue import rewriters, variations
 from graftwork.search.disk import writing_to
 from graftwork.search.mirror import refuse_unfit
 from graftwork.search.record import Record, open_run
 from graftwork.search.remote import Remote
+from graftwork.search.strategy import Strategy
 
 from .elsewhere import read_imported
 from .prepare import check_run, task_facts, write_configuration
@@ -62,6 +64,7 @@ def prepare_resume(
     settings, changed = changed_settings(recorded_settings(record), dict(changes or {}))
     loaded = recorded_task(record, task)
     run = check_run(loaded, settings, models=models, environ=environ, imported=read_imported(record))
+    run = replace(run, strategy=recorded_strategy(record))  # those that come with Graftwork change
     _refuse_others(record, run)
     if "mirror" in changed and run.settings.mirror is not None:
         refuse_unfit(Remote(run.settings.mirror), run=record.config.get("id", ""))
@@ -80,6 +83,22 @@ def recorded_settings(record: Record) -> RunSettings:
         return RunSettings.model_validate(record.config["settings"])
     except (KeyError, ValidationError) as error:
         raise RunError(f"{record.path / 'run.toml'} holds no settings that this version knows: {str(error).splitlines()[0]}") from None
+
+
+def recorded_strategy(record: Record) -> Strategy:
+    """The strategy of a run.
+
+    Raises:
+        RunError: If it is none that this version can follow.
+    """
+    place = record.path / "run.toml"
+    try:
+        strategy = Strategy(**record.config["strategy"])
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{place} holds no strategy that this version knows: {error}") from None
+    if unknown := sorted(strategy.operators.keys() - variations().keys() - rewriters().keys()):
+        raise RunError(f"the strategy in {place} uses operators that this version does not have: {', '.join(unknown)}")
+    return strategy
 
 
 def recorded_task(record: Record, task: str | Path | Task | None = None) -> Task:
@@ -120,12 +139,11 @@ def changed_settings(settings: RunSettings, changes: Mapping[str, object]) -> tu
 
 
 def _refuse_others(record: Record, run: Run) -> None:
-    """Refuse what would make another search of it: another task, strategy or models."""
+    """Refuse what would make another search of it: another task or other models."""
     facts: dict[str, Any] = tomllib.loads(tomli_w.dumps(task_facts(run.task, "")))
-    strategy: dict[str, Any] = tomllib.loads(tomli_w.dumps(asdict(run.strategy)))
     models = {str(role): model.alias for role, model in run.models.items()}
     was = record.config
-    for kind, now, before in (("task", facts, was["task"]), ("strategy", strategy, was["strategy"]), ("models", models, was["models"])):
+    for kind, now, before in (("task", facts, was["task"]), ("models", models, was["models"])):
         names = {name for name in now.keys() | before.keys() if now.get(name) != before.get(name)}
         if differing := sorted(names - (_OF_THE_PLACE if kind == "task" else frozenset())):
             name = differing[0]

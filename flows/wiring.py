@@ -15,6 +15,7 @@ from graftwork.evaluators.ledger import Ceilings, Ledger
 from graftwork.evaluators.pool import Pool
 from graftwork.programs.model import Role
 from graftwork.search.lineage import Lineage, LineageCallStore
+from graftwork.search.measuring import val_order
 from graftwork.search.mirror import Mirror
 from graftwork.search.past import Past
 from graftwork.search.record import open_run
@@ -79,7 +80,7 @@ class Wiring:
         if not told:
             return None
         snapshot = read_snapshot(self.lineage.directory, strategy=run.strategy, seed=run.settings.seed, told=told)
-        return Past(open_run(run.run_dir), run.task, snapshot)
+        return Past(open_run(run.run_dir), run.task, snapshot, val=val_order(run.task, run.strategy))
 
     def _open_pool(self) -> Pool:
         settings = self._run.settings

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Protocol
 
+from graftwork.evaluators.evaluation import Evaluation
+
 from .candidate import Member
 
 __all__ = ["AddStatus", "Archive", "TopK", "rank"]
@@ -25,6 +27,10 @@ class Archive(Protocol):
 
     def add(self, member: Member) -> AddStatus:
         """Offer a member. Time and memory do not depend on how many were offered before."""
+        ...
+
+    def renew(self, number: int, extension: Evaluation, brief: int) -> None:
+        """Take in what the result of a brief tells of a member on further examples; nothing where there is no such member."""
         ...
 
     def __iter__(self) -> Iterator[Member]:
@@ -69,6 +75,14 @@ class TopK:
         self._members.insert(place, member)
         del self._members[self._size :]
         return AddStatus.BEST if place == 0 else AddStatus.KEPT
+
+    def renew(self, number: int, extension: Evaluation, brief: int) -> None:
+        """Put the member where it belongs now."""
+        for place, member in enumerate(self._members):
+            if member.candidate.number == number:
+                del self._members[place]
+                bisect.insort(self._members, member.with_more(extension, brief), key=rank)
+                return
 
     def __iter__(self) -> Iterator[Member]:
         return iter(tuple(self._members))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from graftwork.evaluators.evaluation import Evaluation
@@ -11,8 +11,9 @@ from graftwork.programs.program import Program
 from graftwork.programs.provenance import Provenance
 
 from .estimate import Estimate, estimate
+from .racing import Verdict
 
-__all__ = ["Ancestor", "Brief", "Candidate", "Imported", "Member", "Result", "Status"]
+__all__ = ["Ancestor", "Brief", "Candidate", "Imported", "Member", "Raced", "Result", "Status"]
 
 Status = Literal["evaluated", "duplicate", "rejected", "unwritten", "abandoned"]
 
@@ -86,6 +87,7 @@ class Member:
         candidate: Who it is.
         val: What drives selection. Operators never see it.
         train: Outcomes on train examples: traces, feedback and failures that operators are shown.
+        extended: Numbers of the briefs whose results extended `val`, in the order in which they were told.
         baseline: Values of the seed on all of val, in the order in which programs meet them; empty where there is no seed to compare with.
         estimate: What `val` says of the mean over all of val, and how surely. Worked out once.
     """
@@ -93,6 +95,7 @@ class Member:
     candidate: Candidate
     val: Evaluation
     train: Evaluation
+    extended: tuple[int, ...] = ()
     baseline: tuple[float | None, ...] = field(default=(), repr=False)
     estimate: Estimate = field(init=False, compare=False)
 
@@ -100,6 +103,19 @@ class Member:
         """Work out the estimate."""
         values = self.val.values
         object.__setattr__(self, "estimate", estimate(values, self.baseline or values, lo=self.val.lo))
+
+    def with_more(self, extension: Evaluation, brief: int) -> Member:
+        """This member with what a brief's result tells of it on further examples; the same where all of that is known.
+
+        Args:
+            extension: Its evaluation on examples that follow on those that were known when the brief was asked.
+            brief: The brief's number.
+        """
+        known = {judgement.outcome.example_id for judgement in self.val.judgements}
+        more = tuple(judgement for judgement in extension.judgements if judgement.outcome.example_id not in known)
+        if not more:
+            return self
+        return replace(self, val=self.val.extended(replace(extension, judgements=more)), extended=(*self.extended, brief))
 
     @property
     def score(self) -> float:
@@ -130,6 +146,22 @@ class Brief:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Raced:
+    """How the race of a child against its parent came out.
+
+    Attributes:
+        verdict: `promoted`: it is better, at the level of the race; `dropped`: it does not look better; `undecided`: there are no more
+            examples, or the race was broken off.
+        against: Number of the parent; 0, the seed, where a child has none.
+        n: On how many examples of val.
+    """
+
+    verdict: Verdict
+    against: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """The one told result of a brief.
 
@@ -143,6 +175,8 @@ class Result:
         candidate: The candidate, where a program was written.
         val: Evaluation on val, where it was evaluated.
         train: Evaluation on train examples, likewise.
+        raced: How the race against its parent came out; None where there was none.
+        extension: What the parent is worth on those examples of the race that it had not seen; None where there are none.
         reason: Why it was not evaluated, one or a few lines.
         proposing: What its proposer calls cost at list price, hits in the cache included.
     """
@@ -155,11 +189,13 @@ class Result:
     candidate: Candidate | None = None
     val: Evaluation | None = None
     train: Evaluation | None = None
+    raced: Raced | None = None
+    extension: Evaluation | None = None
     reason: str = ""
     proposing: Usage = field(default_factory=Usage)
 
     @property
     def usage(self) -> Usage:
-        """Everything that it cost: proposing and evaluating."""
-        evaluations = [e.usage for e in (self.val, self.train) if e is not None]
+        """Everything that it cost: proposing and evaluating, its parent included."""
+        evaluations = [e.usage for e in (self.val, self.train, self.extension) if e is not None]
         return sum(evaluations, self.proposing)

@@ -15,7 +15,7 @@ from graftwork.programs.program import Program
 
 from .archive import rank
 from .candidate import Candidate, Member
-from .comparison import PairedDifference, paired_difference
+from .comparison import PairedDifference, difference_of
 
 __all__ = ["Crown", "Crowning", "Measured", "split_digest"]
 
@@ -183,7 +183,8 @@ class Crowning:
         return evaluation
 
     def _compared(self, champion: Evaluation, seed: Evaluation) -> Measured:
-        difference = paired_difference(champion, seed, seed=self.seed)
+        n_values = min(len(champion.values), len(seed.values))  # a race may have ended on fewer
+        difference = difference_of(champion.values[:n_values], seed.values[:n_values], seed=self.seed)
         n = len(champion.values)
         repeats = len(champion.judgements) // n if n else 1
         return Measured(champion=champion.mean, seed=seed.mean, difference=difference, n=n, repeats=repeats)

@@ -152,7 +152,7 @@ class Lineage:
         Raises:
             RunError: If it cannot be written.
         """
-        evaluations = [("val", result.val), ("train", result.train)]
+        evaluations = [("val", result.val), ("train", result.train), ("parent", result.extension)]
         there = [(split, evaluation) for split, evaluation in evaluations if evaluation is not None]
         rows: dict[TableName, list[Row]] = {
             "texts": text_rows(result, self._texts),

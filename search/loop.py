@@ -8,7 +8,6 @@ budget cannot set aside the caps of W candidates at once, fewer are in flight; t
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
 import time
 from collections import deque
@@ -16,30 +15,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from graftwork.evaluators.evaluation import Evaluation
-from graftwork.evaluators.task import Example, Task
+from graftwork.evaluators.task import Task
 from graftwork.programs.errors import CeilingReached, InfrastructureError
-from graftwork.programs.program import Program
 
 from .archive import AddStatus
 from .candidate import Brief, Candidate, Result
 from .descent import descended
+from .measuring import Measuring
 from .operator import Rewriter, Variation
-from .recall import as_recorded
 from .snapshot import Snapshot
 from .state import Budget, State, Told, ask, settle, tell
 from .texts import as_utf8
 from .writing import IMPORT, Writer, Written
 
-__all__ = ["Evaluator", "History", "Recorder", "Search", "Stop"]
-
-
-class Evaluator(Protocol):
-    """Runs and scores one program."""
-
-    async def __call__(self, program: Program, examples: tuple[Example, ...], *, candidate: int) -> Evaluation:
-        """Scores of the program on the examples, booked to the candidate."""
-        ...
+__all__ = ["History", "Recorder", "Search", "Stop"]
 
 
 class History(Protocol):
@@ -109,7 +98,7 @@ class Search:
         budget: When it ends.
         window: W, at least 1: briefs in flight.
         writer: From briefs to programs.
-        evaluate: From programs to evaluations.
+        measuring: From programs to evaluations.
         recorder: Where everything is written.
         on_told: Called after each told result.
         begun: Briefs without a result that the state was restored with, in order.
@@ -126,7 +115,7 @@ class Search:
     budget: Budget
     window: int
     writer: Writer
-    evaluate: Evaluator
+    measuring: Measuring
     recorder: Recorder
     on_told: OnTold
     clock: Callable[[], float] = time.monotonic
@@ -142,7 +131,7 @@ class Search:
         if result is None:
             candidate = descended(Candidate(number=0, program=self.task.seed), ())
             blank = Result(number=0, operator="seed", island=0, parents=(), status="evaluated", candidate=candidate)
-            result = await self._evaluated(candidate, blank)
+            result = await self.measuring.measured(candidate, blank, None, ())
         if not self.state.told:
             self._tell(result)
             for given in () if self.past is None else self.past.given():
@@ -220,31 +209,12 @@ class Search:
             )
             if written.status is not None or result.candidate is None:
                 return result
-            return await self._evaluated(result.candidate, result)
+            return await self.measuring.measured(result.candidate, result, brief, self.state.baseline)
         except CeilingReached as ceiling:  # ends the run, and is nobody's failure
             self.ceiling_met = True
             return replace(result, status="abandoned", reason=as_utf8(str(ceiling)))
         except InfrastructureError as error:
             return replace(result, status="abandoned", reason=as_utf8(str(error)))
-
-    async def _evaluated(self, candidate: Candidate, result: Result) -> Result:
-        """The result with its evaluations; val and train examples run as one piece of work."""
-        program, val_examples = candidate.program, self.task.splits["val"]
-        train = self._train_batch(result.number)
-        both = await self.evaluate(program, (*val_examples, *train), candidate=result.number)
-        both = as_recorded(both)
-        n_val = self.task.n_runs("val")
-        val, trained = (replace(both, judgements=part) for part in (both.judgements[:n_val], both.judgements[n_val:]))
-        lost = [failure for failure in val.failures if not failure.is_the_programs]
-        if lost or val.mean is None:  # what is left would be compared with others on other examples
-            reason = f"{lost[0].kind}: {lost[0].message}" if lost else "no example could be judged"
-            return replace(result, status="abandoned", val=val, train=trained, reason=reason)
-        return replace(result, val=val, train=trained)
-
-    def _train_batch(self, number: int) -> tuple[Example, ...]:
-        examples = self.task.splits.get("train", ())
-        size = min(self.state.strategy.train_batch, len(examples))
-        return tuple(random.Random(f"train/{self.state.seed}/{number}").sample(examples, size))
 
     def _tell(self, result: Result) -> None:
         settled = settle(self.state, result)

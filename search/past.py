@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import Any, Final
 
 import pyarrow.compute as pc
 
-from graftwork.evaluators.evaluation import Evaluation
-from graftwork.evaluators.task import Task
+from graftwork.evaluators.evaluation import Evaluation, Judgement
+from graftwork.evaluators.task import Example, Task
 from graftwork.programs.errors import RunError
 from graftwork.programs.failure import Failure
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 
-from .candidate import Ancestor, Brief, Candidate, Member, Result
+from .candidate import Ancestor, Brief, Candidate, Member, Raced, Result
 from .descent import descended
 from .lineage import Lineage
 from .recall import RowsByCandidate, evaluation_of, usage_of
@@ -41,13 +42,15 @@ class Past:
         record: The run.
         task: What it searches for.
         snapshot: Where it stood when the last snapshot was made; what came before is not read then, but for what it names.
+        val: The order in which programs meet val now, where that may be another than they met it in; empty where it is not.
 
     Raises:
         RunError: If the record is damaged.
     """
 
-    def __init__(self, record: Record, task: Task, snapshot: Snapshot | None = None) -> None:
+    def __init__(self, record: Record, task: Task, snapshot: Snapshot | None = None, *, val: Sequence[Example] = ()) -> None:
         self._task, self._snapshot, self._directory = task, snapshot, record.path / "lineage"
+        self._places = {example.id: place for place, example in enumerate(val)}
         self._programs: dict[int, Program] = {}
         self._n_given: int = record.config.get("fork", {}).get("until", -1) + 1
         since = 0 if snapshot is None else snapshot.told
@@ -63,8 +66,14 @@ class Past:
         digests = {piece for row in self._rows.values() for piece in row["pieces"] or ()}
         texts = read_tables(self._directory, ["texts"])["texts"].filter(pc.field("digest").isin(sorted(digests)))
         self._texts: dict[str, str] = dict(zip(texts["digest"].to_pylist(), texts["text"].to_pylist(), strict=True))
+        needed |= snapshot.extending if snapshot is not None else frozenset()
         of_these = (pc.field("candidate") >= since) | pc.field("candidate").isin(sorted(needed))
         self._scores, self._spans = (RowsByCandidate(read_rows(self._directory, name, of_these)) for name in ("scores", "spans"))
+
+    @property
+    def was_given_results(self) -> bool:
+        """Whether the run began with results of another."""
+        return self._n_given > 0
 
     @property
     def told(self) -> int:
@@ -82,16 +91,19 @@ class Past:
                 seen.setdefault(digest, number + 1)
         seed = self.seed_result
         baseline = () if seed is None or seed.val is None else seed.val.values
-        members = {number: self._member(number, self._snapshot, baseline) for number in self._snapshot.numbers}
-        return self._snapshot.restored(strategy, members, seen, baseline)
+        member = cache(partial(self._member, self._snapshot, baseline))
+        return self._snapshot.restored(strategy, member, seen=seen, baseline=baseline)
 
-    def _member(self, number: int, snapshot: Snapshot, baseline: tuple[float | None, ...]) -> Member:
+    def _member(self, snapshot: Snapshot, baseline: tuple[float | None, ...], number: int, extended: tuple[int, ...]) -> Member:
         row = self._rows[number]
         program = self._program(row)
         ancestors = (Ancestor(number=n, program=self._program(self._rows[n])) for n in snapshot.ancestors_of(number))
         candidate = replace(_made(row, program), provenance=snapshot.provenance(number), ancestors=tuple(ancestors))
         val, train = (self._evaluation(number, split, program) for split in ("val", "train"))
-        return Member(candidate=candidate, val=val, train=train, baseline=baseline)
+        member = Member(candidate=candidate, val=val, train=train, baseline=baseline)
+        for brief in extended:
+            member = member.with_more(self._evaluation(brief, "parent", program), brief)
+        return member
 
     def decisions(self, kind: str, number: int) -> tuple[Row, ...]:
         """The recorded decisions of a kind about a number, without what depends on time."""
@@ -134,16 +146,27 @@ class Past:
             return Failure(kind=said["kind"], message=said["message"])
         return None
 
-    def evaluated(self, number: int, program: Program) -> Evaluation:
-        """The recorded evaluation of a candidate on val and train, together.
+    def evaluated(self, number: int, program: Program, examples: Sequence[Example]) -> Evaluation:
+        """What is recorded in the result of a brief of the program that it wrote, or of the parent that this was raced against.
+
+        Args:
+            number: Of the brief.
+            program: One of the two.
+            examples: Some of those on which it was run.
 
         Raises:
-            RunError: If the program is not the one that is recorded.
+            RunError: If the program was not run on them then.
         """
         row = self._rows.get(number)
-        if row is None or row["digest"] != program.digest:
-            raise RunError(f"the search differs from its record, first at candidate {number}: another program was written")
-        return self._evaluation(number, "val", program).extended(self._evaluation(number, "train", program))
+        is_own = row is not None and row["digest"] == program.digest
+        recorded = [self._evaluation(number, split, program) for split in (("val", "train") if is_own else ("parent",))]
+        by_example: dict[str, list[Judgement]] = {}
+        for judgement in (judgement for part in recorded for judgement in part.judgements):
+            by_example.setdefault(judgement.outcome.example_id, []).append(judgement)
+        if not all(example.id in by_example for example in examples):
+            what = "another program was written" if not by_example or not is_own else "it was evaluated on other examples"
+            raise RunError(f"the search differs from its record, first at candidate {number}: {what}")
+        return replace(recorded[0], judgements=tuple(judgement for example in examples for judgement in by_example[example.id]))
 
     def evaluation(self, number: int, split: str) -> Evaluation | None:
         """A further evaluation of a candidate that is recorded as done; None where there is none."""
@@ -164,6 +187,7 @@ class Past:
         candidate = None if program is None else descended(_made(row, program), parents)
         was_run = program is not None and row["n_val"] is not None
         val, train = (self._evaluation(number, split, program) if was_run and program is not None else None for split in ("val", "train"))
+        raced = self._raced(number)
         return Result(
             number=number,
             operator=row["operator"],
@@ -173,9 +197,24 @@ class Past:
             candidate=candidate,
             val=val,
             train=train,
+            raced=raced,
+            extension=self._extension(number, raced, parents),
             reason=row["reason"],
             proposing=usage_of(row, "proposer_"),
         )
+
+    def _raced(self, number: int) -> Raced | None:
+        """How a child's race came out, as it was told."""
+        for told in self.decisions("tell", number):
+            race = json.loads(str(told["detail"])).get("race")
+            return None if race is None else Raced(**race)
+        return None
+
+    def _extension(self, number: int, raced: Raced | None, parents: tuple[Candidate, ...]) -> Evaluation | None:
+        """What a child's result tells of its parent on further examples."""
+        raced_against = [parent.program for parent in parents if raced is not None and parent.number == raced.against]
+        extension = self._evaluation(number, "parent", raced_against[0]) if raced_against else None
+        return extension if extension is not None and extension.judgements else None
 
     def _program(self, row: Mapping[str, Any]) -> Program:
         known = self._programs.get(row["number"])
@@ -186,7 +225,12 @@ class Past:
     def _evaluation(self, number: int, split: str, program: Program) -> Evaluation:
         task = self._task
         blank = Evaluation(digest=program.digest, judgements=(), lo=task.lo, forgeable=task.forgeable, n_chars=len(program.source))
-        return evaluation_of(self._scores.of(number, split), self._spans.of(number, split), blank)
+        recorded = evaluation_of(self._scores.of(number, split), self._spans.of(number, split), blank)
+        if split != "val" or not self._places:
+            return recorded
+        # A run that began with results of another may have evaluated them in another order.
+        in_order = sorted(recorded.judgements, key=lambda judgement: self._places[judgement.outcome.example_id])
+        return replace(recorded, judgements=tuple(in_order))
 
 
 def _made(row: Mapping[str, Any], program: Program) -> Candidate:

@@ -80,7 +80,8 @@ def candidate_row(result: Result) -> Row:
         }
     evaluations = [evaluation for evaluation in (result.val, result.train) if evaluation is not None]
     row["n_failures"] = sum(len(evaluation.failures) for evaluation in evaluations)
-    row |= _usage(sum((evaluation.usage for evaluation in evaluations), Usage()), prefix="task_")
+    running = sum((evaluation.usage for evaluation in (*evaluations, result.extension) if evaluation is not None), Usage())
+    row |= _usage(running, prefix="task_")
     if result.val is not None:
         objectives = result.val.objectives
         row |= {
@@ -144,13 +145,18 @@ def brief_row(brief: Brief) -> Row:
 
 def tell_row(result: Result) -> Row:
     """The row of `decisions` for what is told."""
+    said: dict[str, object] = {"status": result.status}
+    if result.val is not None and result.val.forgeable:
+        said["forgeable"] = True
+    if result.raced is not None:
+        said["race"] = result.raced
     return {
         "kind": "tell",
         "number": result.number,
         "operator": result.operator,
         "island": result.island,
         "parents": list(result.parents),
-        "detail": json_text({"status": result.status, **({"forgeable": True} if result.val is not None and result.val.forgeable else {})}),
+        "detail": json_text(said),
     }
 
 

@@ -90,7 +90,7 @@ _TEXTS: Final = _schema(
 )
 _SCORES: Final = _schema(
     ("candidate", _INT),
-    ("split", _TEXT),  # train, val, confirm, test, or the name of a transfer set
+    ("split", _TEXT),  # train, val, confirm, test, the name of a transfer set; parent: on val, of the parent that it was raced against
     ("position", _INT),  # place of the case in its evaluation, from 0
     ("example_id", _TEXT),
     ("repeat", _INT),

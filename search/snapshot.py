@@ -6,10 +6,11 @@ strategy, the whole record is told again to the same end.
 
 from __future__ import annotations
 
+import itertools
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -17,7 +18,7 @@ from typing import Any, Final, Self
 from graftwork.programs.model import Usage
 from graftwork.programs.provenance import Descent, Origin, Provenance
 
-from .candidate import Brief, Candidate, Member
+from .candidate import Brief, Member
 from .disk import publish_file
 from .rows import json_text
 from .state import State
@@ -25,7 +26,7 @@ from .strategy import Strategy
 
 __all__ = ["Snapshot", "read_snapshot", "write_snapshot"]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _FILE: Final = "state.json"
 
 
@@ -41,9 +42,10 @@ class Snapshot:
         statuses: Their number by status.
         failures: Failures on val by kind.
         islands: Numbers of each archive's members, best first.
-        asked: Briefs without a result: number, told, operator, parents, island, seed.
-        descents: By number as text, of each candidate that is a member or a parent in flight: its provenance and the numbers of its
-            ancestors.
+        asked: Briefs without a result: number, told, operator, parents, island, seed. Of each parent, its number and the briefs whose
+            results had extended its evaluation then.
+        descents: By number as text, of each candidate that is a member or a parent in flight: its provenance, the numbers of its
+            ancestors, and, of a member, the briefs whose results extended its evaluation.
     """
 
     strategy: str
@@ -74,19 +76,26 @@ class Snapshot:
                     "number": brief.number,
                     "told": brief.told,
                     "operator": brief.operator,
-                    "parents": [member.candidate.number for member in brief.parents],
+                    "parents": [[member.candidate.number, member.extended] for member in brief.parents],
                     "island": brief.island,
                     "seed": brief.seed,
                 }
                 for brief in briefs
             ),
-            descents={str(member.candidate.number): _descent(member.candidate) for member in members},
+            descents={str(member.candidate.number): _descent(member) for member in reversed(members)},
         )
 
     @property
     def numbers(self) -> frozenset[int]:
         """The candidates whose evaluations are needed."""
         return frozenset(map(int, self.descents))
+
+    @property
+    def extending(self) -> frozenset[int]:
+        """The briefs whose results extended the evaluations of `numbers`."""
+        in_flight = (extended for asked in self.asked for _, extended in asked["parents"])
+        members = (descent["extended"] for descent in self.descents.values())
+        return frozenset(itertools.chain(*in_flight, *members))
 
     @property
     def ancestors(self) -> frozenset[int]:
@@ -109,25 +118,30 @@ class Snapshot:
         )
 
     def restored(
-        self, strategy: Strategy, members: Mapping[int, Member], seen: dict[str, int], baseline: tuple[float | None, ...]
+        self,
+        strategy: Strategy,
+        member: Callable[[int, tuple[int, ...]], Member],
+        *,
+        seen: dict[str, int],
+        baseline: tuple[float | None, ...],
     ) -> tuple[State, tuple[Brief, ...]]:
         """The state, and the briefs that were in flight.
 
         Args:
             strategy: Of the search.
-            members: The candidates of `numbers`, with their evaluations.
+            member: One of the candidates of `numbers` with its evaluation, extended by what the results of some briefs told of it.
             seen: For each known digest, how many results had been told when it became known.
             baseline: Values of the seed on val.
         """
         state = State.start(strategy, self.seed)
         for archive, numbers in zip(state.islands, self.islands, strict=True):
             for number in numbers:
-                archive.add(members[number])
+                archive.add(member(number, tuple(self.descents[str(number)]["extended"])))
         state.baseline = baseline
         state.seen, state.told, state.spent = seen, self.told, Usage(**dict[str, Any](self.spent))
         state.statuses, state.failures = Counter(dict[Any, int](self.statuses)), Counter(self.failures)
-        briefs = (Brief(**{**asked, "parents": tuple(members[number] for number in asked["parents"])}) for asked in self.asked)
-        return state, tuple(briefs)
+        parents = ([member(number, tuple(extended)) for number, extended in asked["parents"]] for asked in self.asked)
+        return state, tuple(Brief(**{**asked, "parents": tuple(known)}) for asked, known in zip(self.asked, parents, strict=True))
 
 
 def write_snapshot(directory: Path, body: str) -> None:
@@ -165,8 +179,10 @@ def read_snapshot(directory: Path, *, strategy: Strategy, seed: int, told: int) 
     return snapshot if same else None
 
 
-def _descent(candidate: Candidate) -> dict[str, Any]:
+def _descent(member: Member) -> dict[str, Any]:
+    candidate = member.candidate
     return {
+        "extended": list(member.extended),
         "ancestors": [ancestor.number for ancestor in candidate.ancestors],
         "origins": [asdict(origin) for origin in candidate.provenance.origins],
         "changes": [asdict(change) for change in candidate.provenance.changes],

@@ -138,6 +138,9 @@ def tell(state: State, result: Result) -> Told:
     state.statuses[result.status] += 1
     if result.candidate is not None and result.status != "abandoned":  # one that nobody could run may be tried again
         state.seen.setdefault(result.candidate.program.digest, state.told)
+    if result.raced is not None and result.extension is not None and result.status != "abandoned":
+        for archive in state.islands:
+            archive.renew(result.raced.against, result.extension, result.number)
     added = AddStatus.REFUSED
     if result.status == "evaluated" and result.candidate is not None and result.val is not None and result.train is not None:
         state.failures.update(failure.kind for failure in result.val.failures)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["CROSSINGS", "PROMPT_OPERATORS", "Strategy", "strategies"]
+from .racing import Race
+
+__all__ = ["CROSSINGS", "PROMPT_OPERATORS", "RACE_LEVEL", "Strategy", "strategies"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class Strategy:
         train_batch: Train examples that each candidate also runs on, so that operators have something to see; 0 for none.
         attempts: How many tries a variation has, when what it wrote is known already or fails check.
         finalists: How many of the best go to the confirm split.
+        race_level: The chance with which the race of a child against its parent promotes one that is no better; 0 holds no races, and every
+            candidate is evaluated on all of val.
     """
 
     name: str
@@ -35,7 +39,16 @@ class Strategy:
     train_batch: int = 0
     attempts: int = 8
     finalists: int = 4
+    race_level: float = 0.0
 
+    @property
+    def race(self) -> Race | None:
+        """The race that children are held to; None where there is none."""
+        return Race(level=self.race_level) if self.race_level else None
+
+
+RACE_LEVEL: Final = 0.05
+"""Of the built-in strategies, for each comparison of a child with its parent."""
 
 _VARIATIONS = {
     "perturb": 2.0,
@@ -88,7 +101,7 @@ def strategies() -> Mapping[str, Strategy]:
     `no-model` is genetic programming on the component tree; `model` lets a proposer write most children; `auto` is the one of the two
     that the run's endpoints allow.
     """
-    no_model = Strategy(name="no-model", operators=_VARIATIONS)
+    no_model = Strategy(name="no-model", operators=_VARIATIONS, race_level=RACE_LEVEL)
     model = Strategy(
         name="model",
         operators={**_REWRITERS, "swap_component": 1.0, "merge": 0.5, "transplant": 0.25, "perturb": 0.5},
@@ -97,5 +110,6 @@ def strategies() -> Mapping[str, Strategy]:
         migrate_every=20,
         train_batch=3,
         attempts=2,
+        race_level=RACE_LEVEL,
     )
     return {"no-model": no_model, "model": model}

@@ -20,6 +20,7 @@ from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 from graftwork.search.candidate import Brief, Result
 from graftwork.search.loop import Search
+from graftwork.search.measuring import Measuring
 from graftwork.search.operator import Draft, Facts
 from graftwork.search.snapshot import Snapshot
 from graftwork.search.state import Budget, State
@@ -92,7 +93,10 @@ class Timed:
     trouble: Trouble = field(default_factory=lambda: no_trouble)
     usage: Usage = field(default_factory=Usage)
 
-    async def __call__(self, program: Program, examples: tuple[Example, ...], *, candidate: int) -> Evaluation:
+    async def __call__(
+        self, program: Program, examples: tuple[Example, ...], *, candidate: int, before: Evaluation | None = None
+    ) -> Evaluation:
+        del before
         self.running += 1
         self.most = max(self.most, self.running)
         await asyncio.sleep(self.rng.random() / 200)
@@ -123,7 +127,7 @@ def run(evaluator: Timed, *, budget: Budget, window: int = 6, stopping: threadin
             budget=budget,
             window=window,
             writer=writer,
-            evaluate=evaluator,
+            measuring=Measuring.of(TASK, strategy, 3, evaluator),
             recorder=log,
             on_told=lambda *_: None,
             stopping=stopping or threading.Event(),
@@ -217,8 +221,10 @@ def test_the_clock_ends_the_search() -> None:
 
 def test_a_candidate_that_was_judged_on_fewer_examples_than_others_is_abandoned() -> None:
     class Outage(Timed):
-        async def __call__(self, program: Program, examples: tuple[Example, ...], *, candidate: int) -> Evaluation:
-            whole = await super().__call__(program, examples, candidate=candidate)
+        async def __call__(
+            self, program: Program, examples: tuple[Example, ...], *, candidate: int, before: Evaluation | None = None
+        ) -> Evaluation:
+            whole = await super().__call__(program, examples, candidate=candidate, before=before)
             if candidate != 3:
                 return whole
             failure = Failure(kind="model", message="503")
