@@ -195,10 +195,19 @@ class Record:
         """
         columns = ["candidate", "split", "example_id", "repeat", "counted"]
         asked = pc.field("candidate").isin(list(numbers)) & (pc.field("split") == split)
+        raced = self._raced_against(frozenset(numbers)) if split == "val" else {}
+        asked |= pc.field("candidate").isin(sorted(raced)) & (pc.field("split") == "parent")
         repeats: dict[int, dict[str, dict[int, float | None]]] = {}
         for row in self.scores.select(columns).filter(asked).to_pylist():  # a resumed run may tell of a case twice: the last counts
-            repeats.setdefault(row["candidate"], {}).setdefault(row["example_id"], {})[row["repeat"]] = row["counted"]
+            whose = raced[row["candidate"]] if row["split"] == "parent" else row["candidate"]
+            repeats.setdefault(whose, {}).setdefault(row["example_id"], {})[row["repeat"]] = row["counted"]
         return {number: {name: mean_of(values.values()) for name, values in examples.items()} for number, examples in repeats.items()}
+
+    def _raced_against(self, numbers: Collection[int]) -> dict[int, int]:
+        """The candidates that were raced against some, each with the one that it was."""
+        tells = self.table("decisions").filter((pc.field("kind") == "tell") & pc.match_substring(pc.field("detail"), '"race"'))
+        against = {row["number"]: json.loads(row["detail"])["race"]["against"] for row in tells.select(["number", "detail"]).to_pylist()}
+        return {number: parent for number, parent in against.items() if parent in numbers}
 
     def lasting_calls(self, role: Role) -> Mapping[tuple[str, str], RecordedCall]:
         """The recorded calls of a role by key and draw: for each the first that lasts.

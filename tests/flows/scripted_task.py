@@ -35,6 +35,7 @@ def double(number: int) -> int:
 def solve(words: str) -> int:
     return double(read(words))
 '''
+_KINDS = ("apples", "pears", "plums", "figs", "nuts")
 _WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -44,10 +45,10 @@ def score(output: object, example: Example, /) -> Score:
     return Score(value=float(right), feedback="right" if right else f"expected {example.target}, got {output}")
 
 
-def made_task(*, n_words: int = len(_WORDS)) -> Task:
-    """Two examples for each word, 24 of them unless told otherwise, so that every split has some."""
-    words = _WORDS[:n_words]
-    examples = [({"words": f"{word} {kind}"}, 2 * number) for number, word in enumerate(words, 1) for kind in ("apples", "pears")]
+def made_task(*, n_words: int = len(_WORDS), n_kinds: int = 2) -> Task:
+    """Some examples for each word, 24 of them unless told otherwise, so that every split has some."""
+    words, kinds = _WORDS[:n_words], _KINDS[:n_kinds]
+    examples = [({"words": f"{word} {kind}"}, 2 * number) for number, word in enumerate(words, 1) for kind in kinds]
     return make_task(PROGRAM, examples, score, name="doubling", limits=Limits(timeout_s=20, calls=6, max_tokens=16))
 
 
@@ -91,8 +92,14 @@ def scripted_models(latency_seed: int | None = None) -> dict[Role, Model]:
 
 
 def made_run(
-    run_dir: Path, *, seed: int = 1, latency_seed: int | None = None, repeats: Mapping[str, int] | None = None, **settings: object
+    run_dir: Path,
+    *,
+    task: Task | None = None,
+    seed: int = 1,
+    latency_seed: int | None = None,
+    repeats: Mapping[str, int] | None = None,
+    **settings: object,
 ) -> Run:
-    """A prepared run with scripted models."""
+    """A prepared run with scripted models, of `made_task()` unless told otherwise."""
     chosen = RunSettings.model_validate({"seed": seed, "strategy": "model", "candidates": 24, "window": 4, **settings})
-    return prepare(replace(made_task(), repeats=repeats or {}), chosen, run_dir=run_dir, models=scripted_models(latency_seed))
+    return prepare(replace(task or made_task(), repeats=repeats or {}), chosen, run_dir=run_dir, models=scripted_models(latency_seed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,17 +26,36 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with a snapshot after 14 results."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(engine, "SNAPSHOT_EVERY", 14)
-        return run_search(made_run(tmp_path_factory.mktemp("recorded"), latency_seed=3), lambda progress: None).run_dir
+        return run_search(
+            made_run(tmp_path_factory.mktemp("recorded"), latency_seed=3, task=made_task(n_kinds=4)), lambda progress: None
+        ).run_dir
+
+
+def test_parents_are_run_in_their_childrens_races_and_the_record_says_on_what(recorded: Path) -> None:
+    record = open_run(recorded)
+    scores, tells = record.scores.to_pylist(), [row for row in record.decisions.to_pylist() if row["kind"] == "tell"]
+    races = {row["number"]: json.loads(row["detail"])["race"] for row in tells if row["number"] and '"race"' in row["detail"]}
+    extended = {row["candidate"] for row in scores if row["split"] == "parent"}
+    assert extended
+    for number in extended:
+        race = races[number]
+        own = {row["example_id"] for row in scores if (row["candidate"], row["split"]) == (number, "val")}
+        parents = {row["example_id"] for row in scores if (row["candidate"], row["split"]) == (number, "parent")}
+        assert len(own) == race["n"]
+        assert parents < own
+        assert race["against"] in next(row["parents"] for row in tells if row["number"] == number)
+        counted = record.counted([race["against"]], "val")[race["against"]]
+        assert parents < counted.keys()
 
 
 def test_every_decision_of_a_search_and_of_its_crowning_is_repeated(recorded: Path) -> None:
-    replayed = replay(recorded, task=made_task())
+    replayed = replay(recorded, task=made_task(n_kinds=4))
     assert (replayed.told, replayed.crowned, replayed.differences, replayed.n_runs) == (25, True, (), 0)
-    assert replay(recorded, task=made_task(), until=10).told == 11
+    assert replay(recorded, task=made_task(n_kinds=4), until=10).told == 11
 
 
 def test_programs_run_again_with_the_recorded_answers_come_out_alike(recorded: Path) -> None:
-    replayed = replay(recorded, task=made_task(), run_programs=True, until=6)
+    replayed = replay(recorded, task=made_task(n_kinds=4), run_programs=True, until=6)
     assert replayed.differences == ()
     assert replayed.n_runs > 20
 
@@ -44,7 +64,7 @@ def test_another_scorer_makes_differences_that_are_named(recorded: Path) -> None
     def half(output: object, example: Example, /) -> Score:
         return replace(score(output, example), value=(score(output, example).value or 0.0) / 2)
 
-    replayed = replay(recorded, task=replace(made_task(), scorer=half), run_programs=True, until=2)
+    replayed = replay(recorded, task=replace(made_task(n_kinds=4), scorer=half), run_programs=True, until=2)
     assert {(difference.recorded, difference.now) for difference in replayed.differences} == {("1", "0.5")}
 
 
@@ -54,7 +74,7 @@ def test_the_first_decision_that_differs_is_named(recorded: Path) -> None:
     toml.write_text(text.replace("tournament = 3", "tournament = 1"))
     try:
         with pytest.raises(RunError, match=r"the search differs from its record, first at ask 1: seed \d+, recorded \d+"):
-            replay(recorded, task=made_task())
+            replay(recorded, task=made_task(n_kinds=4))
     finally:
         toml.write_text(text)
 
@@ -65,7 +85,7 @@ def test_a_restored_state_is_what_the_whole_record_comes_to(recorded: Path) -> N
     snapshot = read_snapshot(recorded / "lineage", strategy=strategy, seed=1, told=25)
     assert snapshot is not None
     assert (snapshot.told, len(snapshot.asked)) == (14, 3)
-    restored = Past(record, made_task(), snapshot).restored(strategy)
+    restored = Past(record, made_task(n_kinds=4), snapshot).restored(strategy)
     assert restored is not None
     states: list[State] = []
 
@@ -74,7 +94,7 @@ def test_a_restored_state_is_what_the_whole_record_comes_to(recorded: Path) -> N
             states.append(state)
             assert state == restored[0]
 
-    replay(recorded, task=made_task(), on_told=compare)
+    replay(recorded, task=made_task(n_kinds=4), on_told=compare)
     assert states
     asks = [row for row in record.decisions.to_pylist() if row["kind"] == "ask" and row["number"] in range(14, 17)]
     assert [(brief.number, brief.told, brief.seed) for brief in restored[1]] == [(row["number"], row["told"], row["seed"]) for row in asks]

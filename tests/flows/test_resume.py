@@ -28,9 +28,9 @@ from tests.flows.scripted_task import made_run, made_task, scripted_models
 engine.SNAPSHOT_EVERY = 5
 run_dir = Path(sys.argv[1])
 if (run_dir / "lineage").is_dir():
-    run = prepare_resume(run_dir, task=made_task(), models=scripted_models(int(sys.argv[2])))
+    run = prepare_resume(run_dir, task=made_task(n_kinds=4), models=scripted_models(int(sys.argv[2])))
 else:
-    run = made_run(run_dir, latency_seed=int(sys.argv[2]))
+    run = made_run(run_dir, latency_seed=int(sys.argv[2]), task=made_task(n_kinds=4))
 run_search(run, lambda progress: print(progress.told, flush=True))
 print("done", flush=True)
 """
@@ -55,7 +55,7 @@ def go_on(run_dir: Path, *, latency_seed: int, kill_after_s: float | None) -> tu
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_search(made_run(tmp_path_factory.mktemp("undisturbed")), lambda progress: None).run_dir
+    return run_search(made_run(tmp_path_factory.mktemp("undisturbed"), task=made_task(n_kinds=4)), lambda progress: None).run_dir
 
 
 def test_kills_at_random_instants_leave_the_lineage_of_an_undisturbed_run(undisturbed: Path, tmp_path: Path) -> None:
@@ -75,10 +75,10 @@ def test_kills_at_random_instants_leave_the_lineage_of_an_undisturbed_run(undist
 
 
 def test_a_finished_run_goes_on_where_its_ceiling_is_raised(undisturbed: Path, tmp_path: Path) -> None:
-    short = run_search(made_run(tmp_path / "run", candidates=9), lambda progress: None).run_dir
+    short = run_search(made_run(tmp_path / "run", candidates=9, task=made_task(n_kinds=4)), lambda progress: None).run_dir
     n_calls = open_run(short).calls.num_rows
     told: list[Progress] = []
-    run = prepare_resume(short, task=made_task(), models=scripted_models(), changes={"candidates": 24})
+    run = prepare_resume(short, task=made_task(n_kinds=4), models=scripted_models(), changes={"candidates": 24})
     report = run_search(run, told.append)
     record, whole = open_run(short), open_run(undisturbed)
     assert report.stop.told == 25
@@ -93,15 +93,15 @@ def test_a_finished_run_goes_on_where_its_ceiling_is_raised(undisturbed: Path, t
 
 def test_going_on_with_a_finished_run_changes_nothing(undisturbed: Path) -> None:
     before, n_calls = canonical(undisturbed), open_run(undisturbed).calls.num_rows
-    run_search(prepare_resume(undisturbed, task=made_task(), models=scripted_models()), lambda progress: None)
+    run_search(prepare_resume(undisturbed, task=made_task(n_kinds=4), models=scripted_models()), lambda progress: None)
     assert canonical(undisturbed) == before
     assert open_run(undisturbed).calls.num_rows == n_calls
 
 
 def test_what_would_make_another_search_of_it_is_refused(undisturbed: Path) -> None:
     with pytest.raises(ConfigError, match="window cannot change in a run that goes on"):
-        prepare_resume(undisturbed, task=made_task(), models=scripted_models(), changes={"window": 2})
+        prepare_resume(undisturbed, task=made_task(n_kinds=4), models=scripted_models(), changes={"window": 2})
     with pytest.raises(RunError, match=r"not the task of .* any more: splits was"):
-        prepare_resume(undisturbed, task=made_task(n_words=11), models=scripted_models())
+        prepare_resume(undisturbed, task=made_task(n_words=11, n_kinds=4), models=scripted_models())
     with pytest.raises(RunError, match="was made in memory: name a task's folder or file with --task"):
         prepare_resume(undisturbed, models=scripted_models())
