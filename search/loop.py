@@ -160,7 +160,8 @@ class Search:
                     number += 1
                 if not in_flight:
                     return Stop(reason=reason or "budget", told=self.state.told)
-                self._tell(await in_flight.popleft()[1])
+                brief, answering = in_flight.popleft()
+                self._tell(await answering, brief)
                 if self.state.told % self.snapshot_every == 0:
                     self.recorder.snapshot(Snapshot.of(self.state, (brief for brief, _ in in_flight)))
                 reason = reason or ("budget" if self.ceiling_met else "")
@@ -216,13 +217,15 @@ class Search:
         except InfrastructureError as error:
             return replace(result, status="abandoned", reason=as_utf8(str(error)))
 
-    def _tell(self, result: Result) -> None:
+    def _tell(self, result: Result, brief: Brief | None = None) -> None:
         settled = settle(self.state, result)
         self.recorder.result(settled)
-        told = tell(self.state, settled)
+        told = tell(self.state, settled, brief)
         if told.added is not AddStatus.REFUSED or told.migrated:
             detail = {"added": told.added.name.lower(), "migrated": {str(k): v for k, v in told.migrated.items()}}
             self.recorder.decision("archive", number=settled.number, detail=detail)
+        if told.reward is not None:
+            self.recorder.decision("bandit", number=settled.number, detail={"reward": told.reward, "usd": settled.usage.usd})
         self.on_told(self.state, settled, told)
 
 
