@@ -180,7 +180,7 @@ class Search:
     def _ask(self, number: int) -> Brief:
         """The brief of that number; the first are answered with programs from elsewhere, which the islands get in turn."""
         if number > len(self.writer.imported):
-            return ask(self.state, number, operators=self._operators())
+            return ask(self.state, number, operators=self._operators(), proposers=self._proposers())
         island = (number - 1) % len(self.state.islands)
         return Brief(number=number, told=self.state.told, operator=IMPORT, parents=(), island=island, seed=0)
 
@@ -192,6 +192,12 @@ class Search:
         writer, weights = self.writer, self.state.strategy.operators
         usable: dict[str, Variation | Rewriter] = {**writer.variations, **(writer.rewriters if writer.proposer is not None else {})}
         return {name: (weight, usable[name].n_parents) for name, weight in weights.items() if name in usable}
+
+    def _proposers(self) -> dict[str, tuple[str, ...]]:
+        """By operator, the proposers among which it has a choice."""
+        proposer = self.writer.proposer
+        several = proposer is not None and len(proposer.aliases) > 1
+        return dict.fromkeys(self.writer.rewriters, proposer.aliases) if proposer is not None and several else {}
 
     async def _answer(self, brief: Brief) -> Result:
         """The one result of a brief."""
