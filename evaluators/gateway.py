@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from graftwork.programs.errors import CallFailed, EndpointError, InfrastructureError
@@ -30,6 +30,7 @@ class GatewaySettings:
 
     Attributes:
         prices: List price by role; a role without one is free unless its model prices its own replies.
+        proposer_prices: List price of each proposer by alias, before that of the role.
         named_models: Models that a request may name, each with its list price; others are refused. Its role's endpoint serves it.
         proposer_max_tokens: Output tokens of one proposer call, unless the operator asks for fewer.
         judge_max_tokens: Output tokens of one judge call, unless the scorer asks for fewer.
@@ -41,6 +42,7 @@ class GatewaySettings:
     """
 
     prices: Mapping[Role, Price] = field(default_factory=dict)
+    proposer_prices: Mapping[str, Price] = field(default_factory=dict)
     named_models: Mapping[str, Price] = field(default_factory=dict)
     proposer_max_tokens: int = 8192
     judge_max_tokens: int = 1024
@@ -56,6 +58,7 @@ class _Call:
     """One call on its way: what the reservation says, and the request."""
 
     role: Role
+    model: Model
     request: ChatRequest
     price: Price
     bound: Usage
@@ -103,6 +106,7 @@ class Gateway:
     Args:
         models: By role; a call in a role without one is a failure `invalid`.
         store: Where calls are recorded.
+        more_proposers: Models in the role `proposer` beside the one in `models`, each under an alias of its own, at the same endpoint.
         ledger: The run's money.
         settings: How to serve.
         rng: Draws pauses and the ids of reservations; must differ between sessions of one run.
@@ -116,11 +120,13 @@ class Gateway:
         models: Mapping[Role, Model],
         store: CallStore,
         *,
+        more_proposers: Sequence[Model] = (),
         ledger: Ledger,
         settings: GatewaySettings | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._models = dict(models)
+        self._proposers = {model.alias: model for model in (*_first_proposer(models), *more_proposers)}
         self._store = store
         self._ledger = ledger
         self._settings = settings or GatewaySettings()
@@ -137,10 +143,9 @@ class Gateway:
         return self._ledger.spent
 
     @property
-    def alias(self) -> str:
-        """The proposer's name in the lineage; empty where the run has none."""
-        proposer = self._models.get("proposer")
-        return proposer.alias if proposer is not None else ""
+    def aliases(self) -> tuple[str, ...]:
+        """The proposers' names in the lineage, the first one's first; empty where the run has none."""
+        return tuple(self._proposers)
 
     def cap_candidates(self, caps: CandidateCaps) -> None:
         """Set each candidate's limits from now on."""
@@ -166,20 +171,21 @@ class Gateway:
         """
         return await self.thread.awaitable(self._call(call))
 
-    async def propose(self, body: Mapping[str, object], *, brief: int, attempt: int) -> Relayed:
+    async def propose(self, body: Mapping[str, object], *, brief: int, attempt: int, alias: str = "") -> Relayed:
         """Make a call for an operator; from any loop.
 
         Args:
             body: Chat-completion body.
             brief: Number of the brief; the call is booked to its candidate.
             attempt: Tells this brief's calls apart, from 0.
+            alias: The proposer; empty for the first.
 
         Raises:
             CeilingReached: The run's budget is spent.
             EndpointError: The endpoint refuses the key or the model's name, or was down for too long.
             InfrastructureError: The gateway is closed.
         """
-        return await self.thread.awaitable(self._propose(body, brief, attempt))
+        return await self.thread.awaitable(self._propose(body, alias, brief, attempt))
 
     async def judge(self, body: Mapping[str, object], *, candidate: int, example_id: str, draw: str) -> Relayed:
         """Make a call for a scorer; from any loop. No candidate's caps hold for it, the judge's own ceiling does.
@@ -210,7 +216,8 @@ class Gateway:
         try:
             allowed = {*self._settings.named_models, *(role for role in self._models if role != "judge")}
             request = sanitise_request(call.body, max_tokens=call.max_tokens, models=allowed)
-            going = self._prepare(self._role(request), request, candidate=call.candidate, draw=call.draw)
+            role = self._role(request)
+            going = self._prepare(role, request, candidate=call.candidate, draw=call.draw, model=self._models.get(role))
             self._ledger.enter(call.candidate, run_id=call.run_id, max_calls=call.max_calls, capped=capped)
         except CallFailed as error:
             return Relayed(failure=error.failure, usage=Usage(), seconds=_now() - started)
@@ -218,12 +225,13 @@ class Gateway:
         self._ledger.leave(call.candidate, usage=recorded.usage, capped=capped)
         return _relayed(recorded, started)
 
-    async def _propose(self, body: Mapping[str, object], brief: int, attempt: int) -> Relayed:
+    async def _propose(self, body: Mapping[str, object], alias: str, brief: int, attempt: int) -> Relayed:
         started = _now()
         try:
             limit = self._settings.proposer_max_tokens
             request = sanitise_request(body, max_tokens=limit, models=self._settings.named_models)
-            going = self._prepare("proposer", request, candidate=brief, draw=f"b{brief}/{attempt}")
+            model = self._proposers.get(alias) if alias else self._models.get("proposer")
+            going = self._prepare("proposer", request, candidate=brief, draw=f"b{brief}/{attempt}", model=model)
             self._ledger.enter(brief)
         except CallFailed as error:
             return Relayed(failure=error.failure, usage=Usage(), seconds=_now() - started)
@@ -235,7 +243,7 @@ class Gateway:
         started = _now()
         try:
             request = sanitise_request(body, max_tokens=self._settings.judge_max_tokens)
-            going = self._prepare("judge", request, candidate=candidate, draw=draw)
+            going = self._prepare("judge", request, candidate=candidate, draw=draw, model=self._models.get("judge"))
         except CallFailed as error:
             return Relayed(failure=error.failure, usage=Usage(), seconds=_now() - started)
         return _relayed(await self._make(replace(going, example_id=example_id, component="judge")), started)
@@ -247,15 +255,25 @@ class Gateway:
                 return role
         return "task"
 
-    def _prepare(self, role: Role, request: ChatRequest, *, candidate: int, draw: str) -> _Call:
-        model = self._models.get(role)
+    def _prepare(self, role: Role, request: ChatRequest, *, candidate: int, draw: str, model: Model | None) -> _Call:
         if model is None:
             raise CallFailed(Failure(kind="invalid", message=f"this run has no model in the role {role!r}: give it one, or call none"))
         if request.model == role:
             request = request.without_model()
-        price = self._settings.named_models.get(request.model) or self._settings.prices.get(role, Price())
-        key = call_key(role, alias=model.alias, body=request.body)
-        return _Call(role=role, request=request, price=price, bound=request.upper_bound(price), key=key, draw=draw, candidate=candidate)
+        settings = self._settings
+        price = settings.named_models.get(request.model) or settings.prices.get(role, Price())
+        if role == "proposer" and not request.model:
+            price = settings.proposer_prices.get(model.alias, price)
+        return _Call(
+            role=role,
+            model=model,
+            request=request,
+            price=price,
+            bound=request.upper_bound(price),
+            key=call_key(role, alias=model.alias, body=request.body),
+            draw=draw,
+            candidate=candidate,
+        )
 
     async def _make(self, call: _Call) -> RecordedCall:
         recorded = self._store.find(call.key, call.draw)
@@ -328,7 +346,7 @@ class Gateway:
     async def _answer(self, call: _Call) -> Reply:
         try:
             async with asyncio.timeout(self._settings.patience_s):
-                return await self._models[call.role].complete(call.request.body, draw=call.draw)
+                return await call.model.complete(call.request.body, draw=call.draw)
         except TimeoutError:
             message = f"the endpoint gave no answer within {self._settings.patience_s:g} s"
             raise CallFailed(Failure(kind="model", message=message)) from None
@@ -381,8 +399,12 @@ class Gateway:
         tasks = [flight.task for flight in self._flights.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=self._settings.drain_s)
-        for model in {id(model): model for model in self._models.values()}.values():
+        for model in {id(model): model for model in (*self._models.values(), *self._proposers.values())}.values():
             await model.aclose()
+
+
+def _first_proposer(models: Mapping[Role, Model]) -> tuple[Model, ...]:
+    return (models["proposer"],) if "proposer" in models else ()
 
 
 def _now() -> float:

@@ -52,7 +52,7 @@ def candidate_caps(run: Run, used: Usage, *, n_runs: int) -> CandidateCaps:
         tokens=sum(task_tokens) + sum(judge_tokens) + sum(proposal_tokens),
         usd=_most(run.settings.named_models.values(), task_tokens)
         + _most(_prices(run.settings.judge), judge_tokens)
-        + _most(_prices(run.settings.proposer), proposal_tokens),
+        + _most((one.price for one in run.settings.proposers), proposal_tokens),
     )
 
 

@@ -19,6 +19,7 @@ from graftwork.search.crowning import Measured
 from graftwork.search.disk import publish_file, writing_to
 from graftwork.search.record import Record, open_run
 
+from .settings import ModelSettings
 from .summary import labelled_headline, recorded_crown
 from .verification import Verification, verify
 
@@ -168,13 +169,18 @@ def _header(record: Record, candidate: Candidate) -> ExportHeader:
             "run": record.path.resolve().name,
             "candidate": f"{candidate.number}, by {candidate.operator}",
             "score": _score(record, candidate),
-            "models": ", ".join(f"{role} {alias}" for role, alias in config["models"].items()) or "none",
+            "models": ", ".join(f"{role} {alias}" for role, alias in (*config["models"].items(), *_more_proposers(config))) or "none",
             "made": date.today().isoformat(),  # noqa: DTZ011 - the reader's own date
         },
         examples=_examples(facts["example"]),
         model=config["settings"].get("task_model", {}).get("model", ""),
         max_tokens=facts["limits"]["max_tokens"],
     )
+
+
+def _more_proposers(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    more = config["settings"].get("more_proposers", ())
+    return [("proposer", ModelSettings.model_validate(settings).alias) for settings in more]
 
 
 def _examples(kept: str | Mapping[str, object]) -> tuple[Mapping[str, object], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -66,7 +66,8 @@ def optimize(
     Raises:
         UserError: One line that says what is wrong; before the seed was run, nothing was made or paid for.
     """
-    base_url, proposer, price = (cast("str | None", options.pop(name, None)) for name in ("base_url", "proposer", "price"))
+    base_url, price = (cast("str | None", options.pop(name, None)) for name in ("base_url", "price"))
+    proposer = cast("str | Sequence[str] | None", options.pop("proposer", None))
     chosen = {name: options.pop(name) for name in tuple(options) if name in RunSettings.model_fields}
     if isinstance(program, Task):
         if options or examples or score is not None:

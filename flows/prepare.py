@@ -155,7 +155,15 @@ def check_run(
     layers = require(settings.sandbox).layers
     opened = dict(models) if models is not None else _open_models(settings, environ)
     _refuse_taken(run_dir)
-    run = Run(task=loaded, settings=settings, strategy=strategy, run_dir=run_dir or Path("runs"), models=opened, layers=layers)
+    run = Run(
+        task=loaded,
+        settings=settings,
+        strategy=strategy,
+        run_dir=run_dir or Path("runs"),
+        models=opened,
+        more_proposers=tuple(open_model(one, environ) for one in settings.more_proposers),
+        layers=layers,
+    )
     if defects := list(model_defects(loaded.seed, run.model_words)):
         raise ConfigError(f"the seed, line {defects[0].line}, {defects[0].component}: {defects[0].message}")
     if imported is None and settings.start_from is not None:
@@ -226,7 +234,7 @@ def _open_models(settings: RunSettings, environ: Mapping[str, str]) -> dict[Role
         wanted["task"] = settings.task_model
     if settings.judge is not None:
         wanted["judge"] = settings.judge
-    for one in {model.alias: model for model in (*wanted.values(), *settings.also_models)}.values():
+    for one in {model.alias: model for model in (*wanted.values(), *settings.more_proposers, *settings.also_models)}.values():
         with ThreadPoolExecutor(1) as thread:  # the caller may have a running loop, as notebooks do
             thread.submit(asyncio.run, _preflight(one, environ)).result()
     return {role: open_model(model, environ) for role, model in wanted.items()}

@@ -107,7 +107,13 @@ def replay(
     past = Past(record, loaded, val=val_order(loaded, strategy))
     if not past.told:
         raise RunError(f"{run_dir} has no result to repeat yet")
-    gateway = Gateway(models, _RecordedCalls(record), ledger=Ledger(Ceilings()), settings=gateway_settings(settings))
+    gateway = Gateway(
+        models,
+        _RecordedCalls(record),
+        more_proposers=[_Silent(one.alias, run_dir) for one in settings.more_proposers],
+        ledger=Ledger(Ceilings()),
+        settings=gateway_settings(settings),
+    )
     try:
         last = past.told - 1 if until is None else min(until, past.told - 1)
         return asyncio.run(_Replay(run, past, gateway, last=last, run_programs=run_programs, crowning=until is None).run(on_told))

@@ -28,7 +28,7 @@ from .prepare import check_run, task_facts, write_configuration
 from .run import Run
 from .settings import RunSettings
 
-__all__ = ["changed_settings", "prepare_resume", "recorded_settings", "recorded_task"]
+__all__ = ["changed_settings", "prepare_resume", "recorded_settings", "recorded_strategy", "recorded_task"]
 
 _IN_MEMORY: Final = "in memory"
 _OF_THE_PLACE: Final = frozenset(("source", "example"))  # what may differ in a task that is the same
@@ -139,7 +139,7 @@ def changed_settings(settings: RunSettings, changes: Mapping[str, object]) -> tu
 
 
 def _refuse_others(record: Record, run: Run) -> None:
-    """Refuse what would make another search of it: another task or other models."""
+    """Refuse what would make another search of it: another task or other models. Its strategy is the recorded one."""
     facts: dict[str, Any] = tomllib.loads(tomli_w.dumps(task_facts(run.task, "")))
     models = {str(role): model.alias for role, model in run.models.items()}
     was = record.config

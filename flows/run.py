@@ -29,6 +29,7 @@ class Run:
         strategy: The strategy, whole.
         run_dir: Where it goes; exists; empty but for `run.toml`, or with the record of a search that goes on.
         models: Models by role; empty for a search without any.
+        more_proposers: Models that write programs beside the one in that role.
         layers: The walls that programs were found to have on this machine, in words.
         changed: Of a run that is resumed, the settings that differ from those it had.
         imported: Programs from elsewhere that are its first candidates, after the seed.
@@ -40,6 +41,7 @@ class Run:
     strategy: Strategy
     run_dir: Path
     models: Mapping[Role, Model]
+    more_proposers: tuple[Model, ...] = ()
     layers: tuple[str, ...] = ()
     changed: Mapping[str, object] = field(default_factory=dict)
     imported: tuple[Imported, ...] = ()

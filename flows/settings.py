@@ -75,6 +75,7 @@ class RunSettings(BaseModel):
         ray_address: `host:port` or `auto` of a running cluster; None starts a local one.
         sandbox: `standard`, or `weak` where the kernel cannot do better and it is accepted.
         proposer: The model that writes programs.
+        more_proposers: Others that do, at the same endpoint; operators choose among all of them.
         task_model: The model that runs inside programs.
         judge: The model that scorers ask.
         also_models: Others that a prompt may name, at the same endpoint.
@@ -103,6 +104,7 @@ class RunSettings(BaseModel):
     ray_address: str | None = None
     sandbox: Literal["standard", "weak"] = "standard"
     proposer: ModelSettings | None = None
+    more_proposers: tuple[ModelSettings, ...] = ()
     task_model: ModelSettings | None = None
     judge: ModelSettings | None = None
     also_models: tuple[ModelSettings, ...] = ()
@@ -112,16 +114,21 @@ class RunSettings(BaseModel):
     mirror: str | None = None
 
     @property
+    def proposers(self) -> tuple[ModelSettings, ...]:
+        """Every model that writes programs."""
+        return (*((self.proposer,) if self.proposer is not None else ()), *self.more_proposers)
+
+    @property
     def named_models(self) -> Mapping[str, Price]:
         """List price of every model that a prompt may name, by name: the run's own and the others."""
-        known = (*self.also_models, self.proposer, self.task_model)
+        known = (*self.also_models, *self.proposers, self.task_model)
         return {model.model: model.price for model in known if model is not None}
 
 
 def make_settings(
     *,
     model: str | None = None,
-    proposer: str | None = None,
+    proposer: str | Sequence[str] | None = None,
     base_url: str | None = None,
     price: str | None = None,
     values: Mapping[str, object],
@@ -131,7 +138,7 @@ def make_settings(
 
     Args:
         model: Model for both roles; None where there is none.
-        proposer: Another model for proposing only.
+        proposer: Another model for proposing only, or several, each `NAME` or `NAME=IN/OUT`.
         base_url: Endpoint of all; None takes `OPENAI_BASE_URL`, or OpenAI's own.
         price: `IN/OUT`, US dollars per million tokens.
         values: Fields of `RunSettings`; `judge` and each of `also_models` as texts `NAME` or `NAME=IN/OUT`. A judge that has another role
@@ -141,10 +148,9 @@ def make_settings(
     Raises:
         ConfigError: If a value is out of range, a URL or a price has no model, or a ceiling in dollars meets a model of unknown price.
     """
-    named, judge = proposer or model, cast("str | None", values.get("judge"))
-    if price is not None and model is not None and proposer not in (None, model):
-        raise ConfigError("--price holds for one model, and --model and --proposer name two: leave one of them out")
-    if named is None and (price is not None or (base_url is not None and judge is None)):
+    judge = cast("str | None", values.get("judge"))
+    proposers = _proposers((proposer,) if isinstance(proposer, str) else proposer or (), model, price=price)
+    if not proposers and (price is not None or (base_url is not None and judge is None)):
         raise ConfigError("--base-url and --price need a model: add --model NAME")
     url = base_url or environ.get("OPENAI_BASE_URL")
     also_models = cast("Sequence[str]", values.get("also_models") or ())
@@ -152,28 +158,49 @@ def make_settings(
         raise ConfigError("--also-model adds to the model that answers prompts: add --model NAME")
     unpriced = values.get("budget_usd") is None and not values.get("role_budgets_usd")
     others = [_other(text, url, unpriced=unpriced) for text in also_models]
-    endpoint = {"base_url": url, **_price(price)}
+    if not unpriced and model is not None and price is None:
+        raise ConfigError(f"--budget-usd needs the price of {model}: add --price IN/OUT in USD per million tokens (0/0 for a local model)")
+    writing = [_other(text, url, unpriced=unpriced, option="--proposer") for text in proposers]
     try:
         settings = RunSettings.model_validate(
             {
-                "proposer": {"model": named, **endpoint} if named else None,
-                "task_model": {"model": model, **endpoint} if model else None,
+                "proposer": writing[0] if writing else None,
+                "more_proposers": writing[1:],
+                "task_model": {"model": model, "base_url": url, **_price(price)} if model else None,
                 **values,
                 "also_models": others,
-                "judge": _judge(judge, url, price=price, roles=(model, proposer), unpriced=unpriced) if judge else None,
+                "judge": _judge(judge, url, priced=[f"{model}={price}" if price else "", *proposers], unpriced=unpriced) if judge else None,
             }
         )
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, not {first['input']!r}") from None
-    if (settings.budget_usd is not None or settings.role_budgets_usd) and named is not None and price is None:
-        raise ConfigError(f"--budget-usd needs the price of {named}: add --price IN/OUT in USD per million tokens (0/0 for a local model)")
     return settings
 
 
-def _judge(text: str, url: str | None, *, price: str | None, roles: Sequence[str | None], unpriced: bool) -> dict[str, object]:
-    if price is not None and text in roles:
-        text = f"{text}={price}"
+def _proposers(named: Sequence[str], model: str | None, *, price: str | None) -> tuple[str, ...]:
+    """What is to write programs, each `NAME` or `NAME=IN/OUT`; the run's model where no other is named.
+
+    Raises:
+        ConfigError: If it is not clear whose the price is, or one is named twice.
+    """
+    texts = tuple(named) or ((model,) if model is not None else ())
+    names = [text.partition("=")[0].strip() for text in texts]
+    if twice := [name for place, name in enumerate(names) if name in names[:place]]:
+        raise ConfigError(f"--proposer {twice[0]} is there twice: name each model once")
+    if price is None:
+        return texts
+    unpriced = [name for text, name in zip(texts, names, strict=True) if "=" not in text and name != model]
+    if unpriced and (model is not None or len(unpriced) > 1):
+        raise ConfigError(
+            f"--price holds for one model, and --model and --proposer name more: write --proposer {unpriced[0]}=IN/OUT for its own price"
+        )
+    return tuple(text if "=" in text else f"{text}={price}" for text in texts)
+
+
+def _judge(text: str, url: str | None, *, priced: Sequence[str], unpriced: bool) -> dict[str, object]:
+    """The judge's settings; one that has another role too has its price from there."""
+    text = next((one for one in priced if "=" in one and one.partition("=")[0] == text), text)
     return _other(text, url, unpriced=unpriced, option="--judge")
 
 

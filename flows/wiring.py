@@ -61,6 +61,7 @@ class Wiring:
             self.gateway = Gateway(
                 self._run.models,
                 store,
+                more_proposers=self._run.more_proposers,
                 ledger=Ledger(
                     ceilings, roles={role: Ceilings(usd=usd) for role, usd in settings.role_budgets_usd.items()}, booked=store.booked()
                 ),
@@ -109,6 +110,7 @@ def gateway_settings(settings: RunSettings) -> GatewaySettings:
     )
     return GatewaySettings(
         prices={role: model.price for role, model in models.items()},
+        proposer_prices={model.alias: model.price for model in settings.proposers},
         named_models=settings.named_models,
         endpoints={role: replace(limits, name=model.base_url or "OpenAI") for role, model in models.items()},
     )

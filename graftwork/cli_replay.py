@@ -66,7 +66,7 @@ def _models(model: str | None, base_url: str | None, price: str | None) -> dict[
             raise ConfigError("--base-url and --price need a model: add --model NAME")
         return {}
     named = make_settings(model=model, base_url=base_url, price=price, values={})
-    return {"proposer": named.proposer, "task_model": named.task_model}
+    return {"proposer": named.proposer, "more_proposers": (), "task_model": named.task_model}
 
 
 def _fork(run_dir: Path, target: Path, *, until: int | None, task: str | None, changes: Mapping[str, object], console: Console) -> None:

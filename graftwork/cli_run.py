@@ -34,7 +34,9 @@ _LINE_EVERY_S = 15.0  # where no terminal is watching
 def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     task: Annotated[str, typer.Argument(help="Folder or file of the task.")],
     model: Annotated[str | None, typer.Option(help="Chat model that proposes programs and answers their prompts.")] = None,
-    proposer: Annotated[str | None, typer.Option(help="Another model for proposing only.")] = None,
+    proposer: Annotated[
+        list[str] | None, typer.Option(metavar="NAME[=IN/OUT]", help="Another model for proposing only; repeatable.")
+    ] = None,
     judge: Annotated[str | None, typer.Option(metavar="NAME[=IN/OUT]", help="Model that scorers ask, where they do.")] = None,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint; else OPENAI_BASE_URL, else OpenAI.")] = None,
     price: Annotated[str | None, typer.Option(metavar="IN/OUT", help="List price in USD per million tokens, such as 0.15/0.60.")] = None,

@@ -135,6 +135,8 @@ class Brief:
         parents: As many members as the operator takes.
         island: Where the child will live.
         seed: Seed of every random choice that the operator makes, 64 bits.
+        proposer: Alias of the model that is to write; empty where the run has no choice of them.
+        worth: Of the operator with the proposer, as drawn by the bandit; None where their weight alone decided.
     """
 
     number: int
@@ -143,6 +145,8 @@ class Brief:
     parents: tuple[Member, ...]
     island: int
     seed: int
+    proposer: str = ""
+    worth: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

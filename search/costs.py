@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
@@ -63,7 +64,7 @@ class Costs:
         keys = {
             "role": calls["role"],
             "operator": _operators(calls["candidate"], tables),
-            "model": _models(calls, record),
+            "model": _models(calls, record, tables["decisions"]),
             "hour": pc.strftime(calls["at"], format="%Y-%m-%d %H:00"),
         }
         self._calls = pa.table({**keys, **{name: calls[name] for name in _SUMS}})
@@ -115,9 +116,21 @@ def _operators(candidates: pa.ChunkedArray, tables: Mapping[Any, pa.Table]) -> p
     return names.take(pc.index_in(candidates, value_set=numbers.combine_chunks())).fill_null("unknown")
 
 
-def _models(calls: pa.Table, record: Record) -> pa.ChunkedArray:
-    """The model that answered, as the endpoint names it; where none did, the one that has the role."""
+def _models(calls: pa.Table, record: Record, decisions: pa.Table) -> pa.ChunkedArray:
+    """The model that answered, as the endpoint names it; where none did, the one that has the role, of several proposers the one chosen."""
     answered = pc.struct_field(pc.extract_regex(calls["reply"], _MODEL), "model")
     aliases = record.config.get("models", {}) if (record.path / "run.toml").is_file() else {}
-    named = pa.chunked_array([[str(aliases.get(role, "unknown")).partition("@")[0] for role in calls["role"].to_pylist()]], pa.string())
+    chosen = _chosen_proposers(decisions)
+    asked = zip(calls["role"].to_pylist(), calls["candidate"].to_pylist(), strict=True)
+    names = ((chosen.get(candidate) if role == "proposer" else None, aliases.get(role, "unknown")) for role, candidate in asked)
+    named = pa.chunked_array([[str(one or other).partition("@")[0] for one, other in names]], pa.string())
     return pc.coalesce(answered, named)
+
+
+def _chosen_proposers(decisions: pa.Table) -> dict[int, str]:
+    """The proposer that each brief chose, by its number; none of a run that has one only."""
+    asks = decisions.filter((pc.field("kind") == "ask") & pc.match_substring(pc.field("detail"), '"proposer"'))
+    return {
+        number: json.loads(detail)["proposer"]
+        for number, detail in zip(asks["number"].to_pylist(), asks["detail"].to_pylist(), strict=True)
+    }

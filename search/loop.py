@@ -160,7 +160,8 @@ class Search:
                     number += 1
                 if not in_flight:
                     return Stop(reason=reason or "budget", told=self.state.told)
-                self._tell(await in_flight.popleft()[1])
+                brief, answering = in_flight.popleft()
+                self._tell(await answering, brief)
                 if self.state.told % self.snapshot_every == 0:
                     self.recorder.snapshot(Snapshot.of(self.state, (brief for brief, _ in in_flight)))
                 reason = reason or ("budget" if self.ceiling_met else "")
@@ -179,7 +180,7 @@ class Search:
     def _ask(self, number: int) -> Brief:
         """The brief of that number; the first are answered with programs from elsewhere, which the islands get in turn."""
         if number > len(self.writer.imported):
-            return ask(self.state, number, operators=self._operators())
+            return ask(self.state, number, operators=self._operators(), proposers=self._proposers())
         island = (number - 1) % len(self.state.islands)
         return Brief(number=number, told=self.state.told, operator=IMPORT, parents=(), island=island, seed=0)
 
@@ -191,6 +192,12 @@ class Search:
         writer, weights = self.writer, self.state.strategy.operators
         usable: dict[str, Variation | Rewriter] = {**writer.variations, **(writer.rewriters if writer.proposer is not None else {})}
         return {name: (weight, usable[name].n_parents) for name, weight in weights.items() if name in usable}
+
+    def _proposers(self) -> dict[str, tuple[str, ...]]:
+        """By operator, the proposers among which it has a choice."""
+        proposer = self.writer.proposer
+        several = proposer is not None and len(proposer.aliases) > 1
+        return dict.fromkeys(self.writer.rewriters, proposer.aliases) if proposer is not None and several else {}
 
     async def _answer(self, brief: Brief) -> Result:
         """The one result of a brief."""
@@ -216,13 +223,15 @@ class Search:
         except InfrastructureError as error:
             return replace(result, status="abandoned", reason=as_utf8(str(error)))
 
-    def _tell(self, result: Result) -> None:
+    def _tell(self, result: Result, brief: Brief | None = None) -> None:
         settled = settle(self.state, result)
         self.recorder.result(settled)
-        told = tell(self.state, settled)
+        told = tell(self.state, settled, brief)
         if told.added is not AddStatus.REFUSED or told.migrated:
             detail = {"added": told.added.name.lower(), "migrated": {str(k): v for k, v in told.migrated.items()}}
             self.recorder.decision("archive", number=settled.number, detail=detail)
+        if told.reward is not None:
+            self.recorder.decision("bandit", number=settled.number, detail={"reward": told.reward, "usd": settled.usage.usd})
         self.on_told(self.state, settled, told)
 
 

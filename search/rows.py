@@ -132,6 +132,7 @@ def span_rows(candidate: int, split: str, evaluation: Evaluation) -> Iterator[Ro
 
 def brief_row(brief: Brief) -> Row:
     """The row of `decisions` for what `ask` gave."""
+    chosen = {name: value for name, value in (("proposer", brief.proposer or None), ("worth", brief.worth)) if value is not None}
     return {
         "kind": "ask",
         "number": brief.number,
@@ -140,6 +141,7 @@ def brief_row(brief: Brief) -> Row:
         "island": brief.island,
         "parents": [member.candidate.number for member in brief.parents],
         "seed": brief.seed,
+        "detail": json_text(chosen) if chosen else None,
     }
 
 

@@ -160,7 +160,7 @@ _CALLS: Final = _schema(
     _timing("at", _TIME),
 )
 _DECISIONS: Final = _schema(
-    ("kind", _TEXT),  # ask, tell, archive, evaluation, audit, champion, open_split, crown
+    ("kind", _TEXT),  # ask, tell, archive, bandit, evaluation, audit, champion, open_split, crown
     ("number", _INT),  # of the brief, or of the candidate that it is about
     ("told", _INT),  # of an ask: how many results the state had
     ("operator", _TEXT),

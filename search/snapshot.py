@@ -11,7 +11,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -42,8 +42,9 @@ class Snapshot:
         statuses: Their number by status.
         failures: Failures on val by kind.
         islands: Numbers of each archive's members, best first.
-        asked: Briefs without a result: number, told, operator, parents, island, seed. Of each parent, its number and the briefs whose
-            results had extended its evaluation then.
+        asked: Briefs without a result: number, told, operator, parents, island, seed, proposer, worth. Of each parent, its number and the
+            briefs whose results had extended its evaluation then.
+        bandit: What the bandit knows; empty where there is none.
         descents: By number as text, of each candidate that is a member or a parent in flight: its provenance, the numbers of its
             ancestors, and, of a member, the briefs whose results extended its evaluation.
     """
@@ -57,6 +58,7 @@ class Snapshot:
     islands: tuple[tuple[int, ...], ...]
     asked: tuple[Mapping[str, Any], ...]
     descents: Mapping[str, Mapping[str, Any]]
+    bandit: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, state: State, asked: Iterable[Brief]) -> Self:
@@ -79,9 +81,12 @@ class Snapshot:
                     "parents": [[member.candidate.number, member.extended] for member in brief.parents],
                     "island": brief.island,
                     "seed": brief.seed,
+                    "proposer": brief.proposer,
+                    "worth": brief.worth,
                 }
                 for brief in briefs
             ),
+            bandit=state.bandit.as_json() if state.bandit is not None else {},
             descents={str(member.candidate.number): _descent(member) for member in reversed(members)},
         )
 
@@ -140,6 +145,7 @@ class Snapshot:
         state.baseline = baseline
         state.seen, state.told, state.spent = seen, self.told, Usage(**dict[str, Any](self.spent))
         state.statuses, state.failures = Counter(dict[Any, int](self.statuses)), Counter(self.failures)
+        state.bandit = state.bandit.restored(self.bandit) if state.bandit is not None else None
         parents = ([member(number, tuple(extended)) for number, extended in asked["parents"]] for asked in self.asked)
         return state, tuple(Brief(**{**asked, "parents": tuple(known)}) for asked, known in zip(self.asked, parents, strict=True))
 

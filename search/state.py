@@ -10,15 +10,20 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
 
 from graftwork.evaluators.ledger import CandidateCaps, Ceilings
 from graftwork.programs.model import Usage
 
 from .archive import AddStatus, Archive, TopK, rank
+from .bandit import Arm, Bandit, Drawn
 from .candidate import Brief, Member, Result, Status
 from .strategy import Strategy
 
 __all__ = ["Budget", "State", "Told", "ask", "settle", "tell"]
+
+_NO_CHOICE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,7 @@ class State:
         statuses: Number of told results by status.
         failures: Number of failures on val by kind.
         baseline: Values of the seed on val; empty before it is told.
+        bandit: What is known of operators and proposers; None where the strategy has none.
     """
 
     strategy: Strategy
@@ -72,11 +78,13 @@ class State:
     statuses: Counter[Status] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     baseline: tuple[float | None, ...] = ()
+    bandit: Bandit | None = None
 
     @classmethod
     def start(cls, strategy: Strategy, seed: int) -> State:
         """The state before anything was told."""
-        return cls(strategy=strategy, seed=seed, islands=[TopK(strategy.archive_size) for _ in range(strategy.islands)])
+        bandit = Bandit(floor=strategy.bandit_floor, memory=strategy.bandit_memory) if strategy.bandit else None
+        return cls(strategy=strategy, seed=seed, islands=[TopK(strategy.archive_size) for _ in range(strategy.islands)], bandit=bandit)
 
     def known(self, digest: str, *, as_of: int) -> bool:
         """Whether a program of this digest had been told among the first `as_of` results."""
@@ -96,26 +104,53 @@ class Told:
     Attributes:
         added: What the island's archive did with it.
         migrated: Numbers of the candidates that moved on, by the island that they moved to; empty where none did.
+        reward: What the bandit learned of the operator and its proposer; None where there is none, or nothing to learn.
     """
 
     added: AddStatus
     migrated: Mapping[int, int] = field(default_factory=dict)
+    reward: float | None = None
 
 
-def ask(state: State, number: int, *, operators: Mapping[str, tuple[float, int]]) -> Brief:
+def ask(
+    state: State, number: int, *, operators: Mapping[str, tuple[float, int]], proposers: Mapping[str, tuple[str, ...]] = _NO_CHOICE
+) -> Brief:
     """Make the brief of that number. Pure: the state is not changed.
 
     Args:
         state: At least the seed has been told.
         number: The brief's number, from 1.
         operators: Weight and number of parents of each usable operator.
+        proposers: Aliases of the models among which an operator has a choice, by its name; they share its weight.
     """
     rng = random.Random(f"ask/{state.seed}/{number}")
     island = rng.randrange(len(state.islands))
     names = sorted(operators)
     name = rng.choices(names, weights=[operators[n][0] for n in names])[0]
-    parents = tuple(_tournament(state, island, rng) for _ in range(operators[name][1]))
-    return Brief(number=number, told=state.told, operator=name, parents=parents, island=island, seed=rng.getrandbits(64))
+    drawn = Drawn(arm=Arm(operator=name, proposer=_any(proposers.get(name, ("",)), state.seed, number)), worth=None)
+    if state.bandit is not None:
+        drawn = state.bandit.draw(_arms(operators, proposers), random.Random(f"bandit/{state.seed}/{number}"))
+    name = drawn.arm.operator
+    return Brief(
+        number=number,
+        told=state.told,
+        operator=name,
+        parents=tuple(_tournament(state, island, rng) for _ in range(operators[name][1])),
+        island=island,
+        seed=rng.getrandbits(64),
+        proposer=drawn.arm.proposer,
+        worth=drawn.worth,
+    )
+
+
+def _arms(operators: Mapping[str, tuple[float, int]], proposers: Mapping[str, tuple[str, ...]]) -> dict[Arm, float]:
+    """The weight of each operator with each of its proposers."""
+    choices = {name: proposers.get(name, ("",)) for name in operators}
+    return {Arm(operator=name, proposer=alias): operators[name][0] / len(aliases) for name, aliases in choices.items() for alias in aliases}
+
+
+def _any(aliases: tuple[str, ...], seed: int, number: int) -> str:
+    return random.Random(f"proposer/{seed}/{number}").choice(aliases)
 
 
 def _tournament(state: State, island: int, rng: random.Random) -> Member:
@@ -131,8 +166,14 @@ def settle(state: State, result: Result) -> Result:
     return result
 
 
-def tell(state: State, result: Result) -> Told:
-    """Fold one settled result into the state, in the order of briefs; the seed's comes first."""
+def tell(state: State, result: Result, brief: Brief | None = None) -> Told:
+    """Fold one settled result into the state, in the order of briefs; the seed's comes first.
+
+    Args:
+        state: What changes.
+        result: What is told.
+        brief: The brief that it answers; None for the seed, and for a result of another run.
+    """
     state.told += 1
     state.spent += result.usage
     state.statuses[result.status] += 1
@@ -142,17 +183,33 @@ def tell(state: State, result: Result) -> Told:
         for archive in state.islands:
             archive.renew(result.raced.against, result.extension, result.number)
     added = AddStatus.REFUSED
-    if result.status == "evaluated" and result.candidate is not None and result.val is not None and result.train is not None:
-        state.failures.update(failure.kind for failure in result.val.failures)
-        if result.number == 0:
-            state.baseline = result.val.values
-        member = Member(candidate=result.candidate, val=result.val, train=result.train, baseline=state.baseline)
+    member = _member(state, result)
+    if member is not None:
+        state.failures.update(failure.kind for failure in member.val.failures)
         # A run that began with results of another may have fewer islands.
         homes = range(len(state.islands)) if result.number == 0 else (result.island % len(state.islands),)
         added = max(state.islands[home].add(member) for home in homes)
+    reward = None if brief is None or not brief.parents else _learn(state, result, brief, member)
     every = state.strategy.migrate_every
     migrated = _migrate(state) if every and state.told % every == 0 else {}
-    return Told(added=added, migrated=migrated)
+    return Told(added=added, migrated=migrated, reward=reward)
+
+
+def _member(state: State, result: Result) -> Member | None:
+    """The member that an evaluated result gives; None of another."""
+    if result.status != "evaluated" or result.candidate is None or result.val is None or result.train is None:
+        return None
+    if result.number == 0:
+        state.baseline = result.val.values
+    return Member(candidate=result.candidate, val=result.val, train=result.train, baseline=state.baseline)
+
+
+def _learn(state: State, result: Result, brief: Brief, member: Member | None) -> float | None:
+    """Let the bandit learn what a brief's choice came to: how far the child is above the better of its parents."""
+    if state.bandit is None or result.status == "abandoned":
+        return None
+    gain = 0.0 if member is None else member.estimate.mean - max(parent.estimate.mean for parent in brief.parents)
+    return state.bandit.learn(Arm(operator=brief.operator, proposer=brief.proposer), gain=gain, usd=result.usage.usd)
 
 
 def _migrate(state: State) -> dict[int, int]:

@@ -28,6 +28,9 @@ class Strategy:
         finalists: How many of the best go to the confirm split.
         race_level: The chance with which the race of a child against its parent promotes one that is no better; 0 holds no races, and every
             candidate is evaluated on all of val.
+        bandit: Whether operators are drawn by what their children gained for what they cost; else by weight alone.
+        bandit_floor: Of the draws, the share that follows the weights all the same, in [0, 1].
+        bandit_memory: Told candidates after which what an operator's children gained counts 1/e of what it did.
     """
 
     name: str
@@ -40,6 +43,9 @@ class Strategy:
     attempts: int = 8
     finalists: int = 4
     race_level: float = 0.0
+    bandit: bool = False
+    bandit_floor: float = 0.25
+    bandit_memory: float = 500.0
 
     @property
     def race(self) -> Race | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from graftwork.evaluators.pool import Relayed
@@ -24,15 +24,15 @@ PROPOSALS: Final = 2  # one, and one more when the first could not be used
 
 
 class Proposer(Protocol):
-    """The model that writes programs, behind the gateway."""
+    """The models that write programs, behind the gateway."""
 
     @property
-    def alias(self) -> str:
-        """Its name in the lineage."""
+    def aliases(self) -> tuple[str, ...]:
+        """Their names in the lineage; at least one."""
         ...
 
-    async def propose(self, body: Mapping[str, object], *, brief: int, attempt: int) -> Relayed:
-        """One metered call; its draw is (brief, attempt)."""
+    async def propose(self, body: Mapping[str, object], *, brief: int, attempt: int, alias: str = "") -> Relayed:
+        """One metered call to the one of that alias, else to the first; its draw is (brief, attempt)."""
         ...
 
 
@@ -65,7 +65,7 @@ class Writer:
         known: Whether a digest had been told among the first so many results.
         variations: Operators without a model, by name.
         rewriters: Operators with one, by name.
-        proposer: The model; None where the run has none.
+        proposer: The models; None where the run has none.
         attempts: How many tries a variation has.
         imported: Programs from elsewhere that answer the first briefs; they pass `check`.
     """
@@ -117,32 +117,32 @@ class Writer:
         """Ask the proposer, and once more with what was wrong."""
         if self.proposer is None:
             return Written(status="unwritten", reason="this run has no proposer")
+        alias = brief.proposer or self.proposer.aliases[0]
         body = dict(operator.request(brief, self.facts))
         usage = Usage()
         written = Written(status="unwritten")
         for attempt in range(PROPOSALS):
-            relayed = await self.proposer.propose(body, brief=brief.number, attempt=attempt)
+            relayed = await self.proposer.propose(body, brief=brief.number, attempt=attempt, alias=alias)
             usage += relayed.usage
             if relayed.failure is not None or relayed.reply is None:
                 trouble = relayed.failure.kind if relayed.failure is not None else "model"
                 status: Status = "abandoned" if trouble in ("model", "infrastructure") else "unwritten"
                 reason = relayed.failure.message if relayed.failure is not None else "no reply"
-                return Written(status=status, reason=f"{trouble}: {reason}", usage=usage, model=self.proposer.alias)
+                return Written(status=status, reason=f"{trouble}: {reason}", usage=usage, model=alias)
             text = relayed.reply.text
-            written = self._read(brief, operator, text, usage=usage)
+            written = replace(self._read(brief, operator, text), usage=usage, model=alias)
             if written.status is None:
                 break
             body = _with_complaint(body, text, written.reason)
         return written
 
-    def _read(self, brief: Brief, operator: Rewriter, text: str, *, usage: Usage) -> Written:
-        alias = self.proposer.alias if self.proposer is not None else ""
+    def _read(self, brief: Brief, operator: Rewriter, text: str) -> Written:
         try:
             draft = operator.read(brief, self.facts, text)
         except ProgramError as error:
-            return Written(status="unwritten", reason=str(error), usage=usage, model=alias)
+            return Written(status="unwritten", reason=str(error))
         status, reason = self._judge(brief, draft)
-        return Written(status=status, draft=draft, reason=reason, usage=usage, model=alias)
+        return Written(status=status, draft=draft, reason=reason)
 
 
 def _with_complaint(body: Mapping[str, object], text: str, reason: str) -> dict[str, object]:

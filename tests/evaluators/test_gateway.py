@@ -179,7 +179,7 @@ def test_the_proposer_draws_by_brief_and_attempt_and_is_booked_apart() -> None:
         assert (text_of(first), text_of(second)) == ("write b4/0", "write b4/1")
         assert gateway.spent["proposer"].calls == 2
         assert gateway.spent["task"].calls == 0
-        assert gateway.alias == "fake"
+        assert gateway.aliases == ("fake",)
     assert [body["max_tokens"] for body, _ in model.asked] == [7, 7]
 
 
@@ -563,10 +563,26 @@ def test_a_call_cut_off_by_closing_stays_open_and_counts_as_spent() -> None:
     assert list(store.booked()) == [Booked(role="task", usage=store.reservations[0].reserved)]
 
 
+def test_each_of_several_proposers_answers_under_its_own_alias_and_is_released() -> None:
+    first, second, store = FakeModel(), FakeModel(), MemoryCallStore()
+    second.alias = "other"
+    gateway = Gateway({"proposer": first}, store, more_proposers=[second], ledger=Ledger(Ceilings()))
+    body = {"messages": [{"role": "user", "content": "write"}]}
+    for alias in ("", "other", "fake", "other"):  # the last two are the same requests again
+        assert asyncio.run(gateway.propose(body, brief=4, attempt=0, alias=alias)).reply is not None
+    unknown = asyncio.run(gateway.propose(body, brief=4, attempt=0, alias="third"))
+    assert gateway.aliases == ("fake", "other")
+    gateway.close()
+    assert (len(first.asked), len(second.asked)) == (1, 1)
+    assert unknown.failure is not None
+    assert first.closed
+    assert second.closed
+
+
 def test_a_role_without_a_model_is_a_failure_of_the_call() -> None:
     gateway = Gateway({}, MemoryCallStore(), ledger=Ledger(Ceilings()))
     (relayed,) = call_all(gateway, a_call())
     gateway.close()
     assert relayed.failure is not None
     assert "no model in the role 'task'" in relayed.failure.message
-    assert gateway.alias == ""
+    assert gateway.aliases == ()

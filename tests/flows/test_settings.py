@@ -78,6 +78,33 @@ def test_one_price_does_not_stand_for_two_models() -> None:
         make_settings(model="cheap", proposer="dear", price="0.1/0.4", values={}, environ={})
 
 
+def test_several_proposers_have_their_own_prices_and_the_first_is_the_runs(tmp_path: Path) -> None:
+    settings = make_settings(model="small", proposer=["dear=10/30", "small"], price="1/2", values={"budget_usd": 1.0}, environ={})
+    assert [(one.model, one.price.output_usd_per_mtok) for one in settings.proposers] == [("dear", 30.0), ("small", 2.0)]
+    assert settings.proposer == settings.proposers[0]
+    assert settings.task_model is not None
+    assert (settings.task_model.model, settings.task_model.price.input_usd_per_mtok) == ("small", 1.0)
+    write_run_toml(tmp_path / "run.toml", settings, task={}, strategy={}, models={})
+    assert RunSettings.model_validate(tomllib.loads((tmp_path / "run.toml").read_text())["settings"]) == settings
+
+
+@pytest.mark.parametrize(
+    ("model", "proposers", "price", "said"),
+    [
+        (None, ["a", "a=1/2"], None, "--proposer a is there twice"),
+        ("m", ["a", "b=1/2"], "1/2", "write --proposer a=IN/OUT"),
+        (None, ["a", "b"], "1/2", "write --proposer a=IN/OUT"),
+        (None, ["a=1/2", "b"], None, "needs the price of b: write --proposer b=IN/OUT"),
+        ("m", ["a=1/2"], None, "needs the price of m: add --price"),
+        (None, ["=1/2"], None, "--proposer must be NAME or NAME=IN/OUT"),
+    ],
+)
+def test_proposers_that_are_not_clear_are_one_line(model: str | None, proposers: list[str], price: str | None, said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
+        make_settings(model=model, proposer=proposers, price=price, values={"budget_usd": 1.0}, environ={})
+    assert "\n" not in str(caught.value)
+
+
 def test_other_models_come_with_their_own_prices_and_into_run_toml(tmp_path: Path) -> None:
     settings = make_settings(model="small", price="1/2", values={"also_models": ["large=10/30", "free"]}, environ={})
     assert {name: price.output_usd_per_mtok for name, price in settings.named_models.items()} == {"small": 2.0, "large": 30.0, "free": 0.0}

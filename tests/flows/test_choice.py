@@ -1,0 +1,85 @@
+"""A search whose operators or proposers are chosen is recorded, goes on and is repeated like any other."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graftwork.flows.engine import run_search
+from graftwork.flows.prepare import prepare, task_facts, write_configuration
+from graftwork.flows.replay import replay
+from graftwork.flows.resume import prepare_resume
+from graftwork.flows.run import Run
+from graftwork.flows.settings import make_settings
+from graftwork.search.costs import Costs
+from graftwork.search.record import canonical, open_run
+from tests.flows.scripted_task import made_run, made_task, proposer, scripted_models, task_model
+from tests.programs.endpoint import Answer, completion, serving
+
+
+def choosing(run_dir: Path, *, candidates: int, latency_seed: int | None = None) -> Run:
+    """A run that draws its operators by evidence, and forgets quickly."""
+    run = made_run(run_dir, candidates=candidates, latency_seed=latency_seed)
+    run = replace(run, strategy=replace(run.strategy, bandit=True, bandit_floor=0.1, bandit_memory=10.0))
+    write_configuration(run, run_dir, task=task_facts(run.task, "in memory"))
+    return run
+
+
+def test_its_draws_and_rewards_are_recorded_and_it_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    whole = run_search(choosing(tmp_path / "whole", candidates=20, latency_seed=1), lambda progress: None).run_dir
+    part = run_search(choosing(tmp_path / "part", candidates=12, latency_seed=2), lambda progress: None).run_dir
+    run_search(prepare_resume(part, task=made_task(), models=scripted_models(), changes={"candidates": 20}), lambda progress: None)
+    said = [[row for row in open_run(one).decisions.to_pylist() if row["kind"] in {"ask", "bandit"}] for one in (whole, part)]
+    first, second = ([(row["kind"], row["number"], row["operator"], row["detail"]) for row in rows] for rows in said)
+    assert sorted(first, key=str) == sorted(second, key=str)
+    learned = {row["number"]: json.loads(row["detail"]) for row in said[0] if row["kind"] == "bandit"}
+    assert max(one["reward"] for one in learned.values()) > 0
+    assert learned.keys() <= set(range(1, 21))
+    assert sum("worth" in str(row["detail"]) for row in said[0] if row["kind"] == "ask") > 10
+    assert replay(whole, task=made_task()).told == 21
+    assert b'"kind":"bandit"' in canonical(whole)
+
+
+def answered(body: dict[str, Any]) -> Answer:
+    """What either model answers to the scripted task; `large` writes other programs than `small`."""
+    draw = str(body["model"])
+    text = proposer(body, draw) if "Reply" in str(body["messages"]) else task_model(body, draw)
+    said: Any = completion(text).body
+    return Answer(body={**said, "model": body["model"]})
+
+
+def test_several_proposers_write_each_under_its_own_name_and_price(tmp_path: Path) -> None:
+    listed = Answer(body={"object": "list", "data": [{"id": name, "object": "model"} for name in ("small", "large", "task")]})
+    with serving(answered) as endpoint:
+        endpoint.models = listed
+        settings = make_settings(
+            model="task",
+            proposer=["small=1/2", "large=10/20"],
+            base_url=endpoint.url,
+            price="0.1/0.1",
+            values={"candidates": 24, "window": 4, "seed": 1, "budget_usd": 100.0},
+            environ={},
+        )
+        run_dir = run_search(prepare(made_task(), settings, run_dir=tmp_path / "run"), lambda progress: None).run_dir
+    record = open_run(run_dir)
+    aliases = {f"{name}@{endpoint.url}" for name in ("small", "large")}
+    asked = {
+        row["number"]: json.loads(row["detail"] or "{}").get("proposer") for row in record.decisions.to_pylist() if row["kind"] == "ask"
+    }
+    written = {row["number"]: row["model"] for row in record.candidates.to_pylist() if row["model"]}
+    assert set(written.values()) == aliases
+    assert all(asked[number] == alias for number, alias in written.items())
+    calls = [row for row in record.calls.to_pylist() if row["role"] == "proposer" and row["event"] == "settled"]
+    for call in calls:
+        name = json.loads(call["reply"])["model"]
+        assert asked[call["candidate"]] == f"{name}@{endpoint.url}"
+        assert call["usd"] == pytest.approx(7e-6 + 3 * 2e-6 if name == "small" else 70e-6 + 3 * 20e-6)
+    costs = {cost.keys["model"]: cost.calls for cost in Costs(record).by("model", "role") if cost.keys["role"] == "proposer"}
+    assert costs == Counter(json.loads(call["reply"])["model"] for call in calls)
+    assert replay(run_dir, task=made_task()).told == 25
+    assert all(alias in (run_dir / "champion.py").read_text() for alias in aliases)
