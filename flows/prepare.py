@@ -144,6 +144,7 @@ def check_run(
     if settings.imported is not None:
         loaded = with_seed(loaded, settings.imported)
     settings = _with_slots(settings, loaded)
+    _refuse_stops(settings, loaded)
     strategy = resolve_strategy(settings, loaded, has_proposer=settings.proposer is not None or "proposer" in (models or {}))
     if loaded.seed.prompts and settings.task_model is None and "task" not in (models or {}):
         named = ", ".join(prompt.name for prompt in loaded.seed.prompts)
@@ -163,6 +164,19 @@ def check_run(
         chosen = choose(read_elsewhere(Path(source)), run, best=settings.start_from_best, source=source)
         imported, run = chosen.imported, replace(run, imported_said=chosen.said)
     return _with_imported(run, tuple(imported or ()))
+
+
+def _refuse_stops(settings: RunSettings, task: Task) -> None:
+    """Refuse ends that would come at once, or never.
+
+    Raises:
+        ConfigError: If there are any.
+    """
+    (lo, hi), target, file = task.score_range, settings.target, settings.stop_file
+    if target is not None and not lo < target <= hi:
+        raise ConfigError(f"--target must be a score above {lo:g} and up to {hi:g} {task.unit}, not {target:g}")
+    if file is not None and Path(file).exists():
+        raise ConfigError(f"--stop-file {file} is there already, so the search would end at once: remove it, or name another")
 
 
 def _with_imported(run: Run, imported: tuple[Imported, ...]) -> Run:

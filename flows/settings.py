@@ -63,6 +63,9 @@ class RunSettings(BaseModel):
         window: Briefs in flight; fixed for the run, never taken from the machine.
         candidates: Ceiling of briefs.
         seconds: Ceiling of wall seconds for the search itself.
+        target: Score on val, in the task's unit, at which the search ends.
+        patience: Candidates without a better score after which it ends.
+        stop_file: File whose appearance ends it.
         budget_usd: Ceiling of spend at list price, all roles together.
         budget_tokens: Ceiling of tokens, likewise.
         budget_calls: Ceiling of model calls, likewise.
@@ -91,6 +94,9 @@ class RunSettings(BaseModel):
     window: Annotated[int, Field(ge=1, le=1024)] = 8
     candidates: Annotated[int, Field(ge=1)] = 200
     seconds: Annotated[float, Field(gt=0)] | None = None
+    target: float | None = None
+    patience: Annotated[int, Field(ge=1)] | None = None
+    stop_file: str | None = None
     budget_usd: Annotated[float, Field(ge=0)] | None = None
     budget_tokens: Annotated[int, Field(ge=0)] | None = None
     budget_calls: Annotated[int, Field(ge=0)] | None = None

@@ -41,6 +41,8 @@ class Snapshot:
         spent: What they cost.
         statuses: Their number by status.
         failures: Failures on val by kind.
+        best: Highest score of a leader.
+        improved: Results told when it last rose.
         islands: Numbers of each archive's members, best first.
         asked: Briefs without a result: number, told, operator, parents, island, seed. Of each parent, its number and the briefs whose
             results had extended its evaluation then.
@@ -54,6 +56,8 @@ class Snapshot:
     spent: Mapping[str, float]
     statuses: Mapping[str, int]
     failures: Mapping[str, int]
+    best: float | None
+    improved: int
     islands: tuple[tuple[int, ...], ...]
     asked: tuple[Mapping[str, Any], ...]
     descents: Mapping[str, Mapping[str, Any]]
@@ -70,6 +74,8 @@ class Snapshot:
             spent=asdict(state.spent),
             statuses={str(status): count for status, count in state.statuses.items()},
             failures=dict(state.failures),
+            best=state.best,
+            improved=state.improved,
             islands=tuple(tuple(member.candidate.number for member in archive) for archive in state.islands),
             asked=tuple(
                 {
@@ -139,6 +145,7 @@ class Snapshot:
                 archive.add(member(number, tuple(self.descents[str(number)]["extended"])))
         state.baseline = baseline
         state.seen, state.told, state.spent = seen, self.told, Usage(**dict[str, Any](self.spent))
+        state.best, state.improved = self.best, self.improved
         state.statuses, state.failures = Counter(dict[Any, int](self.statuses)), Counter(self.failures)
         parents = ([member(number, tuple(extended)) for number, extended in asked["parents"]] for asked in self.asked)
         return state, tuple(Brief(**{**asked, "parents": tuple(known)}) for asked, known in zip(self.asked, parents, strict=True))

@@ -61,6 +61,8 @@ class State:
         statuses: Number of told results by status.
         failures: Number of failures on val by kind.
         baseline: Values of the seed on val; empty before it is told.
+        best: Highest score of those that led an island when they were told; None before there is one.
+        improved: How many results had been told when it last rose.
     """
 
     strategy: Strategy
@@ -72,6 +74,8 @@ class State:
     statuses: Counter[Status] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     baseline: tuple[float | None, ...] = ()
+    best: float | None = None
+    improved: int = 0
 
     @classmethod
     def start(cls, strategy: Strategy, seed: int) -> State:
@@ -150,6 +154,8 @@ def tell(state: State, result: Result) -> Told:
         # A run that began with results of another may have fewer islands.
         homes = range(len(state.islands)) if result.number == 0 else (result.island % len(state.islands),)
         added = max(state.islands[home].add(member) for home in homes)
+        if added is AddStatus.BEST and (state.best is None or member.score > state.best):
+            state.best, state.improved = member.score, state.told
     every = state.strategy.migrate_every
     migrated = _migrate(state) if every and state.told % every == 0 else {}
     return Told(added=added, migrated=migrated)
