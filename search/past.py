@@ -32,7 +32,9 @@ from .texts import whole_text
 
 __all__ = ["CheckedLineage", "Past"]
 
-_DERIVED: Final = frozenset(("ask", "tell", "archive"))  # follow from the seed and what is recorded; others may come again, and differ
+_DERIVED: Final = frozenset(
+    ("ask", "tell", "archive", "leak")
+)  # follow from the seed and what is recorded; others may come again, and differ
 
 
 class Past:
