@@ -25,7 +25,7 @@ from graftwork.search.leaks import LeakIndex
 __all__ = ["main", "rates"]
 
 ROOT: Final = Path(__file__).parents[1]
-LENGTHS: Final = (5, 8, 10, 13)
+LENGTHS: Final = (5, 6, 8, 13)
 N_TRAIN, N_HELD = 12, 36
 _MADE_UP, _TABLE = 3, 10
 _PROSE: Final = (

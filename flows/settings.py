@@ -59,7 +59,7 @@ class RunSettings(BaseModel):
 
     Attributes:
         seed: Seed of every choice.
-        strategy: Name of a strategy, or `auto`: `model` when there is a proposer, else `no-model`.
+        strategy: Name of a strategy, or `auto`: `model` when there is a proposer, else `no-model`. `random` and `best-of-n` are controls.
         window: Briefs in flight; fixed for the run, never taken from the machine.
         candidates: Ceiling of briefs.
         seconds: Ceiling of wall seconds for the search itself.

@@ -56,7 +56,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     patience: Annotated[int | None, typer.Option(metavar="N", help="End when N candidates in a row made nothing better.")] = None,
     stop_file: Annotated[str | None, typer.Option(metavar="FILE", help="End when this file appears.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every choice.")] = 0,
-    strategy: Annotated[str, typer.Option(help="auto, model or no-model.")] = "auto",
+    strategy: Annotated[str, typer.Option(help="auto, model, no-model, random or best-of-n.")] = "auto",
     window: Annotated[int, typer.Option(help="Candidates in flight.")] = 8,
     pool: Annotated[Literal["local", "ray"], typer.Option(help="Where programs run.")] = "local",
     slots: Annotated[int, typer.Option(help="Programs that run at the same time; 0 chooses.")] = 0,

@@ -23,8 +23,8 @@ from .literals import Literals, leaves, literals_of
 
 __all__ = ["GRAM_WORDS", "Leak", "LeakIndex"]
 
-GRAM_WORDS: Final = 8
-"""Words of an n-gram. Between 5 and 13 false alarms hardly differ (`benchmarks/leaks.py`); shorter ones find more of a changed copy."""
+GRAM_WORDS: Final = 6
+"""Words of an n-gram. Of those from 5 to 13 it accuses least and finds most: see `benchmarks/leaks.py` and `docs/leaks.md`."""
 
 _PASSAGE_WORDS: Final = 40  # a text is looked at in passages of so many, so that a copied paragraph of a long one is found
 _MOST_WORDS: Final = 1_000_000  # of all examples together, so that memory is bounded; of longer ones the beginnings

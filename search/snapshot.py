@@ -41,7 +41,7 @@ class Snapshot:
         spent: What they cost.
         statuses: Their number by status.
         failures: Failures on val by kind.
-        best: Highest score of a leader.
+        best: Highest estimate of a leader.
         improved: Results told when it last rose.
         islands: Numbers of each archive's members, best first.
         asked: Briefs without a result: number, told, operator, parents, island, seed. Of each parent, its number and the briefs whose
@@ -67,6 +67,7 @@ class Snapshot:
         """The snapshot of a state, with the briefs that are in flight, in order."""
         briefs = tuple(asked)
         members = [member for archive in state.islands for member in archive] + [parent for brief in briefs for parent in brief.parents]
+        members += [] if state.root is None else [state.root]
         return cls(
             strategy=json_text(state.strategy),
             seed=state.seed,
@@ -145,6 +146,7 @@ class Snapshot:
                 archive.add(member(number, tuple(self.descents[str(number)]["extended"])))
         state.baseline = baseline
         state.seen, state.told, state.spent = seen, self.told, Usage(**dict[str, Any](self.spent))
+        state.root = members[0] if strategy.from_seed else None
         state.best, state.improved = self.best, self.improved
         state.statuses, state.failures = Counter(dict[Any, int](self.statuses)), Counter(self.failures)
         parents = ([member(number, tuple(extended)) for number, extended in asked["parents"]] for asked in self.asked)

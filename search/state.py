@@ -61,7 +61,8 @@ class State:
         statuses: Number of told results by status.
         failures: Number of failures on val by kind.
         baseline: Values of the seed on val; empty before it is told.
-        best: Highest score of those that led an island when they were told; None before there is one.
+        root: The seed, where every child has it as its parent; else None.
+        best: Highest estimate of those that led an island when they were told; None before there is one.
         improved: How many results had been told when it last rose.
     """
 
@@ -74,6 +75,7 @@ class State:
     statuses: Counter[Status] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     baseline: tuple[float | None, ...] = ()
+    root: Member | None = None
     best: float | None = None
     improved: int = 0
 
@@ -118,7 +120,7 @@ def ask(state: State, number: int, *, operators: Mapping[str, tuple[float, int]]
     island = rng.randrange(len(state.islands))
     names = sorted(operators)
     name = rng.choices(names, weights=[operators[n][0] for n in names])[0]
-    parents = tuple(_tournament(state, island, rng) for _ in range(operators[name][1]))
+    parents = tuple(state.root or _tournament(state, island, rng) for _ in range(operators[name][1]))
     return Brief(number=number, told=state.told, operator=name, parents=parents, island=island, seed=rng.getrandbits(64))
 
 
@@ -151,11 +153,13 @@ def tell(state: State, result: Result) -> Told:
         if result.number == 0:
             state.baseline = result.val.values
         member = Member(candidate=result.candidate, val=result.val, train=result.train, baseline=state.baseline)
+        if result.number == 0 and state.strategy.from_seed:
+            state.root = member
         # A run that began with results of another may have fewer islands.
         homes = range(len(state.islands)) if result.number == 0 else (result.island % len(state.islands),)
         added = max(state.islands[home].add(member) for home in homes)
-        if added is AddStatus.BEST and (state.best is None or member.score > state.best):
-            state.best, state.improved = member.score, state.told
+        if added is AddStatus.BEST and (state.best is None or member.estimate.mean > state.best):
+            state.best, state.improved = member.estimate.mean, state.told
     every = state.strategy.migrate_every
     migrated = _migrate(state) if every and state.told % every == 0 else {}
     return Told(added=added, migrated=migrated)

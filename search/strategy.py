@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from .racing import Race
 
-__all__ = ["CROSSINGS", "PROMPT_OPERATORS", "RACE_LEVEL", "Strategy", "strategies"]
+__all__ = ["BEST_OF_N", "CROSSINGS", "PROMPT_OPERATORS", "RACE_LEVEL", "RANDOM", "Strategy", "sampling", "strategies"]
+
+RANDOM: Final = "random"
+BEST_OF_N: Final = "best-of-n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,7 @@ class Strategy:
         finalists: How many of the best go to the confirm split.
         race_level: The chance with which the race of a child against its parent promotes one that is no better; 0 holds no races, and every
             candidate is evaluated on all of val.
+        from_seed: Whether the seed is every child's parent, so that nothing is built on what was found.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Strategy:
     attempts: int = 8
     finalists: int = 4
     race_level: float = 0.0
+    from_seed: bool = False
 
     @property
     def race(self) -> Race | None:
@@ -95,11 +100,16 @@ that make it smaller (0.9) weigh the same, so that structure does not grow for i
 """
 
 
+_OF_TWO: Final = frozenset(("graft_expression", "swap_component", "blend")) | CROSSINGS
+"""Operators that need two parents."""
+
+
 def strategies() -> Mapping[str, Strategy]:
     """The strategies that come with Graftwork, by name.
 
     `no-model` is genetic programming on the component tree; `model` lets a proposer write most children; `auto` is the one of the two
-    that the run's endpoints allow.
+    that the run's endpoints allow. The others are controls: `random` samples children of the seed, with the operators of `auto`, and builds
+    on none of them; `best-of-n` asks the seed itself several times and takes a vote.
     """
     no_model = Strategy(name="no-model", operators=_VARIATIONS, race_level=RACE_LEVEL)
     model = Strategy(
@@ -112,4 +122,11 @@ def strategies() -> Mapping[str, Strategy]:
         attempts=2,
         race_level=RACE_LEVEL,
     )
-    return {"no-model": no_model, "model": model}
+    best_of_n = Strategy(name=BEST_OF_N, operators={"seed_vote": 1.0}, islands=1, migrate_every=0, attempts=1, from_seed=True)
+    return {"no-model": no_model, "model": model, RANDOM: sampling(no_model), BEST_OF_N: best_of_n}
+
+
+def sampling(strategy: Strategy) -> Strategy:
+    """The control that draws children of the seed with a strategy's operators: one generation, each independent of the others."""
+    operators = {name: weight for name, weight in strategy.operators.items() if name not in _OF_TWO}
+    return replace(strategy, name=RANDOM, operators=operators, islands=1, migrate_every=0, from_seed=True)
