@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from graftwork.evaluators.evaluate import audit, evaluate
@@ -26,12 +27,14 @@ from graftwork.search.measuring import Measuring
 from graftwork.search.operator import Facts
 from graftwork.search.past import CheckedLineage
 from graftwork.search.state import Budget, State, Told
+from graftwork.search.stops import FileAppears, Patience, StopRule, Target
 from graftwork.search.writing import Writer
 
 from .caps import candidate_caps, crowning_share
 from .exporting import write_champion
 from .progress import Progress
 from .run import Report, Run
+from .settings import RunSettings
 from .summary import crown_detail
 
 if TYPE_CHECKING:
@@ -151,6 +154,7 @@ class _Engine:
             recorder=self._recorder,
             on_told=self._told,
             stopping=stopping,
+            stops=_stops(self._settings),
             past=self._past,
             begun=self._begun,
             snapshot_every=SNAPSHOT_EVERY,
@@ -238,6 +242,15 @@ def make_writer(run: Run, state: State, gateway: Gateway) -> Writer:
         proposer=gateway if "proposer" in run.models else None,
         attempts=run.strategy.attempts,
         imported=run.imported,
+    )
+
+
+def _stops(settings: RunSettings) -> tuple[StopRule, ...]:
+    """What ends a search early, by its settings; what follows from the state alone comes first."""
+    return (
+        *(() if settings.target is None else (Target(score=settings.target),)),
+        *(() if settings.patience is None else (Patience(candidates=settings.patience),)),
+        *(() if settings.stop_file is None else (FileAppears(path=Path(settings.stop_file)),)),
     )
 
 

@@ -27,8 +27,10 @@ from graftwork.search.candidate import Imported
 from graftwork.search.crowning import split_digest
 from graftwork.search.disk import writing_to
 from graftwork.search.mirror import refuse_unfit
+from graftwork.search.operator import Facts
 from graftwork.search.remote import Remote
-from graftwork.search.strategy import CROSSINGS, PROMPT_OPERATORS, Strategy, strategies
+from graftwork.search.seed_vote import vote_sizes
+from graftwork.search.strategy import BEST_OF_N, CROSSINGS, PROMPT_OPERATORS, RANDOM, Strategy, sampling, strategies
 
 from .elsewhere import choose, read_elsewhere, write_imported
 from .recorded import shortest_inputs, write_inputs
@@ -143,7 +145,8 @@ def check_run(
     loaded = task if isinstance(task, Task) else load_task(Path(task))
     if settings.imported is not None:
         loaded = with_seed(loaded, settings.imported)
-    settings = _with_slots(settings, loaded)
+    settings = _with_votes(_with_slots(settings, loaded), loaded)
+    _refuse_stops(settings, loaded)
     strategy = resolve_strategy(settings, loaded, has_proposer=settings.proposer is not None or "proposer" in (models or {}))
     if loaded.seed.prompts and settings.task_model is None and "task" not in (models or {}):
         named = ", ".join(prompt.name for prompt in loaded.seed.prompts)
@@ -173,6 +176,19 @@ def check_run(
     return _with_imported(run, tuple(imported or ()))
 
 
+def _refuse_stops(settings: RunSettings, task: Task) -> None:
+    """Refuse ends that would come at once, or never.
+
+    Raises:
+        ConfigError: If there are any.
+    """
+    (lo, hi), target, file = task.score_range, settings.target, settings.stop_file
+    if target is not None and not lo < target <= hi:
+        raise ConfigError(f"--target must be a score above {lo:g} and up to {hi:g} {task.unit}, not {target:g}")
+    if file is not None and Path(file).exists():
+        raise ConfigError(f"--stop-file {file} is there already, so the search would end at once: remove it, or name another")
+
+
 def _with_imported(run: Run, imported: tuple[Imported, ...]) -> Run:
     """The run with programs from elsewhere, and with the operators that they have a use for."""
     programs = [one.program for one in imported]
@@ -192,7 +208,9 @@ def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool, i
         raise ConfigError(f"no strategy {name!r}; there are auto, {', '.join(sorted(known))}")
     if name == "model" and not has_proposer:
         raise ConfigError("the strategy `model` needs a proposer: give one with --model NAME, or take --strategy no-model")
-    strategy = known[name]
+    strategy = sampling(known["model" if has_proposer else "no-model"]) if name == RANDOM else known[name]
+    if name == BEST_OF_N:
+        return strategy
     if not math.isfinite(task.score_range[1] - task.score_range[0]):  # nothing bounds what one example may do, so no race has a level
         strategy = replace(strategy, race_level=0.0)
     programs = (task.seed, *imported)
@@ -253,6 +271,25 @@ def _with_slots(settings: RunSettings, task: Task) -> RunSettings:
         return settings
     processors = len(os.sched_getaffinity(0))
     return settings.model_copy(update={"slots": 8 if task.seed.prompts else processors})
+
+
+def _with_votes(settings: RunSettings, task: Task) -> RunSettings:
+    """The settings, with as many candidates at most as there are votes of the seed, where votes are the strategy.
+
+    Raises:
+        ConfigError: If there are none.
+    """
+    if settings.strategy != BEST_OF_N:
+        return settings
+    sizes = vote_sizes(task.seed, Facts.of(task))
+    if not task.seed.prompts:
+        raise ConfigError("the strategy `best-of-n` asks the seed several times, and this seed asks no model: it answers alike each time")
+    if not sizes:
+        raise ConfigError(
+            f"the strategy `best-of-n` needs an entry that may change, takes a vote and makes at most {task.limits.calls // 3} model calls "
+            f"where every output is asked for twice, a third of limits.calls; {task.entry or 'this seed'} is none"
+        )
+    return settings.model_copy(update={"candidates": min(settings.candidates, len(sizes))})
 
 
 def _refuse_taken(wanted: Path | None) -> None:

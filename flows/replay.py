@@ -7,6 +7,7 @@ not a decision (a result abandoned for infrastructure's sake, a pause, where the
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from graftwork.search.past import CheckedLineage, Past
 from graftwork.search.recall import as_recorded
 from graftwork.search.record import Record, open_run
 from graftwork.search.state import Budget, State
+from graftwork.search.stops import Due, same_rule
 
 from .elsewhere import read_imported
 from .engine import make_writer
@@ -202,10 +204,19 @@ class _Replay:
             writer=make_writer(self._run, state, self._gateway),
             measuring=Measuring.of(self._run.task, self._run.strategy, state.seed, self),
             recorder=self._recorder,
-            on_told=lambda state, _result, _told: on_told(state),
+            on_told=lambda state, _result, _told: self._told(state, on_told),
             stopping=threading.Event(),
             past=self,
         )
+
+    def _told(self, state: State, on_told: Callable[[State], None]) -> None:
+        """Hold what was found due there against the state, and pass the state on."""
+        for row in self._past.decisions("stop", state.told - 1):
+            due = Due(**json.loads(str(row["detail"])))
+            rule = same_rule(due)
+            if rule is None or rule.due(state, state.told) is None:
+                raise RunError(f"the search differs from its record: it ended by {due.reason} {due.level:g} after result {state.told - 1}")
+        on_told(state)
 
     async def _crown(self, state: State, seed: Result) -> None:
         if seed.candidate is None or seed.val is None or seed.train is None:

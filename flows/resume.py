@@ -32,7 +32,17 @@ __all__ = ["changed_settings", "prepare_resume", "recorded_settings", "recorded_
 
 _IN_MEMORY: Final = "in memory"
 _OF_THE_PLACE: Final = frozenset(("source", "example"))  # what may differ in a task that is the same
-_CEILINGS: Final = ("candidates", "seconds", "budget_usd", "budget_tokens", "budget_calls", "role_budgets_usd")
+_CEILINGS: Final = (
+    "candidates",
+    "seconds",
+    "target",
+    "patience",
+    "stop_file",
+    "budget_usd",
+    "budget_tokens",
+    "budget_calls",
+    "role_budgets_usd",
+)
 _PLACES: Final = ("requests_per_minute", "tokens_per_minute", "in_flight", "pool", "slots", "ray_address", "mirror")
 _FREE: Final = frozenset((*_CEILINGS, *_PLACES))
 """Settings that change where and how long a search goes on, and not which search it is."""

@@ -59,10 +59,13 @@ class RunSettings(BaseModel):
 
     Attributes:
         seed: Seed of every choice.
-        strategy: Name of a strategy, or `auto`: `model` when there is a proposer, else `no-model`.
+        strategy: Name of a strategy, or `auto`: `model` when there is a proposer, else `no-model`. `random` and `best-of-n` are controls.
         window: Briefs in flight; fixed for the run, never taken from the machine.
         candidates: Ceiling of briefs.
         seconds: Ceiling of wall seconds for the search itself.
+        target: Score on val, in the task's unit, at which the search ends.
+        patience: Candidates without a better score after which it ends.
+        stop_file: File whose appearance ends it.
         budget_usd: Ceiling of spend at list price, all roles together.
         budget_tokens: Ceiling of tokens, likewise.
         budget_calls: Ceiling of model calls, likewise.
@@ -92,6 +95,9 @@ class RunSettings(BaseModel):
     window: Annotated[int, Field(ge=1, le=1024)] = 8
     candidates: Annotated[int, Field(ge=1)] = 200
     seconds: Annotated[float, Field(gt=0)] | None = None
+    target: float | None = None
+    patience: Annotated[int, Field(ge=1)] | None = None
+    stop_file: str | None = None
     budget_usd: Annotated[float, Field(ge=0)] | None = None
     budget_tokens: Annotated[int, Field(ge=0)] | None = None
     budget_calls: Annotated[int, Field(ge=0)] | None = None

@@ -28,7 +28,7 @@ def replay_run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signa
         Path | None, typer.Option(metavar="DIR", help="Begin another run there with the results up to --until instead.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the other run: seed of every choice.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="Likewise: auto, model or no-model.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Likewise: auto, model, no-model, random or best-of-n.")] = None,
     model: Annotated[str | None, typer.Option(help="Likewise: chat model that proposes programs and answers their prompts.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Likewise: its endpoint.")] = None,
     price: Annotated[str | None, typer.Option(metavar="IN/OUT", help="Likewise: its list price.")] = None,

@@ -18,7 +18,7 @@ from .rewire import call_text, site_of
 from .splice import spliced, text_of
 from .structure import reachable
 
-__all__ = ["ChangeBound", "Unwrap", "WrapInRetry", "WrapInVote"]
+__all__ = ["ChangeBound", "Unwrap", "WrapInRetry", "WrapInVote", "cold_prompts"]
 
 _N_VOTES: Final = ("3", "5", "7")
 _N_TRIES: Final = ("2", "3", "4")
@@ -43,7 +43,7 @@ class WrapInVote:
         return tuple(
             Place(component=call.caller, number=number, choice=n)
             for number, call in _plain_calls(program, context, "vote")
-            if (cold := _cold(program, call.callee)) is None or cold & open_names
+            if (cold := cold_prompts(program, call.callee)) is None or cold & open_names
             for n in _N_VOTES[:2]
         )
 
@@ -51,7 +51,7 @@ class WrapInVote:
         """The program with the call in a vote."""
         call = calls_of(program)[place.number]
         edits = [Replace(name=call.caller, source=_wrapped(program, call, "vote", place.choice))]
-        edits += [Replace(name=name, source=warmed(program[name])) for name in sorted(_cold(program, call.callee) or ())]
+        edits += [Replace(name=name, source=warmed(program[name])) for name in sorted(cold_prompts(program, call.callee) or ())]
         note = f"{place.component} takes a vote of {place.choice} calls of {call.callee}"
         return Moved(program=importing(apply(program, edits), "vote"), note=note)
 
@@ -149,7 +149,7 @@ def _plain_calls(program: Program, context: Context, combinator: str) -> Iterato
             yield number, call
 
 
-def _cold(program: Program, callee: str) -> frozenset[str] | None:
+def cold_prompts(program: Program, callee: str) -> frozenset[str] | None:
     """The prompts that a call asks, where all of them are set to always say the same; None where one is not."""
     prompts = [program[name] for name in reachable(program, callee) if program[name].kind == "prompt"]
     return frozenset(item.name for item in prompts) if all(is_cold(program, item) for item in prompts) else None

@@ -12,6 +12,7 @@ from .demonstrations import demo_operators
 from .operator import Rewriter, Variation
 from .restructuring import Restructure
 from .rewriters import Blend, DiffEdit, RewriteComponent, RewriteProgram
+from .seed_vote import SeedVote
 from .variations import Reshape, SwapComponent
 
 __all__ = ["rewriters", "variations"]
@@ -30,6 +31,7 @@ def variations() -> Mapping[str, Variation]:
         TransplantComponent(),
         *demo_operators(),
         *(Restructure(move=move) for move in moves()),
+        SeedVote(),
     )
     return {operator.name: operator for operator in operators}
 

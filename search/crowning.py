@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 from graftwork.evaluators.evaluation import Evaluation
@@ -16,6 +17,7 @@ from graftwork.programs.program import Program
 from .archive import rank
 from .candidate import Candidate, Member
 from .comparison import PairedDifference, difference_of
+from .leaks import Leak, LeakIndex
 
 __all__ = ["Crown", "Crowning", "Measured", "split_digest"]
 
@@ -48,7 +50,7 @@ class Crown:
         chosen_on: Split that chose it among the finalists: `confirm`, or `val` where the task has no confirm split.
         n_finalists: How many were compared.
         measured: By split or transfer set: `val`, `confirm`, `test`, ….
-        disqualified: Finalists that broke an audit: number and reason.
+        disqualified: Finalists that broke an audit or hold held-out examples: number and reason.
         missing: Why something was not measured, one line each.
     """
 
@@ -114,7 +116,12 @@ class Crowning:
         standing: list[Member] = []
         missing: list[str] = []
         everyone = {m.candidate.number: m for m in (*finalists, seed)}
+        index = LeakIndex.of(self.task)
         for number, member in everyone.items():
+            if member is not seed and (leaks := index.leaks(member.candidate.program)):
+                disqualified[number] = _leaks_said(leaks)
+                self.recorder.decision("leak", number=number, detail={"examples": [asdict(leak) for leak in leaks]})
+                continue
             try:
                 failure = None if member is seed else await self.audit(member.candidate)
             except CeilingReached as ceiling:
@@ -188,6 +195,13 @@ class Crowning:
         n = len(champion.values)
         repeats = len(champion.judgements) // n if n else 1
         return Measured(champion=champion.mean, seed=seed.mean, difference=difference, n=n, repeats=repeats)
+
+
+def _leaks_said(leaks: Sequence[Leak]) -> str:
+    """What a program holds that it was never shown, in one line."""
+    counts = Counter(leak.split for leak in leaks)
+    where = ", ".join(f"{count} of {split}" for split, count in counts.items())
+    return f"holds examples that it was never shown ({where}), such as {leaks[0].example_id}: {leaks[0].text}"
 
 
 def split_digest(examples: tuple[Example, ...]) -> str:

@@ -25,6 +25,7 @@ from .measuring import Measuring
 from .operator import Rewriter, Variation
 from .snapshot import Snapshot
 from .state import Budget, State, Told, ask, settle, tell
+from .stops import AnyOf, Candidates, Seconds, Signalled, StopRule
 from .texts import as_utf8
 from .writing import IMPORT, Writer, Written
 
@@ -77,7 +78,7 @@ class Stop:
     """Why a search ended.
 
     Attributes:
-        reason: `candidates`, `budget`, `seconds` or `interrupted`.
+        reason: What was due first (`candidates`, `target`, `patience`, `interrupted`, `seconds`, `file`), or `budget`.
         told: Results told by then.
     """
 
@@ -107,6 +108,7 @@ class Search:
             anew.
         clock: Monotonic seconds.
         stopping: Set it to end the search early; work in flight is told first.
+        stops: What ends it early besides the budget and `stopping`.
         ceiling_met: Whether a call was refused because the run's own ceiling is reached.
     """
 
@@ -120,6 +122,7 @@ class Search:
     on_told: OnTold
     clock: Callable[[], float] = time.monotonic
     stopping: threading.Event
+    stops: tuple[StopRule, ...] = ()
     past: History | None = None
     begun: tuple[Brief, ...] = ()
     snapshot_every: int = 1_000
@@ -139,11 +142,11 @@ class Search:
         return result
 
     async def run(self) -> Stop:
-        """Search until the budget is spent or `stopping` is set.
+        """Search until the budget is spent, `stopping` is set, or one of `stops` is due.
 
         A brief that cannot be evaluated is told as abandoned.
         """
-        ends_at = None if self.budget.seconds is None else self.clock() + self.budget.seconds
+        rule = self._stop_rule()
         in_flight = deque(map(self._launch, self.begun))
         number, reason = self.state.told + len(in_flight), ""
         try:
@@ -151,7 +154,7 @@ class Search:
                 while not reason and len(in_flight) < self.window:
                     asked_at = None if self.past is None else self.past.told_when_asked(number)
                     if asked_at is None:
-                        reason = self._must_stop(number, ends_at)
+                        reason = self._due(rule, number)
                         if reason or not self.budget.fits(self.state.spent, len(in_flight) + 1):
                             break
                     elif asked_at > self.state.told and in_flight:  # the search had ended there for a time, or had no budget left
@@ -170,12 +173,20 @@ class Search:
                 task.cancel()
             await asyncio.gather(*(task for _, task in in_flight), return_exceptions=True)
 
-    def _must_stop(self, number: int, ends_at: float | None) -> str:
-        if number > self.budget.candidates:
-            return "candidates"
-        if self.stopping.is_set():
-            return "interrupted"
-        return "seconds" if ends_at is not None and self.clock() >= ends_at else ""
+    def _stop_rule(self) -> StopRule:
+        """What ends the search. What follows from the state comes first, so that a replay finds the same reason."""
+        seconds = self.budget.seconds
+        clock = () if seconds is None else (Seconds(ends_at=self.clock() + seconds, clock=self.clock),)
+        return AnyOf(rules=(*self.stops, Candidates(most=self.budget.candidates), Signalled(event=self.stopping), *clock))
+
+    def _due(self, rule: StopRule, number: int) -> str:
+        """Why no brief of that number is asked; empty where it is."""
+        due = rule.due(self.state, number)
+        if due is None:
+            return ""
+        if due.level is not None:
+            self.recorder.decision("stop", number=self.state.told - 1, detail={"reason": due.reason, "level": due.level})
+        return due.reason
 
     def _ask(self, number: int) -> Brief:
         """The brief of that number; the first are answered with programs from elsewhere, which the islands get in turn."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from graftwork.evaluators.task import Example, Task
+from graftwork.evaluators.task import Example, Limits, Task
 from graftwork.programs.program import Program
 
 from .candidate import Brief
@@ -27,6 +27,7 @@ class Facts:
         packages: Importable beyond the standard library.
         train: Examples that may be shown.
         models: Names of the models among which a prompt may choose, cheapest first; empty where the run has none.
+        calls: Model calls that one run of a program may make.
         forgeable: Whether a foreign evaluator scores, in a range that nobody tells.
         whole: Whether something scores the program as a whole; then there are no examples, and what it says of val is shown.
     """
@@ -39,6 +40,7 @@ class Facts:
     packages: tuple[str, ...]
     train: tuple[Example, ...]
     models: tuple[str, ...] = ()
+    calls: int = Limits().calls
     forgeable: bool = False
     whole: bool = False
 
@@ -59,6 +61,7 @@ class Facts:
             packages=task.packages,
             train=task.splits.get("train", ()),
             models=models,
+            calls=task.limits.calls,
             forgeable=task.forgeable,
             whole=not task.has_examples,
         )

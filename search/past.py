@@ -33,7 +33,7 @@ from .texts import whole_text
 __all__ = ["CheckedLineage", "Past"]
 
 _DERIVED: Final = frozenset(
-    ("ask", "tell", "archive", "bandit")
+    ("ask", "tell", "archive", "bandit", "leak")
 )  # follow from the seed and what is recorded; others may come again, and differ
 
 

@@ -41,6 +41,8 @@ class Snapshot:
         spent: What they cost.
         statuses: Their number by status.
         failures: Failures on val by kind.
+        best: Highest estimate of a leader.
+        improved: Results told when it last rose.
         islands: Numbers of each archive's members, best first.
         asked: Briefs without a result: number, told, operator, parents, island, seed, proposer, worth. Of each parent, its number and the
             briefs whose results had extended its evaluation then.
@@ -55,6 +57,8 @@ class Snapshot:
     spent: Mapping[str, float]
     statuses: Mapping[str, int]
     failures: Mapping[str, int]
+    best: float | None
+    improved: int
     islands: tuple[tuple[int, ...], ...]
     asked: tuple[Mapping[str, Any], ...]
     descents: Mapping[str, Mapping[str, Any]]
@@ -65,6 +69,7 @@ class Snapshot:
         """The snapshot of a state, with the briefs that are in flight, in order."""
         briefs = tuple(asked)
         members = [member for archive in state.islands for member in archive] + [parent for brief in briefs for parent in brief.parents]
+        members += [] if state.root is None else [state.root]
         return cls(
             strategy=json_text(state.strategy),
             seed=state.seed,
@@ -72,6 +77,8 @@ class Snapshot:
             spent=asdict(state.spent),
             statuses={str(status): count for status, count in state.statuses.items()},
             failures=dict(state.failures),
+            best=state.best,
+            improved=state.improved,
             islands=tuple(tuple(member.candidate.number for member in archive) for archive in state.islands),
             asked=tuple(
                 {
@@ -144,6 +151,8 @@ class Snapshot:
                 archive.add(member(number, tuple(self.descents[str(number)]["extended"])))
         state.baseline = baseline
         state.seen, state.told, state.spent = seen, self.told, Usage(**dict[str, Any](self.spent))
+        state.root = members[0] if strategy.from_seed else None
+        state.best, state.improved = self.best, self.improved
         state.statuses, state.failures = Counter(dict[Any, int](self.statuses)), Counter(self.failures)
         state.bandit = state.bandit.restored(self.bandit) if state.bandit is not None else None
         parents = ([member(number, tuple(extended)) for number, extended in asked["parents"]] for asked in self.asked)

@@ -67,6 +67,9 @@ class State:
         failures: Number of failures on val by kind.
         baseline: Values of the seed on val; empty before it is told.
         bandit: What is known of operators and proposers; None where the strategy has none.
+        root: The seed, where every child has it as its parent; else None.
+        best: Highest estimate of those that led an island when they were told; None before there is one.
+        improved: How many results had been told when it last rose.
     """
 
     strategy: Strategy
@@ -79,6 +82,9 @@ class State:
     failures: Counter[str] = field(default_factory=Counter)
     baseline: tuple[float | None, ...] = ()
     bandit: Bandit | None = None
+    root: Member | None = None
+    best: float | None = None
+    improved: int = 0
 
     @classmethod
     def start(cls, strategy: Strategy, seed: int) -> State:
@@ -135,7 +141,7 @@ def ask(
         number=number,
         told=state.told,
         operator=name,
-        parents=tuple(_tournament(state, island, rng) for _ in range(operators[name][1])),
+        parents=tuple(state.root or _tournament(state, island, rng) for _ in range(operators[name][1])),
         island=island,
         seed=rng.getrandbits(64),
         proposer=drawn.arm.proposer,
@@ -189,6 +195,8 @@ def tell(state: State, result: Result, brief: Brief | None = None) -> Told:
         # A run that began with results of another may have fewer islands.
         homes = range(len(state.islands)) if result.number == 0 else (result.island % len(state.islands),)
         added = max(state.islands[home].add(member) for home in homes)
+        if added is AddStatus.BEST and (state.best is None or member.estimate.mean > state.best):
+            state.best, state.improved = member.estimate.mean, state.told
     reward = None if brief is None or not brief.parents else _learn(state, result, brief, member)
     every = state.strategy.migrate_every
     migrated = _migrate(state) if every and state.told % every == 0 else {}
@@ -201,7 +209,10 @@ def _member(state: State, result: Result) -> Member | None:
         return None
     if result.number == 0:
         state.baseline = result.val.values
-    return Member(candidate=result.candidate, val=result.val, train=result.train, baseline=state.baseline)
+    member = Member(candidate=result.candidate, val=result.val, train=result.train, baseline=state.baseline)
+    if result.number == 0 and state.strategy.from_seed:
+        state.root = member
+    return member
 
 
 def _learn(state: State, result: Result, brief: Brief, member: Member | None) -> float | None:

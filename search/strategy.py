@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
 from .racing import Race
 
-__all__ = ["CROSSINGS", "PROMPT_OPERATORS", "RACE_LEVEL", "Strategy", "strategies"]
+__all__ = ["BEST_OF_N", "CROSSINGS", "PROMPT_OPERATORS", "RACE_LEVEL", "RANDOM", "Strategy", "sampling", "strategies"]
+
+RANDOM: Final = "random"
+BEST_OF_N: Final = "best-of-n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class Strategy:
         bandit: Whether operators are drawn by what their children gained for what they cost; else by weight alone.
         bandit_floor: Of the draws, the share that follows the weights all the same, in [0, 1].
         bandit_memory: Told candidates after which what an operator's children gained counts 1/e of what it did.
+        from_seed: Whether the seed is every child's parent, so that nothing is built on what was found.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Strategy:
     bandit: bool = False
     bandit_floor: float = 0.25
     bandit_memory: float = 500.0
+    from_seed: bool = False
 
     @property
     def race(self) -> Race | None:
@@ -101,11 +106,16 @@ that make it smaller (0.9) weigh the same, so that structure does not grow for i
 """
 
 
+_OF_TWO: Final = frozenset(("graft_expression", "swap_component", "blend")) | CROSSINGS
+"""Operators that need two parents."""
+
+
 def strategies() -> Mapping[str, Strategy]:
     """The strategies that come with Graftwork, by name.
 
     `no-model` is genetic programming on the component tree; `model` lets a proposer write most children; `auto` is the one of the two
-    that the run's endpoints allow.
+    that the run's endpoints allow. The others are controls: `random` samples children of the seed, with the operators of `auto`, and builds
+    on none of them; `best-of-n` asks the seed itself several times and takes a vote.
     """
     no_model = Strategy(name="no-model", operators=_VARIATIONS, race_level=RACE_LEVEL)
     model = Strategy(
@@ -118,4 +128,11 @@ def strategies() -> Mapping[str, Strategy]:
         attempts=2,
         race_level=RACE_LEVEL,
     )
-    return {"no-model": no_model, "model": model}
+    best_of_n = Strategy(name=BEST_OF_N, operators={"seed_vote": 1.0}, islands=1, migrate_every=0, attempts=1, from_seed=True)
+    return {"no-model": no_model, "model": model, RANDOM: sampling(no_model), BEST_OF_N: best_of_n}
+
+
+def sampling(strategy: Strategy) -> Strategy:
+    """The control that draws children of the seed with a strategy's operators: one generation, each independent of the others."""
+    operators = {name: weight for name, weight in strategy.operators.items() if name not in _OF_TWO}
+    return replace(strategy, name=RANDOM, operators=operators, islands=1, migrate_every=0, from_seed=True)

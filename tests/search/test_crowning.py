@@ -20,7 +20,12 @@ Scores = Callable[[int, str], list[float | None]]
 
 def examples(split: str, n: int) -> tuple[Example, ...]:
     """Examples that no other split has."""
-    return tuple(Example(id=f"{split}{place}", inputs={}) for place in range(n))
+    return tuple(Example(id=f"{split}{place}", inputs={"x": words(split, place)}) for place in range(n))
+
+
+def words(split: str, place: int) -> str:
+    """Twelve words that no other example has."""
+    return " ".join(f"{split}{letter * (place + 2)}" for letter in "abcdefghijkl")
 
 
 def score(output: object, example: Example, /) -> Score:
@@ -115,6 +120,16 @@ def test_who_breaks_an_audit_cannot_be_champion() -> None:
     crowned, _ = crown((FIRST, SECOND), SEED, by_number({0: 0.1, 1: 0.9, 2: 0.6}), audit=audit)
     assert crowned.champion.number == 2
     assert crowned.disqualified == {1: "looks ahead"}
+
+
+def test_who_holds_a_held_out_example_cannot_be_champion_and_which_is_recorded() -> None:
+    text = f"Answer as for: {words('t', 1)}"
+    copied = member(1, [0.9] * 3, source=f"HINT = {text!r}\n\n\ndef solve(x):\n    return HINT\n")
+    crowned, log = crown((copied, SECOND), SEED, by_number({0: 0.1, 1: 0.9, 2: 0.6}))
+    assert crowned.champion.number == 2
+    assert crowned.disqualified[1].startswith("holds examples that it was never shown (1 of test), such as t1: ")
+    assert "leak 1" in log.lines
+    assert not any("of 1" in line for line in log.lines)  # it is run on nothing
 
 
 def test_a_ceiling_met_in_an_audit_costs_the_finalist_its_chance_and_not_the_run() -> None:
