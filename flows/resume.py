@@ -16,6 +16,7 @@ from graftwork.evaluators.load import load_task
 from graftwork.evaluators.task import Task
 from graftwork.programs.errors import ConfigError, RunError
 from graftwork.programs.model import Model, Role
+from graftwork.search.archives import with_archive
 from graftwork.search.catalogue import rewriters, variations
 from graftwork.search.disk import writing_to
 from graftwork.search.mirror import refuse_unfit
@@ -28,7 +29,7 @@ from .prepare import check_run, task_facts, write_configuration
 from .run import Run
 from .settings import RunSettings
 
-__all__ = ["changed_settings", "prepare_resume", "recorded_settings", "recorded_task"]
+__all__ = ["changed_settings", "prepare_resume", "recorded_settings", "recorded_strategy", "recorded_task"]
 
 _IN_MEMORY: Final = "in memory"
 _OF_THE_PLACE: Final = frozenset(("source", "example"))  # what may differ in a task that is the same
@@ -94,7 +95,8 @@ def recorded_strategy(record: Record) -> Strategy:
     place = record.path / "run.toml"
     try:
         strategy = Strategy(**record.config["strategy"])
-    except (KeyError, TypeError) as error:
+        with_archive(strategy, strategy.archive)  # for what it refuses
+    except (KeyError, TypeError, ConfigError) as error:
         raise RunError(f"{place} holds no strategy that this version knows: {error}") from None
     if unknown := sorted(strategy.operators.keys() - variations().keys() - rewriters().keys()):
         raise RunError(f"the strategy in {place} uses operators that this version does not have: {', '.join(unknown)}")

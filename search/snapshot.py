@@ -42,6 +42,8 @@ class Snapshot:
         statuses: Their number by status.
         failures: Failures on val by kind.
         islands: Numbers of each archive's members, best first.
+        founder: Number of the one that founds islands; none where none may be opened.
+        improved: Results told when the best of all last changed.
         asked: Briefs without a result: number, told, operator, parents, island, seed. Of each parent, its number and the briefs whose
             results had extended its evaluation then.
         descents: By number as text, of each candidate that is a member or a parent in flight: its provenance, the numbers of its
@@ -55,6 +57,8 @@ class Snapshot:
     statuses: Mapping[str, int]
     failures: Mapping[str, int]
     islands: tuple[tuple[int, ...], ...]
+    founder: int | None
+    improved: int
     asked: tuple[Mapping[str, Any], ...]
     descents: Mapping[str, Mapping[str, Any]]
 
@@ -62,7 +66,9 @@ class Snapshot:
     def of(cls, state: State, asked: Iterable[Brief]) -> Self:
         """The snapshot of a state, with the briefs that are in flight, in order."""
         briefs = tuple(asked)
+        founder = state.islands.founder
         members = [member for archive in state.islands for member in archive] + [parent for brief in briefs for parent in brief.parents]
+        members += [] if founder is None else [founder]
         return cls(
             strategy=json_text(state.strategy),
             seed=state.seed,
@@ -71,6 +77,8 @@ class Snapshot:
             statuses={str(status): count for status, count in state.statuses.items()},
             failures=dict(state.failures),
             islands=tuple(tuple(member.candidate.number for member in archive) for archive in state.islands),
+            founder=None if founder is None else founder.candidate.number,
+            improved=state.islands.improved,
             asked=tuple(
                 {
                     "number": brief.number,
@@ -119,7 +127,7 @@ class Snapshot:
 
     def restored(
         self,
-        strategy: Strategy,
+        state: State,
         member: Callable[[int, tuple[int, ...]], Member],
         *,
         seen: dict[str, int],
@@ -128,15 +136,17 @@ class Snapshot:
         """The state, and the briefs that were in flight.
 
         Args:
-            strategy: Of the search.
+            state: Of the search, at its start; it is changed.
             member: One of the candidates of `numbers` with its evaluation, extended by what the results of some briefs told of it.
             seen: For each known digest, how many results had been told when it became known.
             baseline: Values of the seed on val.
         """
-        state = State.start(strategy, self.seed)
-        for archive, numbers in zip(state.islands, self.islands, strict=True):
-            for number in numbers:
-                archive.add(member(number, tuple(self.descents[str(number)]["extended"])))
+
+        def standing(number: int) -> Member:
+            return member(number, tuple(self.descents[str(number)]["extended"]))
+
+        founder = None if self.founder is None else standing(self.founder)
+        state.islands.restore([map(standing, numbers) for numbers in self.islands], founder=founder, improved=self.improved)
         state.baseline = baseline
         state.seen, state.told, state.spent = seen, self.told, Usage(**dict[str, Any](self.spent))
         state.statuses, state.failures = Counter(dict[Any, int](self.statuses)), Counter(self.failures)

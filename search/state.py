@@ -9,13 +9,15 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from graftwork.evaluators.ledger import CandidateCaps, Ceilings
 from graftwork.programs.model import Usage
 
-from .archive import AddStatus, Archive, TopK, rank
+from .archive import AddStatus
+from .archives import order_of
 from .candidate import Brief, Member, Result, Status
+from .islands import Islands, Moves
 from .strategy import Strategy
 
 __all__ = ["Budget", "State", "Told", "ask", "settle", "tell"]
@@ -54,7 +56,7 @@ class State:
     Attributes:
         strategy: How to search.
         seed: Seed of every choice.
-        islands: One archive for each island.
+        islands: Where members live.
         seen: For each known digest, how many results had been told when it became known.
         told: Results told so far, the seed's included.
         spent: What the told results cost at list price.
@@ -65,7 +67,7 @@ class State:
 
     strategy: Strategy
     seed: int
-    islands: list[Archive]
+    islands: Islands
     seen: dict[str, int] = field(default_factory=dict)
     told: int = 0
     spent: Usage = field(default_factory=Usage)
@@ -74,9 +76,15 @@ class State:
     baseline: tuple[float | None, ...] = ()
 
     @classmethod
-    def start(cls, strategy: Strategy, seed: int) -> State:
-        """The state before anything was told."""
-        return cls(strategy=strategy, seed=seed, islands=[TopK(strategy.archive_size) for _ in range(strategy.islands)])
+    def start(cls, strategy: Strategy, seed: int, *, entry: str = "") -> State:
+        """The state before anything was told.
+
+        Args:
+            strategy: How to search.
+            seed: Of every choice.
+            entry: The task's, from which a program's structure is counted; empty counts all of a program.
+        """
+        return cls(strategy=strategy, seed=seed, islands=Islands(strategy, entry))
 
     def known(self, digest: str, *, as_of: int) -> bool:
         """Whether a program of this digest had been told among the first `as_of` results."""
@@ -86,7 +94,7 @@ class State:
     def finalists(self) -> tuple[Member, ...]:
         """The best members of all islands, best first, each digest once."""
         by_digest = {member.candidate.program.digest: member for archive in self.islands for member in archive}
-        return tuple(sorted(by_digest.values(), key=rank)[: self.strategy.finalists])
+        return tuple(sorted(by_digest.values(), key=order_of(self.strategy))[: self.strategy.finalists])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +103,20 @@ class Told:
 
     Attributes:
         added: What the island's archive did with it.
-        migrated: Numbers of the candidates that moved on, by the island that they moved to; empty where none did.
+        moves: What was done between islands then.
     """
 
     added: AddStatus
-    migrated: Mapping[int, int] = field(default_factory=dict)
+    moves: Moves = field(default_factory=Moves)
+
+    @property
+    def detail(self) -> dict[str, object]:
+        """What there is to record of it; empty where nothing changed."""
+        moves = asdict(self.moves)
+        if self.added is AddStatus.REFUSED and not any(moves.values()):
+            return {}
+        said = {what: {str(home): number for home, number in came.items()} for what, came in moves.items()}
+        return {"added": self.added.name.lower(), **{what: came for what, came in said.items() if came or what == "migrated"}}
 
 
 def ask(state: State, number: int, *, operators: Mapping[str, tuple[float, int]]) -> Brief:
@@ -114,14 +131,8 @@ def ask(state: State, number: int, *, operators: Mapping[str, tuple[float, int]]
     island = rng.randrange(len(state.islands))
     names = sorted(operators)
     name = rng.choices(names, weights=[operators[n][0] for n in names])[0]
-    parents = tuple(_tournament(state, island, rng) for _ in range(operators[name][1]))
+    parents = tuple(state.islands[island].draw(rng) for _ in range(operators[name][1]))
     return Brief(number=number, told=state.told, operator=name, parents=parents, island=island, seed=rng.getrandbits(64))
-
-
-def _tournament(state: State, island: int, rng: random.Random) -> Member:
-    members = tuple(state.islands[island])
-    places = [rng.randrange(len(members)) for _ in range(state.strategy.tournament)]
-    return members[min(places)]
 
 
 def settle(state: State, result: Result) -> Result:
@@ -139,28 +150,13 @@ def tell(state: State, result: Result) -> Told:
     if result.candidate is not None and result.status != "abandoned":  # one that nobody could run may be tried again
         state.seen.setdefault(result.candidate.program.digest, state.told)
     if result.raced is not None and result.extension is not None and result.status != "abandoned":
-        for archive in state.islands:
-            archive.renew(result.raced.against, result.extension, result.number)
+        state.islands.renew(result.raced.against, result.extension, result.number)
     added = AddStatus.REFUSED
     if result.status == "evaluated" and result.candidate is not None and result.val is not None and result.train is not None:
         state.failures.update(failure.kind for failure in result.val.failures)
         if result.number == 0:
             state.baseline = result.val.values
         member = Member(candidate=result.candidate, val=result.val, train=result.train, baseline=state.baseline)
-        # A run that began with results of another may have fewer islands.
-        homes = range(len(state.islands)) if result.number == 0 else (result.island % len(state.islands),)
-        added = max(state.islands[home].add(member) for home in homes)
-    every = state.strategy.migrate_every
-    migrated = _migrate(state) if every and state.told % every == 0 else {}
-    return Told(added=added, migrated=migrated)
-
-
-def _migrate(state: State) -> dict[int, int]:
-    """Copy the best of each island to the next one in the ring."""
-    leaders = [next(iter(archive), None) for archive in state.islands]
-    moved: dict[int, int] = {}
-    for home, leader in enumerate(leaders):
-        target = (home + 1) % len(state.islands)
-        if leader is not None and state.islands[target].add(leader) is not AddStatus.REFUSED:
-            moved[target] = leader.candidate.number
-    return moved
+        islands = state.islands
+        added = islands.settle(member) if result.number == 0 else islands.add(member, result.island, told=state.told)
+    return Told(added=added, moves=state.islands.turn(told=state.told, seed=state.seed))
