@@ -86,7 +86,7 @@ class _Engine:
     async def run(self, stopping: threading.Event) -> Report:
         """Seed, search, crown, report."""
         restored = None if self._past is None else self._past.restored(self._run.strategy)
-        state, self._begun = restored or (State.start(self._run.strategy, self._settings.seed), ())
+        state, self._begun = restored or (State.start(self._run.strategy, self._settings.seed, entry=self._task.entry), ())
         watch = asyncio.create_task(self._watch(state))
         try:
             return await self._run_all(state, stopping)

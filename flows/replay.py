@@ -135,7 +135,7 @@ class _Replay:
 
     async def run(self, on_told: Callable[[State], None]) -> ReplayReport:
         try:
-            state = State.start(self._run.strategy, self._run.settings.seed)
+            state = State.start(self._run.strategy, self._run.settings.seed, entry=self._run.task.entry)
             search = self._search(state, on_told)
             seed = await search.run_seed()
             await search.run()

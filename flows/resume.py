@@ -16,6 +16,7 @@ from graftwork.evaluators.load import load_task
 from graftwork.evaluators.task import Task
 from graftwork.programs.errors import ConfigError, RunError
 from graftwork.programs.model import Model, Role
+from graftwork.search.archives import with_archive
 from graftwork.search.catalogue import rewriters, variations
 from graftwork.search.disk import writing_to
 from graftwork.search.mirror import refuse_unfit
@@ -104,7 +105,8 @@ def recorded_strategy(record: Record) -> Strategy:
     place = record.path / "run.toml"
     try:
         strategy = Strategy(**record.config["strategy"])
-    except (KeyError, TypeError) as error:
+        with_archive(strategy, strategy.archive)  # for what it refuses
+    except (KeyError, TypeError, ConfigError) as error:
         raise RunError(f"{place} holds no strategy that this version knows: {error}") from None
     if unknown := sorted(strategy.operators.keys() - variations().keys() - rewriters().keys()):
         raise RunError(f"the strategy in {place} uses operators that this version does not have: {', '.join(unknown)}")

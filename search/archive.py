@@ -1,17 +1,22 @@
-"""Archive: keeps members by some rule. This one keeps the k best, one for each score signature."""
+"""Archive: keeps members by some rule and draws parents among them; and the simplest of them, that of the k best.
+
+What an archive holds follows from the members that stand in it: another that is offered these, best first, is equal to it.
+"""
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import Protocol
 
-from graftwork.evaluators.evaluation import Evaluation
-
 from .candidate import Member
 
-__all__ = ["AddStatus", "Archive", "TopK", "rank"]
+__all__ = ["AddStatus", "Archive", "MemberOrder", "Ranking", "TopK", "rank", "sure_rank"]
+
+MemberOrder = Callable[[Member], tuple[float, ...]]
+"""What members are sorted by; the first is the best, and no two candidates are equal in it."""
 
 
 class AddStatus(IntEnum):
@@ -23,14 +28,25 @@ class AddStatus(IntEnum):
 
 
 class Archive(Protocol):
-    """A bounded set of members."""
+    """A bounded set of members, each candidate once. The best that it was offered stands in it until it is taken out."""
 
     def add(self, member: Member) -> AddStatus:
-        """Offer a member. Time and memory do not depend on how many were offered before."""
+        """Offer a member: `BEST` if it leads now, `KEPT` if it stands there, else `REFUSED`.
+
+        Time and memory do not depend on how many were offered before.
+        """
         ...
 
-    def renew(self, number: int, extension: Evaluation, brief: int) -> None:
-        """Take in what the result of a brief tells of a member on further examples; nothing where there is no such member."""
+    def discard(self, number: int) -> bool:
+        """Take a candidate out, as before it is offered again with more evidence; whether it was there."""
+        ...
+
+    def draw(self, rng: random.Random) -> Member:
+        """A parent; the archive is not changed.
+
+        Args:
+            rng: What every choice is drawn from.
+        """
         ...
 
     def __iter__(self) -> Iterator[Member]:
@@ -42,47 +58,56 @@ class Archive(Protocol):
         ...
 
 
-def rank(member: Member) -> tuple[float, int, int]:
-    """Order of members: higher score, then shorter text, then earlier number."""
+def rank(member: Member) -> tuple[float, ...]:
+    """Order of members by their mean: higher score, then shorter text, then earlier number."""
     return (-member.score, len(member.candidate.program.source), member.candidate.number)
 
 
-class TopK:
-    """The k best members, best first; of members with equal values on every example only the first in order stays.
+def sure_rank(member: Member) -> tuple[float, ...]:
+    """Order of members by what is sure of them: higher lower bound, then higher mean, then shorter text, then earlier number.
 
-    Programs that score alike on every example mostly behave alike; keeping the shortest of them leaves room for others and holds
-    growth back (the clusters of FunSearch, Romera-Paredes et al. 2024, with one program for each).
+    Where nobody's error is known, as with one example, it is the order by the mean.
+    """
+    found = member.estimate
+    return (-found.lower, -found.mean, len(member.candidate.program.source), member.candidate.number)
+
+
+class Ranking:
+    """Members in an order, best first, each candidate once: what archives keep theirs in.
 
     Args:
-        size: k, at least 1.
+        order: The order.
     """
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, order: MemberOrder) -> None:
+        self.order = order
         self._members: list[Member] = []
+        self._by_number: dict[int, Member] = {}
 
-    def add(self, member: Member) -> AddStatus:
-        """Offer a member: `BEST` if it leads now, `KEPT` if it is among the k, else `REFUSED`."""
-        for place, twin in enumerate(self._members):
-            if twin.val.values == member.val.values:
-                if rank(twin) <= rank(member):
-                    return AddStatus.REFUSED
-                del self._members[place]
-                break
-        place = bisect.bisect(self._members, rank(member), key=rank)
-        if place >= self._size:
-            return AddStatus.REFUSED
+    def insert(self, member: Member) -> int:
+        """Put a candidate that is not there in its place, and say which place that is, from 0."""
+        place = bisect.bisect(self._members, self.order(member), key=self.order)
         self._members.insert(place, member)
-        del self._members[self._size :]
-        return AddStatus.BEST if place == 0 else AddStatus.KEPT
+        self._by_number[member.candidate.number] = member
+        return place
 
-    def renew(self, number: int, extension: Evaluation, brief: int) -> None:
-        """Put the member where it belongs now."""
-        for place, member in enumerate(self._members):
-            if member.candidate.number == number:
-                del self._members[place]
-                bisect.insort(self._members, member.with_more(extension, brief), key=rank)
-                return
+    def remove(self, member: Member) -> None:
+        """Take out a member that is there."""
+        del self._members[bisect.bisect_left(self._members, self.order(member), key=self.order)]
+        del self._by_number[member.candidate.number]
+
+    def find(self, number: int) -> Member | None:
+        """The member of that candidate; None where it is not there."""
+        return self._by_number.get(number)
+
+    def status(self, member: Member) -> AddStatus:
+        """Where a member stands after it was offered."""
+        if self._by_number.get(member.candidate.number) is not member:
+            return AddStatus.REFUSED
+        return AddStatus.BEST if self._members[0] is member else AddStatus.KEPT
+
+    def __getitem__(self, place: int) -> Member:
+        return self._members[place]
 
     def __iter__(self) -> Iterator[Member]:
         return iter(tuple(self._members))
@@ -91,6 +116,74 @@ class TopK:
         return len(self._members)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, TopK) and (self._size, self._members) == (other._size, other._members)
+        return isinstance(other, Ranking) and (self.order, self._members) == (other.order, other._members)
 
     __hash__ = None  # type: ignore[assignment]  # a mutable container, like a list
+
+
+class TopK:
+    """The k best members, best first; of members with equal values on every example only the first in order stays.
+
+    Programs that score alike on every example mostly behave alike; keeping the shortest of them leaves room for others and holds
+    growth back (the clusters of FunSearch, Romera-Paredes et al. 2024, with one program for each).
+
+    A parent wins a tournament. Among members ordered by what is sure of them, those who take part are compared by one sample each from
+    what their score may be, so that one of whom little is known wins as often as it may be the best (Thompson 1933); where no error is
+    known, or by the mean alone, the first in order wins.
+
+    Args:
+        size: k, at least 1.
+        order: What is best: `rank` or `sure_rank`.
+        tournament: How many members a parent is the best of, each drawn from all.
+    """
+
+    def __init__(self, size: int, order: MemberOrder = rank, *, tournament: int = 1) -> None:
+        self._size, self._tournament = size, tournament
+        self._members = Ranking(order)
+
+    def add(self, member: Member) -> AddStatus:
+        """Offer a member: `BEST` if it leads now, `KEPT` if it is among the k, else `REFUSED`."""
+        members = self._members
+        for twin in members:
+            if twin.val.values == member.val.values:
+                if members.order(twin) <= members.order(member):
+                    return AddStatus.REFUSED
+                members.remove(twin)
+                break
+        members.insert(member)
+        if len(members) > self._size:
+            members.remove(members[self._size])
+        return members.status(member)
+
+    def discard(self, number: int) -> bool:
+        """Take a candidate out; whether it was there."""
+        member = self._members.find(number)
+        if member is not None:
+            self._members.remove(member)
+        return member is not None
+
+    def draw(self, rng: random.Random) -> Member:
+        """The winner of a tournament."""
+        places = [rng.randrange(len(self._members)) for _ in range(self._tournament)]
+        if self._members.order is rank:
+            return self._members[min(places)]
+        entered = [self._members[place] for place in sorted(set(places))]
+        return max(entered, key=lambda member: _sample(member, rng))
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __eq__(self, other: object) -> bool:
+        mine = (self._size, self._tournament, self._members)
+        return isinstance(other, TopK) and mine == (other._size, other._tournament, other._members)
+
+    __hash__ = None  # type: ignore[assignment]  # a mutable container, like a list
+
+
+def _sample(member: Member, rng: random.Random) -> float:
+    """What the score may be: normal around its estimate; the mean where no error is known."""
+    mean, error = member.estimate.mean, member.estimate.error
+    return rng.gauss(mean, error) if 0 < error < float("inf") else mean

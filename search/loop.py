@@ -18,7 +18,6 @@ from typing import Protocol
 from graftwork.evaluators.task import Task
 from graftwork.programs.errors import CeilingReached, InfrastructureError
 
-from .archive import AddStatus
 from .candidate import Brief, Candidate, Result
 from .descent import descended
 from .measuring import Measuring
@@ -238,9 +237,8 @@ class Search:
         settled = settle(self.state, result)
         self.recorder.result(settled)
         told = tell(self.state, settled, brief)
-        if told.added is not AddStatus.REFUSED or told.migrated:
-            detail = {"added": told.added.name.lower(), "migrated": {str(k): v for k, v in told.migrated.items()}}
-            self.recorder.decision("archive", number=settled.number, detail=detail)
+        if told.detail:
+            self.recorder.decision("archive", number=settled.number, detail=told.detail)
         if told.reward is not None:
             self.recorder.decision("bandit", number=settled.number, detail={"reward": told.reward, "usd": settled.usage.usd})
         self.on_told(self.state, settled, told)

@@ -94,7 +94,8 @@ class Past:
         seed = self.seed_result
         baseline = () if seed is None or seed.val is None else seed.val.values
         member = cache(partial(self._member, self._snapshot, baseline))
-        return self._snapshot.restored(strategy, member, seen=seen, baseline=baseline)
+        state = State.start(strategy, self._snapshot.seed, entry=self._task.entry)
+        return self._snapshot.restored(state, member, seen=seen, baseline=baseline)
 
     def _member(self, snapshot: Snapshot, baseline: tuple[float | None, ...], number: int, extended: tuple[int, ...]) -> Member:
         row = self._rows[number]

@@ -47,6 +47,8 @@ class Snapshot:
         asked: Briefs without a result: number, told, operator, parents, island, seed, proposer, worth. Of each parent, its number and the
             briefs whose results had extended its evaluation then.
         bandit: What the bandit knows; empty where there is none.
+        founder: Number of the one that founds islands; none where none may be opened.
+        renewed: Results told when the islands' best last changed, or an island was opened since.
         descents: By number as text, of each candidate that is a member or a parent in flight: its provenance, the numbers of its
             ancestors, and, of a member, the briefs whose results extended its evaluation.
     """
@@ -60,6 +62,8 @@ class Snapshot:
     best: float | None
     improved: int
     islands: tuple[tuple[int, ...], ...]
+    founder: int | None
+    renewed: int
     asked: tuple[Mapping[str, Any], ...]
     descents: Mapping[str, Mapping[str, Any]]
     bandit: Mapping[str, Any] = field(default_factory=dict)
@@ -68,8 +72,10 @@ class Snapshot:
     def of(cls, state: State, asked: Iterable[Brief]) -> Self:
         """The snapshot of a state, with the briefs that are in flight, in order."""
         briefs = tuple(asked)
+        founder = state.islands.founder
         members = [member for archive in state.islands for member in archive] + [parent for brief in briefs for parent in brief.parents]
         members += [] if state.root is None else [state.root]
+        members += [] if founder is None else [founder]
         return cls(
             strategy=json_text(state.strategy),
             seed=state.seed,
@@ -80,6 +86,8 @@ class Snapshot:
             best=state.best,
             improved=state.improved,
             islands=tuple(tuple(member.candidate.number for member in archive) for archive in state.islands),
+            founder=None if founder is None else founder.candidate.number,
+            renewed=state.islands.improved,
             asked=tuple(
                 {
                     "number": brief.number,
@@ -131,7 +139,7 @@ class Snapshot:
 
     def restored(
         self,
-        strategy: Strategy,
+        state: State,
         member: Callable[[int, tuple[int, ...]], Member],
         *,
         seen: dict[str, int],
@@ -140,18 +148,20 @@ class Snapshot:
         """The state, and the briefs that were in flight.
 
         Args:
-            strategy: Of the search.
+            state: Of the search, at its start; it is changed.
             member: One of the candidates of `numbers` with its evaluation, extended by what the results of some briefs told of it.
             seen: For each known digest, how many results had been told when it became known.
             baseline: Values of the seed on val.
         """
-        state = State.start(strategy, self.seed)
-        for archive, numbers in zip(state.islands, self.islands, strict=True):
-            for number in numbers:
-                archive.add(member(number, tuple(self.descents[str(number)]["extended"])))
+
+        def standing(number: int) -> Member:
+            return member(number, tuple(self.descents[str(number)]["extended"]))
+
+        founder = None if self.founder is None else standing(self.founder)
+        state.islands.restore([map(standing, numbers) for numbers in self.islands], founder=founder, improved=self.renewed)
         state.baseline = baseline
         state.seen, state.told, state.spent = seen, self.told, Usage(**dict[str, Any](self.spent))
-        state.root = members[0] if strategy.from_seed else None
+        state.root = member(0, ()) if state.strategy.from_seed else None
         state.best, state.improved = self.best, self.improved
         state.statuses, state.failures = Counter(dict[Any, int](self.statuses)), Counter(self.failures)
         state.bandit = state.bandit.restored(self.bandit) if state.bandit is not None else None

@@ -9,16 +9,18 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
 from graftwork.evaluators.ledger import CandidateCaps, Ceilings
 from graftwork.programs.model import Usage
 
-from .archive import AddStatus, Archive, TopK, rank
+from .archive import AddStatus
+from .archives import order_of
 from .bandit import Arm, Bandit, Drawn
 from .candidate import Brief, Member, Result, Status
+from .islands import Islands, Moves
 from .strategy import Strategy
 
 __all__ = ["Budget", "State", "Told", "ask", "settle", "tell"]
@@ -59,7 +61,7 @@ class State:
     Attributes:
         strategy: How to search.
         seed: Seed of every choice.
-        islands: One archive for each island.
+        islands: Where members live.
         seen: For each known digest, how many results had been told when it became known.
         told: Results told so far, the seed's included.
         spent: What the told results cost at list price.
@@ -74,7 +76,7 @@ class State:
 
     strategy: Strategy
     seed: int
-    islands: list[Archive]
+    islands: Islands
     seen: dict[str, int] = field(default_factory=dict)
     told: int = 0
     spent: Usage = field(default_factory=Usage)
@@ -87,10 +89,16 @@ class State:
     improved: int = 0
 
     @classmethod
-    def start(cls, strategy: Strategy, seed: int) -> State:
-        """The state before anything was told."""
+    def start(cls, strategy: Strategy, seed: int, *, entry: str = "") -> State:
+        """The state before anything was told.
+
+        Args:
+            strategy: How to search.
+            seed: Of every choice.
+            entry: The task's, from which a program's structure is counted; empty counts all of a program.
+        """
         bandit = Bandit(floor=strategy.bandit_floor, memory=strategy.bandit_memory) if strategy.bandit else None
-        return cls(strategy=strategy, seed=seed, islands=[TopK(strategy.archive_size) for _ in range(strategy.islands)], bandit=bandit)
+        return cls(strategy=strategy, seed=seed, islands=Islands(strategy, entry), bandit=bandit)
 
     def known(self, digest: str, *, as_of: int) -> bool:
         """Whether a program of this digest had been told among the first `as_of` results."""
@@ -100,7 +108,7 @@ class State:
     def finalists(self) -> tuple[Member, ...]:
         """The best members of all islands, best first, each digest once."""
         by_digest = {member.candidate.program.digest: member for archive in self.islands for member in archive}
-        return tuple(sorted(by_digest.values(), key=rank)[: self.strategy.finalists])
+        return tuple(sorted(by_digest.values(), key=order_of(self.strategy))[: self.strategy.finalists])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,13 +117,22 @@ class Told:
 
     Attributes:
         added: What the island's archive did with it.
-        migrated: Numbers of the candidates that moved on, by the island that they moved to; empty where none did.
+        moves: What was done between islands then.
         reward: What the bandit learned of the operator and its proposer; None where there is none, or nothing to learn.
     """
 
     added: AddStatus
-    migrated: Mapping[int, int] = field(default_factory=dict)
+    moves: Moves = field(default_factory=Moves)
     reward: float | None = None
+
+    @property
+    def detail(self) -> dict[str, object]:
+        """What there is to record of it; empty where nothing changed."""
+        moves = asdict(self.moves)
+        if self.added is AddStatus.REFUSED and not any(moves.values()):
+            return {}
+        said = {what: {str(home): number for home, number in came.items()} for what, came in moves.items()}
+        return {"added": self.added.name.lower(), **{what: came for what, came in said.items() if came or what == "migrated"}}
 
 
 def ask(
@@ -141,7 +158,7 @@ def ask(
         number=number,
         told=state.told,
         operator=name,
-        parents=tuple(state.root or _tournament(state, island, rng) for _ in range(operators[name][1])),
+        parents=tuple(state.root or state.islands[island].draw(rng) for _ in range(operators[name][1])),
         island=island,
         seed=rng.getrandbits(64),
         proposer=drawn.arm.proposer,
@@ -157,12 +174,6 @@ def _arms(operators: Mapping[str, tuple[float, int]], proposers: Mapping[str, tu
 
 def _any(aliases: tuple[str, ...], seed: int, number: int) -> str:
     return random.Random(f"proposer/{seed}/{number}").choice(aliases)
-
-
-def _tournament(state: State, island: int, rng: random.Random) -> Member:
-    members = tuple(state.islands[island])
-    places = [rng.randrange(len(members)) for _ in range(state.strategy.tournament)]
-    return members[min(places)]
 
 
 def settle(state: State, result: Result) -> Result:
@@ -186,21 +197,17 @@ def tell(state: State, result: Result, brief: Brief | None = None) -> Told:
     if result.candidate is not None and result.status != "abandoned":  # one that nobody could run may be tried again
         state.seen.setdefault(result.candidate.program.digest, state.told)
     if result.raced is not None and result.extension is not None and result.status != "abandoned":
-        for archive in state.islands:
-            archive.renew(result.raced.against, result.extension, result.number)
+        state.islands.renew(result.raced.against, result.extension, result.number)
     added = AddStatus.REFUSED
     member = _member(state, result)
     if member is not None:
         state.failures.update(failure.kind for failure in member.val.failures)
-        # A run that began with results of another may have fewer islands.
-        homes = range(len(state.islands)) if result.number == 0 else (result.island % len(state.islands),)
-        added = max(state.islands[home].add(member) for home in homes)
+        islands = state.islands
+        added = islands.settle(member) if result.number == 0 else islands.add(member, result.island, told=state.told)
         if added is AddStatus.BEST and (state.best is None or member.estimate.mean > state.best):
             state.best, state.improved = member.estimate.mean, state.told
     reward = None if brief is None or not brief.parents else _learn(state, result, brief, member)
-    every = state.strategy.migrate_every
-    migrated = _migrate(state) if every and state.told % every == 0 else {}
-    return Told(added=added, migrated=migrated, reward=reward)
+    return Told(added=added, moves=state.islands.turn(told=state.told, seed=state.seed), reward=reward)
 
 
 def _member(state: State, result: Result) -> Member | None:
@@ -221,14 +228,3 @@ def _learn(state: State, result: Result, brief: Brief, member: Member | None) ->
         return None
     gain = 0.0 if member is None else member.estimate.mean - max(parent.estimate.mean for parent in brief.parents)
     return state.bandit.learn(Arm(operator=brief.operator, proposer=brief.proposer), gain=gain, usd=result.usage.usd)
-
-
-def _migrate(state: State) -> dict[int, int]:
-    """Copy the best of each island to the next one in the ring."""
-    leaders = [next(iter(archive), None) for archive in state.islands]
-    moved: dict[int, int] = {}
-    for home, leader in enumerate(leaders):
-        target = (home + 1) % len(state.islands)
-        if leader is not None and state.islands[target].add(leader) is not AddStatus.REFUSED:
-            moved[target] = leader.candidate.number
-    return moved

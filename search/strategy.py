@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 from .racing import Race
 
@@ -23,9 +23,18 @@ class Strategy:
         name: What `--strategy` calls it.
         operators: Weight of each operator by name, positive. Those that need what the run has not (a model, prompts) are left out.
         islands: Number of islands, at least 1.
-        archive_size: Members of each island.
-        tournament: How many members a parent is the best of.
+        archive: What each island keeps its members in, of `ARCHIVES`.
+        archive_size: Members of each island; of a grid, cells; of signatures, clusters.
+        selection: What members are ordered by: `mean`, or `estimate`, by what is sure of it, and parents by what it may be.
+        tournament: How many members a parent is the best of, in a `top-k` archive.
+        dimensions: Dimensions of a grid, of `DIMENSIONS`.
+        objectives: What a front over objectives is of, of `OBJECTIVES`.
+        cluster_size: Members of a cluster of signatures.
+        temperature: The highest at which such a cluster is drawn, in shares of the spread of their scores.
         migrate_every: Told results between two migrations along the ring of islands; 0 for none.
+        reset_every: Told results between two resets of the worse half of the islands; 0 for none.
+        spawn_after: Told results without a better best after which an island is opened; 0 for none.
+        max_islands: Islands that there may be by then.
         train_batch: Train examples that each candidate also runs on, so that operators have something to see; 0 for none.
         attempts: How many tries a variation has, when what it wrote is known already or fails check.
         finalists: How many of the best go to the confirm split.
@@ -40,9 +49,18 @@ class Strategy:
     name: str
     operators: Mapping[str, float]
     islands: int = 4
+    archive: str = "top-k"
     archive_size: int = 12
+    selection: Literal["mean", "estimate"] = "mean"
     tournament: int = 3
+    dimensions: tuple[str, ...] = ("calls", "components", "size", "failures")
+    objectives: tuple[str, ...] = ("score", "usd", "n_chars")
+    cluster_size: int = 4
+    temperature: float = 0.1
     migrate_every: int = 100
+    reset_every: int = 0
+    spawn_after: int = 0
+    max_islands: int = 8
     train_batch: int = 0
     attempts: int = 8
     finalists: int = 4
@@ -52,6 +70,11 @@ class Strategy:
     bandit_memory: float = 500.0
     from_seed: bool = False
 
+    def __post_init__(self) -> None:
+        """Make tuples of what TOML gives back as lists."""
+        object.__setattr__(self, "dimensions", tuple(self.dimensions))
+        object.__setattr__(self, "objectives", tuple(self.objectives))
+
     @property
     def race(self) -> Race | None:
         """The race that children are held to; None where there is none."""
@@ -60,6 +83,7 @@ class Strategy:
 
 RACE_LEVEL: Final = 0.05
 """Of the built-in strategies, for each comparison of a child with its parent."""
+
 
 _VARIATIONS = {
     "perturb": 2.0,

@@ -75,7 +75,7 @@ def test_what_is_known_is_known_as_of_a_number_of_results() -> None:
 
 def test_the_best_of_an_island_migrates_along_the_ring() -> None:
     state = started()
-    moved = [tell(state, result(number, [0.2 + number / 10], island=0)).migrated for number in range(1, 5)]
+    moved = [tell(state, result(number, [0.2 + number / 10], island=0)).moves.migrated for number in range(1, 5)]
     assert moved[:3] == [{}, {}, {}]
     assert moved[3][1] == 4
     assert 4 in {m.candidate.number for m in state.islands[1]}
