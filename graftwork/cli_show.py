@@ -74,7 +74,8 @@ def _best(candidates: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, obje
     ranked = sorted((c for c in candidates if c["status"] == "evaluated"), key=lambda c: (-c["score"], c["n_chars"], c["number"]))
     for c in ranked[:_SHOWN_BEST]:
         parents = ", ".join(map(str, c["parents"])) or "-"
-        yield {"candidate": c["number"], "val": f"{c['score']:.4g}", "operator": c["operator"], "parents": parents, "note": c["note"]}
+        val = f"{c['score']:.4g} on {c['n_val']}"
+        yield {"candidate": c["number"], "val": val, "operator": c["operator"], "parents": parents, "note": c["note"]}
 
 
 def _results(candidates: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:

@@ -180,6 +180,7 @@ class Result:
         val: Evaluation on val, where it was evaluated.
         train: Evaluation on train examples, likewise.
         raced: How the race against its parent came out; None where there was none.
+        estimate: What `val` says of the mean over all of val; None where that was not asked for.
         extension: What the parent is worth on those examples of the race that it had not seen; None where there are none.
         reason: Why it was not evaluated, one or a few lines.
         proposing: What its proposer calls cost at list price, hits in the cache included.
@@ -194,6 +195,7 @@ class Result:
     val: Evaluation | None = None
     train: Evaluation | None = None
     raced: Raced | None = None
+    estimate: Estimate | None = None
     extension: Evaluation | None = None
     reason: str = ""
     proposing: Usage = field(default_factory=Usage)

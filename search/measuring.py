@@ -17,6 +17,7 @@ from graftwork.evaluators.task import Example, Task
 from graftwork.programs.program import Program
 
 from .candidate import Brief, Candidate, Member, Raced, Result
+from .estimate import estimate
 from .racing import Race, Standing, shares
 from .recall import as_recorded
 from .strategy import Strategy
@@ -75,11 +76,18 @@ class Measuring:
         """
         if self.race is None or brief is None:
             done, more = await self._run(candidate, self.val, brief, None)
-            return _settled(replace(result, val=done, train=more))
+            result = _settled(replace(result, val=done, train=more))
+        else:
+            result = await self._raced(candidate, result, brief, baseline, race=self.race)
+        values = () if result.val is None else result.val.values
+        return replace(result, estimate=estimate(values, baseline or values, lo=self.task.lo))
+
+    async def _raced(self, candidate: Candidate, result: Result, brief: Brief, baseline: Sequence[float | None], *, race: Race) -> Result:
+        """The result of a race, as far as it went."""
         reference = max(brief.parents, key=lambda member: member.estimate.lower, default=None)
         against = 0 if reference is None else reference.candidate.number
         standing = Standing()
-        while (size := self.race.next_batch(standing)) and standing.n < len(self.val):
+        while (size := race.next_batch(standing)) and standing.n < len(self.val):
             seen, n = standing.n, min(standing.n + size, len(self.val))
             (own, train), extension = await asyncio.gather(
                 self._run(candidate, self.val[seen:n], brief, result.val), self._extension(reference, result.extension, n, brief)
@@ -91,8 +99,8 @@ class Measuring:
             if result.status == "abandoned":
                 return result
             values = baseline if reference is None else _values(reference, extension)
-            standing = self.race.extend(standing, shares(own.values, values[seen:n], self.task.score_range))
-            result = replace(result, raced=replace(raced, verdict=self.race.verdict(standing)))
+            standing = race.extend(standing, shares(own.values, values[seen:n], self.task.score_range))
+            result = replace(result, raced=replace(raced, verdict=race.verdict(standing)))
         return result
 
     async def _run(

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from hashlib import blake2b
+from math import isfinite
 from typing import Any, Final
 
 from graftwork.evaluators.call_store import RecordedCall, Reservation, Settlement
@@ -85,7 +86,9 @@ def candidate_row(result: Result) -> Row:
     if result.val is not None:
         objectives = result.val.objectives
         row |= {
-            "score": objectives.score,
+            "score": objectives.score if result.estimate is None or objectives.score is None else result.estimate.mean,
+            "error": None if result.estimate is None or not isfinite(result.estimate.error) else result.estimate.error,
+            "verdict": None if result.raced is None else result.raced.verdict,
             "n_val": sum(value is not None for value in result.val.values),
             "run_usd": objectives.usd,
             "run_seconds": objectives.seconds,

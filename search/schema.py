@@ -20,13 +20,15 @@ from .texts import text_digest
 
 TableName = Literal["candidates", "texts", "scores", "spans", "calls", "decisions", "events"]
 TABLES: Final[tuple[TableName, ...]] = get_args(TableName)
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 _JUDGING: Final = ("judging_input_tokens", "judging_output_tokens", "judging_usd", "judging_calls")
+_RACING: Final = ("error", "verdict")
 _ADDED: Final = MappingProxyType(
     {
-        "1": frozenset(("changes", "output_digest", "run_usd", "run_seconds", "metrics", *_JUDGING)),
-        "2": frozenset(("run_usd", "run_seconds", "metrics", *_JUDGING)),
-        "3": frozenset(_JUDGING),
+        "1": frozenset(("changes", "output_digest", "run_usd", "run_seconds", "metrics", *_JUDGING, *_RACING)),
+        "2": frozenset(("run_usd", "run_seconds", "metrics", *_JUDGING, *_RACING)),
+        "3": frozenset((*_JUDGING, *_RACING)),
+        "4": frozenset(_RACING),
     }
 )  # by version: columns that it had not yet, null when it is read
 _WITHOUT_TEXTS: Final = frozenset(("1", "2", "3"))  # the versions whose candidates hold their whole source in a column
@@ -64,8 +66,10 @@ _CANDIDATES: Final = _schema(
     ("model", _TEXT),
     ("changes", _TEXT),  # JSON: the component that is no parent's, by name: [candidate, name] that its predecessor is from, or null
     ("reason", _TEXT),
-    ("score", _REAL),  # mean on val over the examples that count, each the mean over its repeats
+    ("score", _REAL),  # mean on val, each example the mean over its repeats; where it ran on a part of val, what that says of all of it
+    ("error", _REAL),  # standard error of that, for differences to the seed; null where it is not known
     ("n_val", _INT),  # examples of val that count
+    ("verdict", _TEXT),  # of the race against its parent: promoted, dropped, undecided; null where there was none
     ("run_usd", _REAL),  # mean on val of a run's price
     ("metrics", _TEXT),  # JSON: means on val of the scorer's further metrics, by name
     ("n_failures", _INT),  # on val and train
