@@ -17,6 +17,7 @@ from graftwork.flows.resume import prepare_resume
 from graftwork.programs.errors import ConfigError, RunError
 from graftwork.search.record import canonical, open_run
 from tests.flows.scripted_task import made_run, made_task, scripted_models
+from tests.search.lineage_values import files
 
 SEARCH = """
 import sys
@@ -24,8 +25,10 @@ from pathlib import Path
 from graftwork.flows import engine
 from graftwork.flows.engine import run_search
 from graftwork.flows.resume import prepare_resume
+from graftwork.search.lineage import Lineage
 from tests.flows.scripted_task import made_run, made_task, scripted_models
 engine.SNAPSHOT_EVERY = 5
+Lineage.__init__.__kwdefaults__["seal_rows"] = 5  # so that so short a run seals and merges segments all the time
 run_dir = Path(sys.argv[1])
 if (run_dir / "lineage").is_dir():
     run = prepare_resume(run_dir, task=made_task(n_kinds=4), models=scripted_models(int(sys.argv[2])))
@@ -69,6 +72,7 @@ def test_kills_at_random_instants_leave_the_lineage_of_an_undisturbed_run(undist
         assert recorded == list(range(len(recorded)))
         assert len(recorded) > acknowledged or acknowledged == 0
     assert n_kills > 2
+    assert len(files(run_dir, "*/segment-*-*.parquet")) >= 3  # calls, scores and spans: each of 16 or more that were merged
     assert canonical(run_dir) == canonical(undisturbed)
     calls = [row for row in open_run(run_dir).calls.to_pylist() if row["event"] == "settled"]
     assert len({(row["key"], row["draw"]) for row in calls}) == len(calls)
