@@ -205,10 +205,17 @@ def _member(state: State, result: Result) -> Member | None:
 
 
 def _learn(state: State, result: Result, brief: Brief, member: Member | None) -> float | None:
-    """Let the bandit learn what a brief's choice came to: how far the child is above the better of its parents."""
+    """Let the bandit learn what a brief's choice came to: how far the child, unless its race dropped it, is above the better parent."""
     if state.bandit is None or result.status == "abandoned":
         return None
-    gain = 0.0 if member is None else member.estimate.mean - max(parent.estimate.mean for parent in brief.parents)
+    gain, raced = 0.0, result.raced
+    if member is not None and (raced is None or raced.verdict != "dropped"):
+        extension, against = result.extension, -1 if raced is None else raced.against
+        parents = (
+            parent if extension is None or parent.candidate.number != against else parent.with_more(extension, brief.number)
+            for parent in brief.parents
+        )
+        gain = member.estimate.mean - max(parent.estimate.mean for parent in parents)
     return state.bandit.learn(Arm(operator=brief.operator, proposer=brief.proposer), gain=gain, usd=result.usage.usd)
 
 

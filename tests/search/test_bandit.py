@@ -149,6 +149,6 @@ def test_a_state_restored_from_a_snapshot_knows_what_its_bandit_knew() -> None:
     briefs = [ask(state, 30, operators=OPERATORS, proposers=PROPOSERS)]
     snapshot = Snapshot.of(state, briefs)
     members = {m.candidate.number: m for m in (*(m for island in state.islands for m in island), *briefs[0].parents)}
-    again, begun = snapshot.restored(STRATEGY, members, dict(state.seen), state.baseline)
+    again, begun = snapshot.restored(STRATEGY, lambda number, _: members[number], seen=dict(state.seen), baseline=state.baseline)
     assert again == state
     assert begun == tuple(briefs)
