@@ -20,13 +20,15 @@ from .texts import text_digest
 
 TableName = Literal["candidates", "texts", "scores", "spans", "calls", "decisions", "events"]
 TABLES: Final[tuple[TableName, ...]] = get_args(TableName)
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 _JUDGING: Final = ("judging_input_tokens", "judging_output_tokens", "judging_usd", "judging_calls")
+_TRAITS: Final = ("normal", "sketch", "answers")
 _ADDED: Final = MappingProxyType(
     {
-        "1": frozenset(("changes", "output_digest", "run_usd", "run_seconds", "metrics", *_JUDGING)),
-        "2": frozenset(("run_usd", "run_seconds", "metrics", *_JUDGING)),
-        "3": frozenset(_JUDGING),
+        "1": frozenset(("changes", "output_digest", "run_usd", "run_seconds", "metrics", *_JUDGING, *_TRAITS)),
+        "2": frozenset(("run_usd", "run_seconds", "metrics", *_JUDGING, *_TRAITS)),
+        "3": frozenset((*_JUDGING, *_TRAITS)),
+        "4": frozenset(_TRAITS),
     }
 )  # by version: columns that it had not yet, null when it is read
 _WITHOUT_TEXTS: Final = frozenset(("1", "2", "3"))  # the versions whose candidates hold their whole source in a column
@@ -73,6 +75,9 @@ _CANDIDATES: Final = _schema(
     ("n_prompts", _INT),
     ("n_tools", _INT),
     ("n_chars", _INT),
+    ("normal", _TEXT),  # digest of the program's normal form; null where the search compares no programs, as the two below
+    ("sketch", _TEXT),  # of its shingles: 128 bytes, hexadecimal
+    ("answers", _TEXT),  # digest of its outputs on the first examples; null also where they tell too little
     ("proposer_input_tokens", _INT),
     ("proposer_output_tokens", _INT),
     ("proposer_usd", _REAL),

@@ -19,6 +19,7 @@ from graftwork.programs.model import Usage
 from .archive import AddStatus, Archive, TopK, rank
 from .bandit import Arm, Bandit, Drawn
 from .candidate import Brief, Member, Result, Status
+from .novelty import Novelty
 from .strategy import Strategy
 
 __all__ = ["Budget", "State", "Told", "ask", "settle", "tell"]
@@ -67,6 +68,7 @@ class State:
         failures: Number of failures on val by kind.
         baseline: Values of the seed on val; empty before it is told.
         bandit: What is known of operators and proposers; None where the strategy has none.
+        novelty: What new programs are compared with; None where the strategy does not.
     """
 
     strategy: Strategy
@@ -79,12 +81,19 @@ class State:
     failures: Counter[str] = field(default_factory=Counter)
     baseline: tuple[float | None, ...] = ()
     bandit: Bandit | None = None
+    novelty: Novelty | None = None
 
     @classmethod
     def start(cls, strategy: Strategy, seed: int) -> State:
         """The state before anything was told."""
         bandit = Bandit(floor=strategy.bandit_floor, memory=strategy.bandit_memory) if strategy.bandit else None
-        return cls(strategy=strategy, seed=seed, islands=[TopK(strategy.archive_size) for _ in range(strategy.islands)], bandit=bandit)
+        return cls(
+            strategy=strategy,
+            seed=seed,
+            islands=[TopK(strategy.archive_size) for _ in range(strategy.islands)],
+            bandit=bandit,
+            novelty=Novelty() if strategy.novelty else None,
+        )
 
     def known(self, digest: str, *, as_of: int) -> bool:
         """Whether a program of this digest had been told among the first `as_of` results."""
@@ -161,8 +170,16 @@ def _tournament(state: State, island: int, rng: random.Random) -> Member:
 
 def settle(state: State, result: Result) -> Result:
     """The result as it will be told: one whose program became known while it was in flight is a duplicate."""
-    if result.status == "evaluated" and result.candidate is not None and result.candidate.program.digest in state.seen:
+    candidate = result.candidate
+    if result.status != "evaluated" or candidate is None:
+        return result
+    if candidate.program.digest in state.seen:
         return replace(result, status="duplicate", reason="the same program was told while this one was in flight")
+    renamed = None
+    if state.novelty is not None and candidate.traits is not None:
+        renamed = state.novelty.renamed(candidate.traits, as_of=state.told)
+    if renamed is not None:
+        return replace(result, status="duplicate", reason=f"candidate {renamed} in other words, told while this one was in flight")
     return result
 
 
@@ -179,6 +196,8 @@ def tell(state: State, result: Result, brief: Brief | None = None) -> Told:
     state.statuses[result.status] += 1
     if result.candidate is not None and result.status != "abandoned":  # one that nobody could run may be tried again
         state.seen.setdefault(result.candidate.program.digest, state.told)
+        if state.novelty is not None and result.candidate.traits is not None:
+            state.novelty.learn(result.number, result.candidate.traits, answers=result.answers, ran=result.val is not None)
     if result.raced is not None and result.extension is not None and result.status != "abandoned":
         for archive in state.islands:
             archive.renew(result.raced.against, result.extension, result.number)
