@@ -150,7 +150,7 @@ class _Engine:
             budget=Budget(candidates=self._settings.candidates, seconds=self._settings.seconds),
             window=self._settings.window,
             writer=make_writer(self._run, state, self._gateway),
-            measuring=Measuring.of(self._task, self._run.strategy, state.seed, self._evaluate),
+            measuring=Measuring.of(self._task, self._run.strategy, state.seed, self._evaluate, novelty=state.novelty),
             recorder=self._recorder,
             on_told=self._told,
             stopping=stopping,
@@ -241,6 +241,8 @@ def make_writer(run: Run, state: State, gateway: Gateway) -> Writer:
         rewriters=rewriters(),
         proposer=gateway if "proposer" in run.models else None,
         attempts=run.strategy.attempts,
+        novelty=state.novelty,
+        too_near=run.strategy.too_near,
         imported=run.imported,
     )
 

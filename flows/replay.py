@@ -202,7 +202,7 @@ class _Replay:
             budget=Budget(candidates=self._last),
             window=self._run.settings.window,
             writer=make_writer(self._run, state, self._gateway),
-            measuring=Measuring.of(self._run.task, self._run.strategy, state.seed, self),
+            measuring=Measuring.of(self._run.task, self._run.strategy, state.seed, self, novelty=state.novelty),
             recorder=self._recorder,
             on_told=lambda state, _result, _told: self._told(state, on_told),
             stopping=threading.Event(),

@@ -13,7 +13,7 @@ from graftwork.programs.provenance import Provenance
 from .estimate import Estimate, estimate
 from .racing import Verdict
 
-__all__ = ["Ancestor", "Brief", "Candidate", "Imported", "Member", "Raced", "Result", "Status"]
+__all__ = ["Ancestor", "Brief", "Candidate", "Imported", "Member", "Raced", "Result", "Status", "Traits"]
 
 Status = Literal["evaluated", "duplicate", "rejected", "unwritten", "abandoned"]
 
@@ -32,6 +32,19 @@ class Ancestor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What is compared of a program with others.
+
+    Attributes:
+        normal: Digest of its normal form, 32 hexadecimal digits.
+        sketch: Of its shingles, as 256 hexadecimal digits; see `search/novelty.py`.
+    """
+
+    normal: str
+    sketch: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A program with its origin.
 
@@ -45,6 +58,7 @@ class Candidate:
         model: Alias of the proposer; empty where no model wrote.
         provenance: Where each of its components is from.
         ancestors: The latest of those that it descends from, and the seed, by number.
+        traits: By which it is compared with others; None where the search does not.
     """
 
     number: int
@@ -56,6 +70,7 @@ class Candidate:
     model: str = ""
     provenance: Provenance = field(default_factory=Provenance)
     ancestors: tuple[Ancestor, ...] = ()
+    traits: Traits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +189,7 @@ class Result:
         operator: The brief's operator.
         island: The brief's island.
         parents: Numbers of the brief's parents.
-        status: `evaluated`; `duplicate` of a known digest; `rejected` by check; `unwritten`: the operator or its model gave no program;
+        status: `evaluated`; `duplicate` of a known program; `rejected` by check; `unwritten`: the operator or its model gave no program;
             `abandoned`: infrastructure or endpoint trouble outlasted every retry.
         candidate: The candidate, where a program was written.
         val: Evaluation on val, where it was evaluated.
@@ -182,6 +197,7 @@ class Result:
         raced: How the race against its parent came out; None where there was none.
         estimate: What `val` says of the mean over all of val; None where that was not asked for.
         extension: What the parent is worth on those examples of the race that it had not seen; None where there are none.
+        answers: Digest of its outputs on the first examples of the race; None where they tell too little, or there is no race.
         reason: Why it was not evaluated, one or a few lines.
         proposing: What its proposer calls cost at list price, hits in the cache included.
     """
@@ -197,6 +213,7 @@ class Result:
     raced: Raced | None = None
     estimate: Estimate | None = None
     extension: Evaluation | None = None
+    answers: str | None = None
     reason: str = ""
     proposing: Usage = field(default_factory=Usage)
 

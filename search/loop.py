@@ -131,7 +131,8 @@ class Search:
         """Evaluate the seed and tell it as result 0, unless the state was restored with it. The search proper needs it."""
         result = None if self.past is None else self.past.seed_result
         if result is None:
-            candidate = descended(Candidate(number=0, program=self.task.seed), ())
+            program = self.task.seed
+            candidate = descended(Candidate(number=0, program=program, traits=self.writer.traits(program)), ())
             blank = Result(number=0, operator="seed", island=0, parents=(), status="evaluated", candidate=candidate)
             result = await self.measuring.measured(candidate, blank, None, ())
         if not self.state.told:
@@ -255,5 +256,6 @@ def _candidate(brief: Brief, parents: tuple[int, ...], written: Written) -> Cand
         island=brief.island,
         note=as_utf8(written.draft.note),
         model=written.model,
+        traits=written.traits,
     )
     return descended(candidate, [member.candidate for member in brief.parents])

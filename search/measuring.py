@@ -18,6 +18,7 @@ from graftwork.programs.program import Program
 
 from .candidate import Brief, Candidate, Member, Raced, Result
 from .estimate import estimate
+from .novelty import Novelty, answers_of
 from .racing import Race, Standing, shares
 from .recall import as_recorded
 from .strategy import Strategy
@@ -48,6 +49,8 @@ class Measuring:
         race: How a child is raced against its parent; None evaluates everyone on all of val.
         train_batch: Train examples that each candidate also runs on.
         seed: Of the search.
+        novelty: What a child is compared with; None where it is not.
+        near: From which similarity on a child that answers the first examples of its race like a known candidate is a duplicate of it.
     """
 
     task: Task
@@ -56,14 +59,17 @@ class Measuring:
     race: Race | None
     train_batch: int
     seed: int
+    novelty: Novelty | None = None
+    near: float = 1.0
 
     @classmethod
-    def of(cls, task: Task, strategy: Strategy, seed: int, evaluate: Evaluator) -> Measuring:
+    def of(cls, task: Task, strategy: Strategy, seed: int, evaluate: Evaluator, *, novelty: Novelty | None = None) -> Measuring:
         """What a strategy says of it."""
         val, race = val_order(task, strategy), strategy.race
         if race is not None:
             race = race.within(max(_SHORTEST, len(val)))
-        return cls(task=task, val=val, evaluate=evaluate, race=race, train_batch=strategy.train_batch, seed=seed)
+        batch = strategy.train_batch
+        return cls(task=task, val=val, evaluate=evaluate, race=race, train_batch=batch, seed=seed, novelty=novelty, near=strategy.near)
 
     async def measured(self, candidate: Candidate, result: Result, brief: Brief | None, baseline: Sequence[float | None]) -> Result:
         """The result with the candidate's evaluation.
@@ -76,7 +82,7 @@ class Measuring:
         """
         if self.race is None or brief is None:
             done, more = await self._run(candidate, self.val, brief, None)
-            result = _settled(replace(result, val=done, train=more))
+            result = self._compared(_settled(replace(result, val=done, train=more)), None)
         else:
             result = await self._raced(candidate, result, brief, baseline, race=self.race)
         values = () if result.val is None else result.val.values
@@ -96,12 +102,28 @@ class Measuring:
             raced = Raced(verdict="undecided", against=against, n=n)
             train = train if result.train is None else result.train
             result = _settled(replace(result, val=val, train=train, raced=raced, extension=extension))
-            if result.status == "abandoned":
+            if not seen:
+                result = self._compared(result, brief)
+            if result.status != "evaluated":
                 return result
             values = baseline if reference is None else _values(reference, extension)
             standing = race.extend(standing, shares(own.values, values[seen:n], self.task.score_range))
             result = replace(result, raced=replace(raced, verdict=race.verdict(standing)))
         return result
+
+    def _compared(self, result: Result, brief: Brief | None) -> Result:
+        """The result with what its first answers say: a duplicate where a known candidate that it is near gave the same."""
+        if self.novelty is None or self.race is None or result.status != "evaluated" or result.val is None:
+            return result
+        result = replace(result, answers=answers_of(result.val, self.race.first))
+        traits = None if result.candidate is None else result.candidate.traits
+        if brief is None or traits is None:
+            return result
+        twin = self.novelty.answered_alike(traits, result.answers, near=self.near, as_of=brief.told)
+        if twin is None:
+            return result
+        reason = f"near to candidate {twin}, and the same answers to the first {self.race.first} examples"
+        return replace(result, status="duplicate", reason=reason)
 
     async def _run(
         self, candidate: Candidate, examples: tuple[Example, ...], brief: Brief | None, before: Evaluation | None

@@ -17,9 +17,10 @@ from graftwork.programs.failure import Failure
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 
-from .candidate import Ancestor, Brief, Candidate, Member, Raced, Result
+from .candidate import Ancestor, Brief, Candidate, Member, Raced, Result, Traits
 from .descent import descended
 from .lineage import Lineage
+from .novelty import Novelty
 from .recall import RowsByCandidate, evaluation_of, usage_of
 from .record import Record
 from .rows import Row, brief_row, json_text, tell_row
@@ -87,14 +88,20 @@ class Past:
         if self._snapshot is None:
             return None
         told, seen = self._snapshot.told, dict[str, int]()
-        columns = read_columns(self._directory, "candidates", ["number", "digest", "status"])
-        for number, digest, status in zip(*(columns[name].to_pylist() for name in columns.column_names), strict=True):
+        novelty = Novelty() if strategy.novelty else None
+        names = ["number", "digest", "status", *(("normal", "sketch", "answers", "n_val") if novelty is not None else ())]
+        columns = read_columns(self._directory, "candidates", names)
+        for number, digest, status, *traits in zip(*(columns[name].to_pylist() for name in names), strict=True):
             if number < told and digest is not None and status != "abandoned":
                 seen.setdefault(digest, number + 1)
+                if novelty is not None and traits[0] is not None:
+                    normal, sketch, answers, n_val = traits
+                    novelty.learn(number, Traits(normal=normal, sketch=sketch), answers=answers, ran=n_val is not None)
         seed = self.seed_result
         baseline = () if seed is None or seed.val is None else seed.val.values
         member = cache(partial(self._member, self._snapshot, baseline))
         state = State.start(strategy, self._snapshot.seed, entry=self._task.entry)
+        state.novelty = novelty
         return self._snapshot.restored(state, member, seen=seen, baseline=baseline)
 
     def _member(self, snapshot: Snapshot, baseline: tuple[float | None, ...], number: int, extended: tuple[int, ...]) -> Member:
@@ -202,6 +209,7 @@ class Past:
             train=train,
             raced=raced,
             extension=self._extension(number, raced, parents),
+            answers=row["answers"],
             reason=row["reason"],
             proposing=usage_of(row, "proposer_"),
         )
@@ -245,6 +253,7 @@ def _made(row: Mapping[str, Any], program: Program) -> Candidate:
         island=row["island"],
         note=row["note"],
         model=row["model"],
+        traits=None if row["normal"] is None else Traits(normal=row["normal"], sketch=row["sketch"]),
     )
 
 

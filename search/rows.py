@@ -78,7 +78,10 @@ def candidate_row(result: Result) -> Row:
             "n_prompts": kinds["prompt"],
             "n_tools": kinds["tool"],
             "n_chars": len(program.source),
+            "answers": result.answers,
         }
+        if candidate.traits is not None:
+            row |= {"normal": candidate.traits.normal, "sketch": candidate.traits.sketch}
     evaluations = [evaluation for evaluation in (result.val, result.train) if evaluation is not None]
     row["n_failures"] = sum(len(evaluation.failures) for evaluation in evaluations)
     running = sum((evaluation.usage for evaluation in (*evaluations, result.extension) if evaluation is not None), Usage())

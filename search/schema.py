@@ -23,12 +23,13 @@ TABLES: Final[tuple[TableName, ...]] = get_args(TableName)
 SCHEMA_VERSION: Final = 5
 _JUDGING: Final = ("judging_input_tokens", "judging_output_tokens", "judging_usd", "judging_calls")
 _RACING: Final = ("error", "verdict")
+_TRAITS: Final = ("normal", "sketch", "answers")
 _ADDED: Final = MappingProxyType(
     {
-        "1": frozenset(("changes", "output_digest", "run_usd", "run_seconds", "metrics", *_JUDGING, *_RACING)),
-        "2": frozenset(("run_usd", "run_seconds", "metrics", *_JUDGING, *_RACING)),
-        "3": frozenset((*_JUDGING, *_RACING)),
-        "4": frozenset(_RACING),
+        "1": frozenset(("changes", "output_digest", "run_usd", "run_seconds", "metrics", *_JUDGING, *_RACING, *_TRAITS)),
+        "2": frozenset(("run_usd", "run_seconds", "metrics", *_JUDGING, *_RACING, *_TRAITS)),
+        "3": frozenset((*_JUDGING, *_RACING, *_TRAITS)),
+        "4": frozenset((*_RACING, *_TRAITS)),
     }
 )  # by version: columns that it had not yet, null when it is read
 _WITHOUT_TEXTS: Final = frozenset(("1", "2", "3"))  # the versions whose candidates hold their whole source in a column
@@ -77,6 +78,9 @@ _CANDIDATES: Final = _schema(
     ("n_prompts", _INT),
     ("n_tools", _INT),
     ("n_chars", _INT),
+    ("normal", _TEXT),  # digest of the program's normal form; null where the search compares no programs, as the two below
+    ("sketch", _TEXT),  # of its shingles: 128 bytes, hexadecimal
+    ("answers", _TEXT),  # digest of its outputs on the first examples; null also where they tell too little
     ("proposer_input_tokens", _INT),
     ("proposer_output_tokens", _INT),
     ("proposer_usd", _REAL),

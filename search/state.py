@@ -21,6 +21,7 @@ from .archives import order_of
 from .bandit import Arm, Bandit, Drawn
 from .candidate import Brief, Member, Result, Status
 from .islands import Islands, Moves
+from .novelty import Novelty
 from .strategy import Strategy
 
 __all__ = ["Budget", "State", "Told", "ask", "settle", "tell"]
@@ -72,6 +73,7 @@ class State:
         root: The seed, where every child has it as its parent; else None.
         best: Highest estimate of those that led an island when they were told; None before there is one.
         improved: How many results had been told when it last rose.
+        novelty: What new programs are compared with; None where the strategy does not.
     """
 
     strategy: Strategy
@@ -87,6 +89,7 @@ class State:
     root: Member | None = None
     best: float | None = None
     improved: int = 0
+    novelty: Novelty | None = None
 
     @classmethod
     def start(cls, strategy: Strategy, seed: int, *, entry: str = "") -> State:
@@ -98,7 +101,8 @@ class State:
             entry: The task's, from which a program's structure is counted; empty counts all of a program.
         """
         bandit = Bandit(floor=strategy.bandit_floor, memory=strategy.bandit_memory) if strategy.bandit else None
-        return cls(strategy=strategy, seed=seed, islands=Islands(strategy, entry), bandit=bandit)
+        novelty = Novelty() if strategy.novelty else None
+        return cls(strategy=strategy, seed=seed, islands=Islands(strategy, entry), bandit=bandit, novelty=novelty)
 
     def known(self, digest: str, *, as_of: int) -> bool:
         """Whether a program of this digest had been told among the first `as_of` results."""
@@ -178,8 +182,16 @@ def _any(aliases: tuple[str, ...], seed: int, number: int) -> str:
 
 def settle(state: State, result: Result) -> Result:
     """The result as it will be told: one whose program became known while it was in flight is a duplicate."""
-    if result.status == "evaluated" and result.candidate is not None and result.candidate.program.digest in state.seen:
+    candidate = result.candidate
+    if result.status != "evaluated" or candidate is None:
+        return result
+    if candidate.program.digest in state.seen:
         return replace(result, status="duplicate", reason="the same program was told while this one was in flight")
+    renamed = None
+    if state.novelty is not None and candidate.traits is not None:
+        renamed = state.novelty.renamed(candidate.traits, as_of=state.told)
+    if renamed is not None:
+        return replace(result, status="duplicate", reason=f"candidate {renamed} in other words, told while this one was in flight")
     return result
 
 
@@ -196,6 +208,8 @@ def tell(state: State, result: Result, brief: Brief | None = None) -> Told:
     state.statuses[result.status] += 1
     if result.candidate is not None and result.status != "abandoned":  # one that nobody could run may be tried again
         state.seen.setdefault(result.candidate.program.digest, state.told)
+        if state.novelty is not None and result.candidate.traits is not None:
+            state.novelty.learn(result.number, result.candidate.traits, answers=result.answers, ran=result.val is not None)
     if result.raced is not None and result.extension is not None and result.status != "abandoned":
         state.islands.renew(result.raced.against, result.extension, result.number)
     added = AddStatus.REFUSED
@@ -223,8 +237,15 @@ def _member(state: State, result: Result) -> Member | None:
 
 
 def _learn(state: State, result: Result, brief: Brief, member: Member | None) -> float | None:
-    """Let the bandit learn what a brief's choice came to: how far the child is above the better of its parents."""
+    """Let the bandit learn what a brief's choice came to: how far the child, unless its race dropped it, is above the better parent."""
     if state.bandit is None or result.status == "abandoned":
         return None
-    gain = 0.0 if member is None else member.estimate.mean - max(parent.estimate.mean for parent in brief.parents)
+    gain, raced = 0.0, result.raced
+    if member is not None and (raced is None or raced.verdict != "dropped"):
+        extension, against = result.extension, -1 if raced is None else raced.against
+        parents = (
+            parent if extension is None or parent.candidate.number != against else parent.with_more(extension, brief.number)
+            for parent in brief.parents
+        )
+        gain = member.estimate.mean - max(parent.estimate.mean for parent in parents)
     return state.bandit.learn(Arm(operator=brief.operator, proposer=brief.proposer), gain=gain, usd=result.usage.usd)

@@ -44,6 +44,10 @@ class Strategy:
         bandit_floor: Of the draws, the share that follows the weights all the same, in [0, 1].
         bandit_memory: Told candidates after which what an operator's children gained counts 1/e of what it did.
         from_seed: Whether the seed is every child's parent, so that nothing is built on what was found.
+        novelty: Whether a program is compared with known ones before it is evaluated: a renamed copy is a duplicate, and so is one that is
+            near a known one and answers the first examples of its race alike.
+        near: From which similarity on programs are near in that sense, in [0, 1].
+        too_near: From which similarity on a proposer is asked once more, to change more.
     """
 
     name: str
@@ -68,6 +72,9 @@ class Strategy:
     bandit: bool = False
     bandit_floor: float = 0.25
     bandit_memory: float = 500.0
+    novelty: bool = False
+    near: float = 0.9
+    too_near: float = 0.98
     from_seed: bool = False
 
     def __post_init__(self) -> None:

@@ -13,7 +13,8 @@ from graftwork.programs.errors import ProgramError
 from graftwork.programs.model import Usage
 from graftwork.programs.program import Program
 
-from .candidate import Brief, Imported, Status
+from .candidate import Brief, Imported, Status, Traits
+from .novelty import Novelty, traits_of
 from .operator import Draft, Facts, Rewriter, Variation
 
 __all__ = ["IMPORT", "PROPOSALS", "Proposer", "Writer", "Written"]
@@ -46,6 +47,7 @@ class Written:
         reason: Why it is not to be evaluated.
         usage: Proposer calls at list price.
         model: Alias of the proposer; empty where no model wrote.
+        traits: By which the program is compared with others; None where it is not.
     """
 
     status: Status | None
@@ -53,6 +55,7 @@ class Written:
     reason: str = ""
     usage: Usage = field(default_factory=Usage)
     model: str = ""
+    traits: Traits | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,8 @@ class Writer:
         rewriters: Operators with one, by name.
         proposer: The models; None where the run has none.
         attempts: How many tries a variation has.
+        novelty: What new programs are compared with; None where they are not.
+        too_near: From which similarity to a known program on a proposer is asked to change more.
         imported: Programs from elsewhere that answer the first briefs; they pass `check`.
     """
 
@@ -77,6 +82,8 @@ class Writer:
     rewriters: Mapping[str, Rewriter]
     proposer: Proposer | None
     attempts: int
+    novelty: Novelty | None = None
+    too_near: float = 1.0
     imported: tuple[Imported, ...] = ()
 
     async def write(self, brief: Brief) -> Written:
@@ -87,19 +94,29 @@ class Writer:
         """
         if brief.operator == IMPORT:
             given = self.imported[brief.number - 1]
-            return Written(status=None, draft=Draft(program=given.program, note=given.note))
+            return Written(status=None, draft=Draft(program=given.program, note=given.note), traits=self.traits(given.program))
         if brief.operator in self.variations:
             return self._vary(brief, self.variations[brief.operator])
         return await self._rewrite(brief, self.rewriters[brief.operator])
 
-    def _judge(self, brief: Brief, draft: Draft) -> tuple[Status | None, str]:
+    def traits(self, program: Program) -> Traits | None:
+        """By which a program is compared with others; None where none is."""
+        return None if self.novelty is None else traits_of(program, entry=self.facts.entry)
+
+    def _judged(self, brief: Brief, draft: Draft) -> Written:
         """Whether a draft is worth evaluating, and if not, why."""
         if self.known(draft.program.digest, brief.told):
-            return "duplicate", "this program is known already; another change is needed"
+            return Written(status="duplicate", draft=draft, reason="this program is known already; another change is needed")
         errors = [defect for defect in self.check(draft.program) if defect.severity == "error"]
         if errors:
-            return "rejected", "\n".join(f"{d.component or 'program'}, line {d.line}: {d.message}" for d in errors[:5])
-        return None, ""
+            reason = "\n".join(f"{d.component or 'program'}, line {d.line}: {d.message}" for d in errors[:5])
+            return Written(status="rejected", draft=draft, reason=reason)
+        traits = self.traits(draft.program)
+        renamed = None if self.novelty is None or traits is None else self.novelty.renamed(traits, as_of=brief.told)
+        if renamed is None:
+            return Written(status=None, draft=draft, traits=traits)
+        reason = f"this program is candidate {renamed} in other words; another change is needed"
+        return Written(status="duplicate", draft=draft, reason=reason, traits=traits)
 
     def _vary(self, brief: Brief, operator: Variation) -> Written:
         written = Written(status="unwritten", reason=f"{operator.name} found nothing to change")
@@ -107,9 +124,8 @@ class Writer:
             draft = operator.write(brief, self.facts, attempt=attempt)
             if draft is None:
                 continue
-            status, reason = self._judge(brief, draft)
-            written = Written(status=status, draft=draft, reason=reason)
-            if status is None:
+            written = self._judged(brief, draft)
+            if written.status is None:
                 break
         return written
 
@@ -125,24 +141,40 @@ class Writer:
             relayed = await self.proposer.propose(body, brief=brief.number, attempt=attempt, alias=alias)
             usage += relayed.usage
             if relayed.failure is not None or relayed.reply is None:
-                trouble = relayed.failure.kind if relayed.failure is not None else "model"
-                status: Status = "abandoned" if trouble in ("model", "infrastructure") else "unwritten"
-                reason = relayed.failure.message if relayed.failure is not None else "no reply"
-                return Written(status=status, reason=f"{trouble}: {reason}", usage=usage, model=alias)
+                unanswered = replace(_unanswered(relayed), usage=usage, model=alias)
+                return unanswered if written.status is not None or unanswered.status == "abandoned" else replace(written, usage=usage)
             text = relayed.reply.text
-            written = replace(self._read(brief, operator, text), usage=usage, model=alias)
-            if written.status is None:
+            before, written = written, replace(self._read(brief, operator, text), usage=usage, model=alias)
+            if written.status is not None and before.status is None:  # asked for more, it gave nothing that is of use
+                return replace(before, usage=usage)
+            complaint = self._too_near(brief, written) if written.status is None else written.reason
+            if not complaint:
                 break
-            body = _with_complaint(body, text, written.reason)
+            body = _with_complaint(body, text, complaint)
         return written
+
+    def _too_near(self, brief: Brief, written: Written) -> str:
+        """Why a program is too near a known one; empty where it is not."""
+        near = None
+        if self.novelty is not None and written.traits is not None:
+            near = self.novelty.nearest(written.traits, as_of=brief.told)
+        if near is None or near.similarity < self.too_near:
+            return ""
+        return f"it is too near to candidate {near.number}, which has been tried ({near.similarity:.0%} the same): change more of it."
 
     def _read(self, brief: Brief, operator: Rewriter, text: str) -> Written:
         try:
             draft = operator.read(brief, self.facts, text)
         except ProgramError as error:
             return Written(status="unwritten", reason=str(error))
-        status, reason = self._judge(brief, draft)
-        return Written(status=status, draft=draft, reason=reason)
+        return self._judged(brief, draft)
+
+
+def _unanswered(relayed: Relayed) -> Written:
+    """What comes of a call without a reply: trouble of the endpoint is nobody's fault."""
+    trouble = relayed.failure.kind if relayed.failure is not None else "model"
+    reason = relayed.failure.message if relayed.failure is not None else "no reply"
+    return Written(status="abandoned" if trouble in {"model", "infrastructure"} else "unwritten", reason=f"{trouble}: {reason}")
 
 
 def _with_complaint(body: Mapping[str, object], text: str, reason: str) -> dict[str, object]:

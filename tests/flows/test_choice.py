@@ -17,15 +17,20 @@ from graftwork.flows.resume import prepare_resume
 from graftwork.flows.run import Run
 from graftwork.flows.settings import make_settings
 from graftwork.search.costs import Costs
+from graftwork.search.novelty import Novelty
+from graftwork.search.past import Past
 from graftwork.search.record import canonical, open_run
+from graftwork.search.snapshot import Snapshot
+from graftwork.search.state import State
 from tests.flows.scripted_task import made_run, made_task, proposer, scripted_models, task_model
 from tests.programs.endpoint import Answer, completion, serving
 
 
 def choosing(run_dir: Path, *, candidates: int, latency_seed: int | None = None) -> Run:
-    """A run that draws its operators by evidence, and forgets quickly."""
+    """A run that draws its operators by evidence, forgets quickly, and compares programs before they are evaluated."""
     run = made_run(run_dir, candidates=candidates, latency_seed=latency_seed)
-    run = replace(run, strategy=replace(run.strategy, bandit=True, bandit_floor=0.1, bandit_memory=10.0))
+    strategy = replace(run.strategy, bandit=True, bandit_floor=0.1, bandit_memory=10.0, novelty=True, too_near=0.9)
+    run = replace(run, strategy=strategy)
     write_configuration(run, run_dir, task=task_facts(run.task, "in memory"))
     return run
 
@@ -43,6 +48,22 @@ def test_its_draws_and_rewards_are_recorded_and_it_goes_on_as_if_it_had_not_stop
     assert sum("worth" in str(row["detail"]) for row in said[0] if row["kind"] == "ask") > 10
     assert replay(whole, task=made_task()).told == 21
     assert b'"kind":"bandit"' in canonical(whole)
+
+
+def test_what_is_known_of_programs_and_operators_is_the_same_after_a_snapshot(tmp_path: Path) -> None:
+    run = choosing(tmp_path / "run", candidates=20)
+    run_search(run, lambda progress: None)
+    record, states = open_run(tmp_path / "run"), list[State]()
+    replay(record.path, task=made_task(), on_told=states.append)
+    told = states[-1]
+    restored = Past(record, made_task(), Snapshot.of(told, ())).restored(run.strategy)
+    assert restored is not None
+    assert restored[0] == told
+    assert told.novelty is not None
+    assert told.novelty != Novelty()
+    rows = [row for row in record.candidates.to_pylist() if row["status"] == "evaluated"]
+    assert all(row["normal"] and len(row["sketch"]) == 256 for row in rows)
+    assert len({row["normal"] for row in rows}) == len(rows)
 
 
 def answered(body: dict[str, Any]) -> Answer:

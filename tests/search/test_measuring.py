@@ -15,6 +15,7 @@ from graftwork.programs.parse import parse
 from graftwork.programs.program import Program
 from graftwork.search.candidate import Brief, Candidate, Member, Result
 from graftwork.search.measuring import Measuring, val_order
+from graftwork.search.novelty import Novelty, answers_of, traits_of
 from graftwork.search.strategy import Strategy
 
 N = 120
@@ -142,3 +143,42 @@ def test_trouble_on_either_side_abandons_the_child_and_says_why(whose: str) -> N
     assert (result.status, result.reason) == ("abandoned", "model: 503")
     assert result.raced is not None
     assert result.raced.verdict == "undecided"
+
+
+@dataclass
+class Talking(Ran):
+    """An evaluator of programs whose answers are long; the same ones where they are right as often."""
+
+    def _judged(self, program: Program, example: Example) -> Judgement:
+        judged = super()._judged(program, example)
+        return replace(judged, outcome=replace(judged.outcome, output=f"{judged.outcome.output} {'because ' * 8}{example.id}"))
+
+
+@pytest.mark.parametrize(("tenths", "status"), [(4, "duplicate"), (9, "evaluated")])
+def test_a_child_that_is_near_a_known_one_and_answers_alike_is_run_no_further(tenths: int, status: str) -> None:
+    ran, novelty = Talking({program(1).digest: 4, program(7).digest: tenths}), Novelty()
+    measuring = Measuring.of(TASK, replace(STRATEGY, near=0.5), 3, ran, novelty=novelty)
+    assert measuring.race is not None
+    first = measuring.race.first
+
+    async def both() -> Result:
+        parent, child = (
+            Candidate(number=number, program=program(number), traits=traits_of(program(number), entry="solve")) for number in (1, 7)
+        )
+        known = await ran(parent.program, measuring.val, candidate=1)
+        assert parent.traits is not None
+        novelty.learn(1, parent.traits, answers=answers_of(known, first))
+        member = Member(candidate=parent, val=known, train=replace(known, judgements=()), baseline=known.values)
+        ran.runs.clear()
+        brief = Brief(number=7, told=5, operator="renumber", parents=(member,), island=0, seed=1)
+        blank = Result(number=7, operator="renumber", island=0, parents=(1,), status="evaluated", candidate=child)
+        return await measuring.measured(child, blank, brief, known.values)
+
+    result = asyncio.run(both())
+    assert result.status == status
+    assert result.answers is not None
+    if status == "duplicate":
+        assert ran.runs == [(program(7).digest, 7, first + 2)]
+        assert "candidate 1" in result.reason
+    else:
+        assert len(ran.runs) > 1
