@@ -64,12 +64,9 @@ def rank(member: Member) -> tuple[float, ...]:
 
 
 def sure_rank(member: Member) -> tuple[float, ...]:
-    """Order of members by what is sure of them: higher lower bound, then higher mean, then shorter text, then earlier number.
-
-    Where nobody's error is known, as with one example, it is the order by the mean.
-    """
+    """Order of members by `Estimate.cautious`, then by the mean, then shorter text, then earlier number."""
     found = member.estimate
-    return (-found.lower, -found.mean, len(member.candidate.program.source), member.candidate.number)
+    return (-found.cautious, -found.mean, len(member.candidate.program.source), member.candidate.number)
 
 
 class Ranking:

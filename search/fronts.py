@@ -128,7 +128,7 @@ class ExampleFront:
 class ObjectiveFront:
     """Those that no other is at least as good as in every objective, and the best by the score.
 
-    The score stands for what is sure of it, see `Estimate.lower`. A program with the lowest score of all, such as one that always fails, is
+    The score counts as `Estimate.cautious` has it. A program with the lowest score of all, such as one that always fails, is
     bettered by any that scores, however dear or long: else the shortest failure would stand there for ever. `seconds` are facts of the
     day: they are recorded, so a run goes on and is repeated as it was, but two runs that choose by them are not the same.
 
@@ -181,9 +181,9 @@ class ObjectiveFront:
     def _worth_of(self, member: Member) -> tuple[float, ...]:
         if member.score <= member.val.lo:
             return (-math.inf,) * len(self._objectives)
-        measured, sure = member.val.objectives, member.estimate.lower
+        measured = member.val.objectives
         found = {
-            "score": sure if math.isfinite(sure) else member.estimate.mean,
+            "score": member.estimate.cautious,
             "usd": -measured.usd,
             "seconds": -measured.seconds,
             "n_chars": -float(len(member.candidate.program.source)),

@@ -90,7 +90,7 @@ class Measuring:
 
     async def _raced(self, candidate: Candidate, result: Result, brief: Brief, baseline: Sequence[float | None], *, race: Race) -> Result:
         """The result of a race, as far as it went."""
-        reference = max(brief.parents, key=lambda member: member.estimate.lower, default=None)
+        reference = max(brief.parents, key=lambda member: member.estimate.cautious, default=None)
         against = 0 if reference is None else reference.candidate.number
         standing = Standing()
         while (size := race.next_batch(standing)) and standing.n < len(self.val):

@@ -111,8 +111,7 @@ def _signature(member: Member) -> _Signature:
 
 
 def _score(member: Member) -> float:
-    lower = member.estimate.lower
-    return lower if math.isfinite(lower) else member.estimate.mean
+    return member.estimate.cautious
 
 
 def _length(member: Member) -> float:

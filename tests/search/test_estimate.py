@@ -14,7 +14,7 @@ _values = st.lists(st.one_of(st.none(), st.floats(-1, 1)), min_size=1, max_size=
 
 
 def test_the_seed_is_known_exactly_in_units_of_itself() -> None:
-    assert estimate([0.0, 1.0, 0.5], [0.0, 1.0, 0.5], lo=0.0) == Estimate(mean=0.5, error=0.0, n=3)
+    assert estimate([0.0, 1.0, 0.5], [0.0, 1.0, 0.5], lo=0.0) == Estimate(mean=0.5, error=0.0, n=3, seed=0.5)
 
 
 def test_a_prefix_of_easy_examples_flatters_nobody() -> None:
@@ -25,8 +25,15 @@ def test_a_prefix_of_easy_examples_flatters_nobody() -> None:
 
 
 def test_nothing_that_counts_is_the_lowest_score_and_unsure() -> None:
-    assert estimate([None], [1.0], lo=-3.0) == Estimate(mean=-3.0, error=math.inf, n=0)
-    assert estimate([0.25, None], [1.0, 1.0], lo=0.0) == Estimate(mean=0.25, error=math.inf, n=1)
+    assert estimate([None], [1.0], lo=-3.0) == Estimate(mean=-3.0, error=math.inf, n=0, seed=1.0)
+    assert estimate([0.25, None], [1.0, 1.0], lo=0.0) == Estimate(mean=0.25, error=math.inf, n=1, seed=1.0)
+
+
+def test_a_gain_counts_as_one_however_unsure_and_of_two_alike_the_surer_is_ahead() -> None:
+    sure, unsure = (Estimate(mean=0.6, error=error, n=9, seed=0.5) for error in (0.05, 0.2))
+    assert 0.5 < unsure.cautious < sure.cautious < 0.6
+    assert Estimate(mean=0.4, error=0.2, n=9, seed=0.5).cautious == 0.4
+    assert Estimate(mean=0.6, error=math.inf, n=1, seed=0.5).cautious == 0.6
 
 
 @given(_values, _values)
@@ -34,7 +41,7 @@ def test_an_estimate_is_never_nan_and_its_error_never_negative(values: list[floa
     found = estimate(values, baseline, lo=-1.0)
     assert not math.isnan(found.mean)
     assert found.error >= 0
-    assert found.lower <= found.mean
+    assert found.cautious <= found.mean
 
 
 def test_the_error_is_that_of_repeated_draws() -> None:
