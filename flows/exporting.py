@@ -206,7 +206,9 @@ def _score(record: Record, candidate: Candidate) -> str:
     counted = record.counted((candidate.number, 0), "val")
     own, seed = counted[candidate.number], counted[0]
     both = [name for name in own if name in seed]
-    difference = difference_of([own[name] for name in both], [seed[name] for name in both], seed=record.config["settings"]["seed"])
+    counts = [own[name] for name in both]
+    seeds = counts if candidate.number == 0 else [seed[name] for name in both]
+    difference = difference_of(counts, seeds, seed=record.config["settings"]["seed"])
     means = [mean_of(values[name] for name in both) for values in (own, seed)]
     on_val = Measured(champion=means[0], seed=means[1], difference=difference, n=len(both))
     return f"{labelled_headline({'val': on_val}, unit)}; val chose it, which flatters it"

@@ -73,7 +73,7 @@ def labelled_headline(measured: Mapping[str, Measured], unit: str) -> str:
     """The headline with what its interval is; for a file that travels alone."""
     name = next(split for split in ("test", "confirm", "val") if split in measured)
     difference = measured[name].difference
-    return headline(measured, unit) + (f" (paired bootstrap, 95 %, n = {difference.n})" if difference is not None else "")
+    return headline(measured, unit) + (f" (paired, 95 % interval, n = {difference.n})" if difference is not None else "")
 
 
 def report_rows(measured: Mapping[str, Measured]) -> list[dict[str, object]]:
@@ -115,7 +115,7 @@ def report_markdown(report: Report) -> str:
         "",
         f"Scores in {report.unit}:",
         "",
-        "| split | champion | seed | difference (95 % bootstrap interval) | examples |",
+        "| split | champion | seed | difference (95 % interval) | examples |",
         "|---|---|---|---|---|",
         *(
             f"| {row['split']} | {row['champion']} | {row['seed']} | {row['difference']} | {row['examples']} |"

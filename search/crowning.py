@@ -91,7 +91,7 @@ class Crowning:
         evaluate: Runs programs.
         audit: Why a program breaks an audit, or None.
         recorder: Where evaluations and decisions go.
-        seed: Seed of the bootstrap.
+        seed: Seed of what the intervals draw.
         recall: The evaluation of a candidate on a split that is recorded already, which is not done again; None where there is none.
     """
 
