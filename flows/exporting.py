@@ -19,6 +19,7 @@ from graftwork.search.crowning import Measured
 from graftwork.search.disk import publish_file, writing_to
 from graftwork.search.record import Record, open_run
 
+from .claims import claim_clause, recorded_claim
 from .settings import ModelSettings
 from .summary import labelled_headline, recorded_crown
 from .verification import Verification, verify
@@ -202,7 +203,8 @@ def _score(record: Record, candidate: Candidate) -> str:
     measured, _ = recorded_crown(record)
     unit = record.config["task"]["unit"]
     if measured:
-        return labelled_headline(measured, unit)
+        claim = recorded_claim(record)
+        return labelled_headline(measured, unit) + ("" if claim is None else f"; {claim_clause(claim)}")
     counted = record.counted((candidate.number, 0), "val")
     own, seed = counted[candidate.number], counted[0]
     both = [name for name in own if name in seed]

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from graftwork.search.crowning import Crown, Measured
 from graftwork.search.record import Record
 
+from .claims import claim_lines, openings, recorded_claim
 from .run import Report
 
 __all__ = [
@@ -60,7 +61,9 @@ def recorded_crown(record: Record) -> tuple[Mapping[str, Measured], tuple[str, .
     measured = dict(
         sorted(TypeAdapter(dict[str, Measured]).validate_python(detail["measured"]).items(), key=lambda item: order.get(item[0], 9))
     )
-    return measured, (chosen, *forgeable, *(f"not measured: {line}" for line in detail["missing"]), *lost)
+    claim = recorded_claim(record)
+    claimed = () if claim is None else claim_lines(claim, record.config["task"]["unit"], openings(record))
+    return measured, (chosen, *claimed, *forgeable, *(f"not measured: {line}" for line in detail["missing"]), *lost)
 
 
 def headline(measured: Mapping[str, Measured], unit: str) -> str:
@@ -122,6 +125,7 @@ def report_markdown(report: Report) -> str:
             for row in report_rows(crown.measured)
         ),
         "",
+        *(f"- {line}" for line in (claim_lines(crown.claim, report.unit, report.opened) if crown.claim is not None else ())),
         *([f"- {FORGEABLE}"] if report.forgeable else []),
         *(f"- not measured: {line}" for line in crown.missing),
         *(f"- disqualified: candidate {number}: {reason}" for number, reason in crown.disqualified.items()),
