@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from graftwork.evaluators.ledger import CandidateCaps
+from graftwork.evaluators.ledger import CandidateCaps, Ceilings
 from graftwork.evaluators.model_judge import MAX_JUDGEMENT_TOKENS
 from graftwork.evaluators.prices import Price
 from graftwork.programs.model import Usage
@@ -15,7 +15,7 @@ from graftwork.search.writing import PROPOSALS
 from .run import Run
 from .settings import ModelSettings
 
-__all__ = ["candidate_caps", "crowning_share"]
+__all__ = ["candidate_caps", "crowning_share", "search_ceilings"]
 
 _REQUEST_BYTES: Final = 12_000  # of a proposer's request beside the programs in it: instructions, task, evidence
 _PROGRAM_FACTOR: Final = 4  # two parents, grown to twice the seed
@@ -73,3 +73,32 @@ def crowning_share(run: Run, *, n_runs: int) -> float:
     n_confirm = (n_finalists + 1) * task.n_runs("confirm")
     n_held_out = 2 * sum(map(task.n_runs, ("test", *task.transfer)))
     return _CROWNING_FACTOR * (n_audit + n_confirm + n_held_out) / n_runs
+
+
+def search_ceilings(run: Run, used: Usage, caps: CandidateCaps, *, n_runs: int) -> Ceilings:
+    """The run's ceilings less what is set aside for the crowning, and for asking the seed for what the search cost.
+
+    The latter takes as much as the search, or less where the seed has given all the answers that are asked for, or one candidate would
+    not fit any more.
+
+    Args:
+        run: The ceilings.
+        used: What the seed's evaluation used.
+        caps: What one candidate may use.
+        n_runs: In how many runs the seed used that.
+    """
+    settings, crowning = run.settings, crowning_share(run, n_runs=n_runs)
+    asking = settings.best_of * len(run.task.splits.get("test", ())) / n_runs
+    return Ceilings(
+        usd=_left(settings.budget_usd, crowning * used.usd, asking * used.usd, used.usd + (caps.usd or 0)),
+        tokens=_left(settings.budget_tokens, crowning * used.tokens, asking * used.tokens, used.tokens + (caps.tokens or 0)),
+        calls=_left(settings.budget_calls, crowning * used.calls, asking * used.calls, used.calls + (caps.calls or 0)),
+    )
+
+
+def _left(ceiling: float | None, crowning: float, asking: float, needed: float) -> float | None:
+    """What is left of a ceiling without what the crowning takes and what asking may, where the search needs so much at least."""
+    if ceiling is None:
+        return None
+    rest = max(0.0, ceiling - crowning)
+    return rest - max(0.0, min(asking, rest / 2, rest - needed))

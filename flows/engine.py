@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import math
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from graftwork.evaluators.evaluate import audit, evaluate
 from graftwork.evaluators.gateway import Gateway
-from graftwork.evaluators.ledger import CandidateCaps, Ceilings
+from graftwork.evaluators.ledger import CandidateCaps
 from graftwork.evaluators.prices import Price
 from graftwork.programs.check import check
 from graftwork.programs.errors import CeilingReached, ConfigError, UserError
 from graftwork.programs.failure import Failure
 from graftwork.search.candidate import Candidate, Member, Result
 from graftwork.search.catalogue import rewriters, variations
-from graftwork.search.crowning import Crowning
+from graftwork.search.crowning import Crown, Crowning
 from graftwork.search.loop import Search
 from graftwork.search.measuring import Measuring
 from graftwork.search.operator import Facts
@@ -30,7 +30,8 @@ from graftwork.search.state import Budget, State, Told
 from graftwork.search.stops import FileAppears, Patience, StopRule, Target
 from graftwork.search.writing import Writer
 
-from .caps import candidate_caps, crowning_share
+from .caps import candidate_caps, crowning_share, search_ceilings
+from .claims import claim_detail
 from .exporting import write_champion
 from .progress import Progress
 from .run import Report, Run
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["SNAPSHOT_EVERY", "OnSlice", "make_writer", "run_search"]
 
 OnSlice = Callable[[Progress], None]
-Number = TypeVar("Number", int, float)
 _LOOK_S: Final = 1.0
 SNAPSHOT_EVERY: Final = 1_000
 """Told results after which the search's place is kept, so that going on replays no more than that."""
@@ -123,15 +123,12 @@ class _Engine:
         stop = await search.run()
         self._lineage.event("stop", stop.reason, {"told": stop.told})
         self._progress("confirming", state)
-        crowning = Crowning(task=self._task, evaluate=self._evaluate, audit=self._audit, recorder=self._recorder, seed=self._settings.seed)
-        if self._past is not None:
-            crowning.recall = self._past.evaluation
-        crown = await crowning.crown(state.finalists, seed)
-        self._recorder.decision("crown", number=crown.champion.number, detail=crown_detail(crown))
+        crown = await self._crowned(state, seed)
         report = Report(
             run_dir=self._run.run_dir,
             unit=self._task.unit,
             forgeable=self._task.forgeable,
+            opened=self._opened(crown),
             crown=crown,
             stop=stop,
             statuses={str(status): count for status, count in state.statuses.items()},
@@ -142,6 +139,32 @@ class _Engine:
         self._lineage.event("export", await write_champion(self._run.run_dir))
         self._progress("done", state)
         return report
+
+    async def _crowned(self, state: State, seed: Member) -> Crown:
+        """Choose the champion, measure it, and record what is said of it."""
+        crowning = Crowning(
+            task=self._task,
+            evaluate=self._evaluate,
+            audit=self._audit,
+            recorder=self._recorder,
+            seed=self._settings.seed,
+            asking=self._evaluate,
+            most_answers=self._settings.best_of,
+        )
+        if self._past is not None:
+            crowning.recall = self._past.evaluation
+        crown = await crowning.crown(state.finalists, seed, spent=state.spent)
+        self._recorder.decision("crown", number=crown.champion.number, detail=crown_detail(crown))
+        if crown.claim is not None:
+            self._recorder.decision("claim", number=crown.champion.number, detail=claim_detail(crown.claim))
+        return crown
+
+    def _opened(self, crown: Crown) -> tuple[int, ...]:
+        """The candidates for which test was opened, by this session and those before it."""
+        rows = () if self._past is None else self._past.decided("open_split")
+        before = [int(str(row["number"])) for row in rows if json.loads(str(row["detail"]))["split"] == "test"]
+        now = [crown.champion.number] if self._task.splits.get("test") else []
+        return tuple(dict.fromkeys((*before, *now)))
 
     def _search(self, state: State, stopping: threading.Event) -> Search:
         return Search(
@@ -185,12 +208,7 @@ class _Engine:
         n_runs = len(seed.val.judgements) + len(seed.train.judgements)
         n_parent = len(seed.val.judgements) if self._run.strategy.race is not None else 0
         caps = candidate_caps(self._run, used, n_runs=n_runs + n_parent)
-        share = crowning_share(self._run, n_runs=n_runs)
-        ceilings = Ceilings(
-            usd=_less(settings.budget_usd, share * used.usd),
-            tokens=_less(settings.budget_tokens, math.ceil(share * used.tokens)),
-            calls=_less(settings.budget_calls, math.ceil(share * used.calls)),
-        )
+        share, ceilings = crowning_share(self._run, n_runs=n_runs), search_ceilings(self._run, used, caps, n_runs=n_runs)
         budget = Budget(candidates=settings.candidates, seconds=settings.seconds, ceilings=ceilings, caps=caps)
         if not budget.fits(used, 1):
             raise ConfigError(
@@ -258,7 +276,3 @@ def _stops(settings: RunSettings) -> tuple[StopRule, ...]:
 
 def _cheapest_first(models: Mapping[str, Price]) -> tuple[str, ...]:
     return tuple(sorted(models, key=lambda name: (models[name].output_usd_per_mtok, models[name].input_usd_per_mtok, name)))
-
-
-def _less(ceiling: Number | None, part: Number) -> Number | None:
-    return None if ceiling is None else max(type(ceiling)(0), ceiling - part)

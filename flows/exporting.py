@@ -19,6 +19,7 @@ from graftwork.search.crowning import Measured
 from graftwork.search.disk import publish_file, writing_to
 from graftwork.search.record import Record, open_run
 
+from .claims import claim_clause, recorded_claim
 from .settings import ModelSettings
 from .summary import labelled_headline, recorded_crown
 from .verification import Verification, verify
@@ -202,11 +203,14 @@ def _score(record: Record, candidate: Candidate) -> str:
     measured, _ = recorded_crown(record)
     unit = record.config["task"]["unit"]
     if measured:
-        return labelled_headline(measured, unit)
+        claim = recorded_claim(record)
+        return labelled_headline(measured, unit) + ("" if claim is None else f"; {claim_clause(claim)}")
     counted = record.counted((candidate.number, 0), "val")
     own, seed = counted[candidate.number], counted[0]
     both = [name for name in own if name in seed]
-    difference = difference_of([own[name] for name in both], [seed[name] for name in both], seed=record.config["settings"]["seed"])
+    counts = [own[name] for name in both]
+    seeds = counts if candidate.number == 0 else [seed[name] for name in both]
+    difference = difference_of(counts, seeds, seed=record.config["settings"]["seed"])
     means = [mean_of(values[name] for name in both) for values in (own, seed)]
     on_val = Measured(champion=means[0], seed=means[1], difference=difference, n=len(both))
     return f"{labelled_headline({'val': on_val}, unit)}; val chose it, which flatters it"

@@ -26,6 +26,7 @@ from graftwork.programs.failure import Failure
 from graftwork.programs.model import Model, Reply, Role
 from graftwork.programs.program import Program
 from graftwork.search.candidate import Brief, Candidate, Member, Result
+from graftwork.search.claim import Claim
 from graftwork.search.crowning import Crowning
 from graftwork.search.loop import Search
 from graftwork.search.measuring import Measuring, val_order
@@ -35,6 +36,7 @@ from graftwork.search.record import Record, open_run
 from graftwork.search.state import Budget, State
 from graftwork.search.stops import Due, same_rule
 
+from .claims import claim_detail, recorded_claim
 from .elsewhere import read_imported
 from .engine import make_writer
 from .resume import recorded_settings, recorded_strategy, recorded_task
@@ -118,7 +120,9 @@ def replay(
     )
     try:
         last = past.told - 1 if until is None else min(until, past.told - 1)
-        return asyncio.run(_Replay(run, past, gateway, last=last, run_programs=run_programs, crowning=until is None).run(on_told))
+        again = _Replay(run, past, gateway, last=last, run_programs=run_programs, crowning=until is None)
+        again.claim = recorded_claim(record)
+        return asyncio.run(again.run(on_told))
     finally:
         gateway.close()
 
@@ -130,6 +134,7 @@ class _Replay:
         self._run, self._past, self._gateway, self._last, self._crowning = run, past, gateway, last, crowning
         self._pool = LocalPool(gateway, slots=run.settings.slots, sandbox=run.settings.sandbox) if run_programs else None
         self._recorder = CheckedLineage(None, past)
+        self.claim: Claim | None = None
         self._differences: list[Difference] = []
         self._n_runs = 0
 
@@ -227,10 +232,15 @@ class _Replay:
             audit=self._audit,
             recorder=self._recorder,
             seed=self._run.settings.seed,
+            asking=(self.claim and self.claim.without) or "its answers are not recorded",
+            most_answers=self._run.settings.best_of,
             recall=self._past.evaluation,
         )
-        crown = await crowning.crown(state.finalists, Member(candidate=seed.candidate, val=seed.val, train=seed.train))
-        self._recorder.decision("crown", number=crown.champion.number, detail=crown_detail(crown))
+        member = Member(candidate=seed.candidate, val=seed.val, train=seed.train)
+        crown = await crowning.crown(state.finalists, member, spent=state.spent)
+        if self.claim is not None and crown.claim is not None:  # versions that made no claim drew other intervals
+            self._recorder.decision("crown", number=crown.champion.number, detail=crown_detail(crown))
+            self._recorder.decision("claim", number=crown.champion.number, detail=claim_detail(crown.claim))
 
     async def _audit(self, candidate: Candidate) -> Failure | None:
         """What the record says of an audit; it is not done again."""

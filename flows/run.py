@@ -80,6 +80,7 @@ class Report:
         spent: What was spent live at list price, by role.
         seconds: Wall seconds of search and crowning together.
         forgeable: Whether programs could have written their scores themselves.
+        opened: The candidates for which the run has opened its test split; the last is the champion.
         mirrored: Whether the run's mirror holds all of it, in one line; empty where it has none.
     """
 
@@ -92,4 +93,5 @@ class Report:
     spent: Mapping[Role, Usage]
     seconds: float
     forgeable: bool = False
+    opened: tuple[int, ...] = ()
     mirrored: str = ""

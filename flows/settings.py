@@ -66,6 +66,8 @@ class RunSettings(BaseModel):
         target: Score on val, in the task's unit, at which the search ends.
         patience: Candidates without a better score after which it ends.
         stop_file: File whose appearance ends it.
+        best_of: Answers of the seed to each test example that the champion is compared with, at most, and at most for what the search
+            cost; 0 leaves the comparison out.
         budget_usd: Ceiling of spend at list price, all roles together.
         budget_tokens: Ceiling of tokens, likewise.
         budget_calls: Ceiling of model calls, likewise.
@@ -98,6 +100,7 @@ class RunSettings(BaseModel):
     target: float | None = None
     patience: Annotated[int, Field(ge=1)] | None = None
     stop_file: str | None = None
+    best_of: Annotated[int, Field(ge=0, le=1024)] = 16
     budget_usd: Annotated[float, Field(ge=0)] | None = None
     budget_tokens: Annotated[int, Field(ge=0)] | None = None
     budget_calls: Annotated[int, Field(ge=0)] | None = None

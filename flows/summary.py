@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from graftwork.search.crowning import Crown, Measured
 from graftwork.search.record import Record
 
+from .claims import claim_lines, openings, recorded_claim
 from .run import Report
 
 __all__ = [
@@ -60,7 +61,9 @@ def recorded_crown(record: Record) -> tuple[Mapping[str, Measured], tuple[str, .
     measured = dict(
         sorted(TypeAdapter(dict[str, Measured]).validate_python(detail["measured"]).items(), key=lambda item: order.get(item[0], 9))
     )
-    return measured, (chosen, *forgeable, *(f"not measured: {line}" for line in detail["missing"]), *lost)
+    claim = recorded_claim(record)
+    claimed = () if claim is None else claim_lines(claim, record.config["task"]["unit"], openings(record))
+    return measured, (chosen, *claimed, *forgeable, *(f"not measured: {line}" for line in detail["missing"]), *lost)
 
 
 def headline(measured: Mapping[str, Measured], unit: str) -> str:
@@ -73,7 +76,7 @@ def labelled_headline(measured: Mapping[str, Measured], unit: str) -> str:
     """The headline with what its interval is; for a file that travels alone."""
     name = next(split for split in ("test", "confirm", "val") if split in measured)
     difference = measured[name].difference
-    return headline(measured, unit) + (f" (paired bootstrap, 95 %, n = {difference.n})" if difference is not None else "")
+    return headline(measured, unit) + (f" (paired, 95 % interval, n = {difference.n})" if difference is not None else "")
 
 
 def report_rows(measured: Mapping[str, Measured]) -> list[dict[str, object]]:
@@ -115,13 +118,14 @@ def report_markdown(report: Report) -> str:
         "",
         f"Scores in {report.unit}:",
         "",
-        "| split | champion | seed | difference (95 % bootstrap interval) | examples |",
+        "| split | champion | seed | difference (95 % interval) | examples |",
         "|---|---|---|---|---|",
         *(
             f"| {row['split']} | {row['champion']} | {row['seed']} | {row['difference']} | {row['examples']} |"
             for row in report_rows(crown.measured)
         ),
         "",
+        *(f"- {line}" for line in (claim_lines(crown.claim, report.unit, report.opened) if crown.claim is not None else ())),
         *([f"- {FORGEABLE}"] if report.forgeable else []),
         *(f"- not measured: {line}" for line in crown.missing),
         *(f"- disqualified: candidate {number}: {reason}" for number, reason in crown.disqualified.items()),

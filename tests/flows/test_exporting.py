@@ -90,7 +90,7 @@ def own(finished: Path, tmp_path: Path) -> Path:
 def test_a_champion_with_prompts_is_run_alone_with_the_recorded_replies(finished: Path) -> None:
     text = (finished / "champion.py").read_text()
     assert "# verified: run alone, with the recorded replies, it gives what the run recorded on 8 of 8 val examples: " in text
-    assert "(paired bootstrap, 95 %, n = 6)" in text
+    assert "(paired, 95 % interval, n = 6)" in text
     assert "# models: proposer scripted-proposer, task scripted-task" in text
     exports = [event["message"] for event in open_run(finished).events.to_pylist() if event["kind"] == "export"]
     assert f"# verified: {exports[-1]}" in text

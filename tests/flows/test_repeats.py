@@ -129,4 +129,4 @@ def test_the_export_of_an_unfinished_run_takes_the_mean_over_repeats(tmp_path: P
             Result(number=0, operator="seed", island=0, parents=(), status="evaluated", candidate=seed, val=val, train=evaluation(()))
         )
     made = asyncio.run(exported(run.run_dir, verification=Verification(holds=True, said="as a test")))
-    assert "val: 0.75 score, seed 0.75, +0 [+0, +0] (paired bootstrap, 95 %, n = 2)" in made.text
+    assert "val: 0.75 score, seed 0.75, +0 [+0, +0] (paired, 95 % interval, n = 2)" in made.text

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import pytest
 
 from graftwork.evaluators.evaluation import Evaluation
 from graftwork.evaluators.task import Example, Score, Task
 from graftwork.programs.errors import CeilingReached
 from graftwork.programs.failure import Failure
+from graftwork.programs.model import Usage
 from graftwork.programs.program import Program
 from graftwork.search.candidate import Candidate, Member
 from graftwork.search.crowning import Crown, Crowning
 from tests.search.factory import evaluation, member
 
+NOTHING = Usage()
 Scores = Callable[[int, str], list[float | None]]
 
 
@@ -59,6 +63,8 @@ def crown(
     *,
     audit: Callable[..., object] = lawful,
     confirm: int = 3,
+    spent: Usage = NOTHING,
+    most_answers: int = 0,
 ) -> tuple[Crown, Log]:
     """Crown with scores given by candidate and split."""
     numbers = {m.candidate.program.digest: m.candidate.number for m in (*finalists, seed)}
@@ -68,6 +74,10 @@ def crown(
         assert numbers[program.digest] == candidate
         return evaluation(scores(candidate, purpose))
 
+    async def ask(program: Program, examples: tuple[Example, ...], *, candidate: int, purpose: str, repeats: int) -> Evaluation:
+        assert (numbers[program.digest], purpose) == (candidate, "best-of-n")
+        return repeated(scores(candidate, purpose), repeats)
+
     log = Log()
     task = Task(
         name="t",
@@ -76,8 +86,21 @@ def crown(
         scorer=score,
         transfer={"other": examples("o", 3)},
     )
-    crowning = Crowning(task=task, evaluate=evaluate, audit=audit, recorder=log, seed=0)  # type: ignore[arg-type]  # audits of the tests are plain
-    return asyncio.run(crowning.crown(finalists, seed)), log
+    crowning = Crowning(task=task, evaluate=evaluate, audit=audit, recorder=log, seed=0, asking=ask, most_answers=most_answers)  # type: ignore[arg-type]  # audits of the tests are plain
+    return asyncio.run(crowning.crown(finalists, seed, spent=spent)), log
+
+
+def repeated(values: list[float | None], times: int) -> Evaluation:
+    """An evaluation in which every example was run so often, with the same outcome."""
+    once = evaluation(values)
+    judgements = [replace(one, outcome=replace(one.outcome, repeat=n)) for one in once.judgements for n in range(times)]
+    return replace(once, judgements=tuple(judgements))
+
+
+def calling(seed: Member, calls: int) -> Member:
+    """A seed whose evaluation cost so many model calls."""
+    first = replace(seed.val.judgements[0], judging=Usage(calls=calls))
+    return replace(seed, val=replace(seed.val, judgements=(first, *seed.val.judgements[1:])))
 
 
 def by_number(table: Mapping[int, float]) -> Scores:
@@ -157,3 +180,61 @@ def test_without_a_confirm_split_val_chooses_and_that_is_said() -> None:
     crowned, _ = crown((FIRST,), SEED, by_number({0: 0.1, 1: 0.4}), confirm=0)
     assert crowned.chosen_on == "val"
     assert any("flatters" in line for line in crowned.missing)
+
+
+def test_the_claim_is_of_test_with_the_champions_own_interval() -> None:
+    crowned, _ = crown((FIRST, SECOND), SEED, by_number({0: 0.1, 1: 0.4, 2: 0.6}))
+    claim = crowned.claim
+    assert claim is not None
+    assert claim.score is not None
+    assert (claim.split, claim.score.mean, claim.n_compared) == ("test", pytest.approx(0.6), 2)
+    assert claim.without == "the seed asks no model, and answers alike each time"
+
+
+def test_what_is_said_of_confirm_is_corrected_for_the_number_of_finalists() -> None:
+    table = {0: [0.1, 0.3, 0.2, 0.6], 1: [0.5, 0.4, 0.6, 0.2], 2: [0.2, 0.9, 0.5, 0.9], 3: [0.2, 0.1, 0.5, 0.1], 4: [0.3, 0.1, 0.1, 0.0]}
+    others = tuple(member(number, [0.9 - number / 10] * 3) for number in range(1, 5))
+    crowned, _ = crown(others, SEED, lambda number, _: list(table[number]), confirm=4)
+    claim, plain = crowned.claim, crowned.measured["confirm"].difference
+    assert claim is not None
+    assert claim.confirm is not None
+    assert plain is not None
+    assert claim.n_compared == 4
+    assert claim.confirm.mean == plain.mean
+    assert claim.confirm.hi - claim.confirm.lo > 1.2 * (plain.hi - plain.lo)
+    assert claim.optimism["confirm"] > 0
+
+
+def test_the_seed_is_asked_as_often_as_the_search_would_have_bought_and_its_votes_are_compared() -> None:
+    seed = calling(SEED, 3)  # one call a run; three test examples
+    crowned, log = crown((FIRST,), seed, by_number({0: 0.1, 1: 0.4}), spent=Usage(calls=23), most_answers=16)
+    assert crowned.claim is not None
+    control = crowned.claim.control
+    assert control is not None
+    assert control.difference is not None
+    assert (control.n, control.score, round(control.difference.mean, 6)) == (7, pytest.approx(0.1), 0.3)
+    assert log.lines.index("open_split 1 test") < next(
+        place for place, line in enumerate(log.lines) if line.startswith("best-of-7 of 0: 0.1")
+    )
+    held, _ = crown((FIRST,), seed, by_number({0: 0.1, 1: 0.4}), spent=Usage(calls=23), most_answers=5)
+    assert held.claim is not None
+    assert held.claim.control is not None
+    assert held.claim.control.n == 5
+
+
+def test_a_control_that_the_budget_does_not_hold_is_left_out_with_the_reason() -> None:
+    def scores(number: int, split: str) -> list[float | None]:
+        if split == "best-of-n":
+            raise CeilingReached("spent")
+        return [0.5] * 3
+
+    crowned, _ = crown((FIRST,), calling(SEED, 3), scores, spent=Usage(calls=23), most_answers=16)
+    assert crowned.claim is not None
+    assert (crowned.claim.control, crowned.claim.without) == (None, "not finished, spent")
+    assert "test" in crowned.measured
+
+
+def test_a_search_that_cost_no_two_answers_to_each_example_has_no_control() -> None:
+    crowned, _ = crown((FIRST,), calling(SEED, 3), by_number({0: 0.1, 1: 0.4}), spent=Usage(calls=5), most_answers=16)
+    assert crowned.claim is not None
+    assert crowned.claim.without == "the search cost no more than 1 of the seed's answers to each test example"
