@@ -128,7 +128,7 @@ class Novelty:
 
     def nearest(self, traits: Traits, *, as_of: int) -> Near | None:
         """The nearest of the last candidates among the first `as_of` results, of equals the latest; None where there are none."""
-        numbers, similarities, _ = self._compared(traits, as_of)
+        numbers, similarities = self._compared(traits, self._counting(as_of))
         if not len(numbers):
             return None
         most = similarities.max()
@@ -145,16 +145,19 @@ class Novelty:
         """
         if answers is None:
             return None
-        numbers, similarities, given = self._compared(traits, as_of)
-        alike = numbers[(similarities >= near) & (given == _bytes(answers)).all(axis=1)]
+        numbers, similarities = self._compared(traits, self._counting(as_of) & (self._answers == _bytes(answers)).all(axis=1))
+        alike = numbers[similarities >= near]
         return int(alike.min()) if len(alike) else None
 
-    def _compared(self, traits: Traits, as_of: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], Bytes]:
-        """The candidates that count: (n,) numbers, (n,) similarities to a program, and (n, 16) answers."""
-        counts = (self._numbers >= max(0, as_of - WINDOW)) & (self._numbers < as_of)
-        agreeing = (self._sketches[counts] == _bytes(traits.sketch)).mean(axis=1)
+    def _counting(self, as_of: int) -> npt.NDArray[np.bool_]:
+        """Whether each of the candidates that are kept is among the last of the first `as_of` results."""
+        return (self._numbers >= max(0, as_of - WINDOW)) & (self._numbers < as_of)
+
+    def _compared(self, traits: Traits, which: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Some of the candidates that are kept: (n,) numbers, and (n,) similarities to a program."""
+        agreeing = (self._sketches[which] == _bytes(traits.sketch)).mean(axis=1)
         similarities = np.clip((agreeing - _BY_CHANCE) / (1 - _BY_CHANCE), 0.0, 1.0)
-        return self._numbers[counts], similarities, self._answers[counts]
+        return self._numbers[which], similarities
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Novelty) and self._forms == other._forms and self._arrays == other._arrays

@@ -148,7 +148,7 @@ def strategies() -> Mapping[str, Strategy]:
     that the run's endpoints allow. The others are controls: `random` samples children of the seed, with the operators of `auto`, and builds
     on none of them; `best-of-n` asks the seed itself several times and takes a vote.
     """
-    no_model = Strategy(name="no-model", operators=_VARIATIONS, race_level=RACE_LEVEL, selection="estimate", bandit=True)
+    no_model = Strategy(name="no-model", operators=_VARIATIONS, race_level=RACE_LEVEL, selection="estimate", bandit=True, novelty=True)
     model = Strategy(
         name="model",
         operators={**_REWRITERS, "swap_component": 1.0, "merge": 0.5, "transplant": 0.25, "perturb": 0.5},
@@ -160,6 +160,7 @@ def strategies() -> Mapping[str, Strategy]:
         race_level=RACE_LEVEL,
         selection="estimate",
         bandit=True,
+        novelty=True,
     )
     best_of_n = Strategy(name=BEST_OF_N, operators={"seed_vote": 1.0}, islands=1, migrate_every=0, attempts=1, from_seed=True)
     return {"no-model": no_model, "model": model, RANDOM: sampling(no_model), BEST_OF_N: best_of_n}

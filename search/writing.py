@@ -160,7 +160,7 @@ class Writer:
             near = self.novelty.nearest(written.traits, as_of=brief.told)
         if near is None or near.similarity < self.too_near:
             return ""
-        return f"it is too near to candidate {near.number}, which has been tried ({near.similarity:.0%} the same): change more of it."
+        return f"a program that is {near.similarity:.0%} the same has been tried (candidate {near.number}): change more of it."
 
     def _read(self, brief: Brief, operator: Rewriter, text: str) -> Written:
         try:

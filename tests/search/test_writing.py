@@ -114,7 +114,7 @@ def test_a_proposer_that_comes_too_near_is_asked_to_change_more() -> None:
     proposer = Scripted((NEAR, OTHER))
     after = written(proposer=proposer)
     assert len(proposer.asked) == 2
-    assert "too near to candidate 0" in proposer.asked[1]
+    assert "the same has been tried (candidate 0): change more of it." in proposer.asked[1]
     assert after.draft is not None
     assert after.draft.program.source == OTHER
     assert after.usage.usd == 2.0
