@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-import pytest
-
 from graftwork.evaluators.evaluation import Evaluation
 from graftwork.evaluators.task import Example, Score, Task
 from graftwork.programs.errors import CeilingReached
@@ -187,7 +185,7 @@ def test_the_claim_is_of_test_with_the_champions_own_interval() -> None:
     claim = crowned.claim
     assert claim is not None
     assert claim.score is not None
-    assert (claim.split, claim.score.mean, claim.n_compared) == ("test", pytest.approx(0.6), 2)
+    assert (claim.split, round(claim.score.mean, 6), claim.n_compared) == ("test", 0.6, 2)
     assert claim.without == "the seed asks no model, and answers alike each time"
 
 
@@ -212,10 +210,8 @@ def test_the_seed_is_asked_as_often_as_the_search_would_have_bought_and_its_vote
     control = crowned.claim.control
     assert control is not None
     assert control.difference is not None
-    assert (control.n, control.score, round(control.difference.mean, 6)) == (7, pytest.approx(0.1), 0.3)
-    assert log.lines.index("open_split 1 test") < next(
-        place for place, line in enumerate(log.lines) if line.startswith("best-of-7 of 0: 0.1")
-    )
+    assert (control.n, round(control.score or 0.0, 6), round(control.difference.mean, 6)) == (7, 0.1, 0.3)
+    assert log.lines.index("open_split 1 test") < next(place for place, line in enumerate(log.lines) if line.startswith("best-of-7 of 0: "))
     held, _ = crown((FIRST,), seed, by_number({0: 0.1, 1: 0.4}), spent=Usage(calls=23), most_answers=5)
     assert held.claim is not None
     assert held.claim.control is not None
