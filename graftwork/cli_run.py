@@ -59,6 +59,9 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     stop_file: Annotated[str | None, typer.Option(metavar="FILE", help="End when this file appears.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every choice.")] = 0,
     strategy: Annotated[str, typer.Option(help="auto, model, no-model, random or best-of-n.")] = "auto",
+    archive: Annotated[
+        str | None, typer.Option(help="What islands keep: examples, grid, objectives, signatures or top-k; else the strategy's own.")
+    ] = None,
     window: Annotated[int, typer.Option(help="Candidates in flight.")] = 8,
     pool: Annotated[Literal["local", "ray"], typer.Option(help="Where programs run.")] = "local",
     slots: Annotated[int, typer.Option(help="Programs that run at the same time; 0 chooses.")] = 0,
@@ -100,6 +103,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
             "stop_file": stop_file,
             "seed": seed,
             "strategy": strategy,
+            "archive": archive,
             "window": window,
             "pool": pool,
             "slots": slots,
