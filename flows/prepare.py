@@ -23,6 +23,7 @@ from graftwork.programs.check_prompt import model_defects
 from graftwork.programs.errors import ConfigError, EndpointError, RunError
 from graftwork.programs.model import Model, Role
 from graftwork.programs.program import Program
+from graftwork.search.archives import with_archive
 from graftwork.search.candidate import Imported
 from graftwork.search.crowning import split_digest
 from graftwork.search.disk import writing_to
@@ -200,16 +201,10 @@ def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool, i
     """The strategy that the settings name, less what this task's seed and what is imported have no use for.
 
     Raises:
-        ConfigError: If there is none of that name, or it needs a proposer that is not there.
+        ConfigError: If there is none of that name, or no such archive, or it needs a proposer that is not there.
     """
-    known = strategies()
-    name = settings.strategy if settings.strategy != "auto" else ("model" if has_proposer else "no-model")
-    if name not in known:
-        raise ConfigError(f"no strategy {name!r}; there are auto, {', '.join(sorted(known))}")
-    if name == "model" and not has_proposer:
-        raise ConfigError("the strategy `model` needs a proposer: give one with --model NAME, or take --strategy no-model")
-    strategy = sampling(known["model" if has_proposer else "no-model"]) if name == RANDOM else known[name]
-    if name == BEST_OF_N:
+    strategy = _named(settings, has_proposer=has_proposer)
+    if strategy.name == BEST_OF_N:
         return strategy
     if not math.isfinite(task.score_range[1] - task.score_range[0]):  # nothing bounds what one example may do, so no race has a level
         strategy = replace(strategy, race_level=0.0)
@@ -221,6 +216,24 @@ def resolve_strategy(settings: RunSettings, task: Task, *, has_proposer: bool, i
         return strategy
     # Demonstrations are made of traces, and traces come from train examples.
     return replace(strategy, operators={**strategy.operators, **PROMPT_OPERATORS}, train_batch=max(strategy.train_batch, 3))
+
+
+def _named(settings: RunSettings, *, has_proposer: bool) -> Strategy:
+    """The strategy that the settings name, with the archive that they name.
+
+    Raises:
+        ConfigError: If there is none of that name, or no such archive, or it needs a proposer that is not there.
+    """
+    known = strategies()
+    name = settings.strategy if settings.strategy != "auto" else ("model" if has_proposer else "no-model")
+    if name not in known:
+        raise ConfigError(f"no strategy {name!r}; there are auto, {', '.join(sorted(known))}")
+    if name == "model" and not has_proposer:
+        raise ConfigError("the strategy `model` needs a proposer: give one with --model NAME, or take --strategy no-model")
+    if name in {RANDOM, BEST_OF_N} and settings.archive is not None:
+        raise ConfigError(f"the control `{name}` takes its parents from no archive: leave out --archive {settings.archive}")
+    strategy = sampling(known["model" if has_proposer else "no-model"]) if name == RANDOM else known[name]
+    return strategy if settings.archive is None else with_archive(strategy, settings.archive)
 
 
 def open_model(settings: ModelSettings, environ: Mapping[str, str]) -> OpenAIModel:

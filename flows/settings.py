@@ -60,6 +60,7 @@ class RunSettings(BaseModel):
     Attributes:
         seed: Seed of every choice.
         strategy: Name of a strategy, or `auto`: `model` when there is a proposer, else `no-model`. `random` and `best-of-n` are controls.
+        archive: What each island keeps its members in, of `ARCHIVES`; None is the strategy's own.
         window: Briefs in flight; fixed for the run, never taken from the machine.
         candidates: Ceiling of briefs.
         seconds: Ceiling of wall seconds for the search itself.
@@ -94,6 +95,7 @@ class RunSettings(BaseModel):
 
     seed: int = 0
     strategy: str = "auto"
+    archive: str | None = None
     window: Annotated[int, Field(ge=1, le=1024)] = 8
     candidates: Annotated[int, Field(ge=1)] = 200
     seconds: Annotated[float, Field(gt=0)] | None = None

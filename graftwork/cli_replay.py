@@ -29,6 +29,7 @@ def replay_run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signa
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the other run: seed of every choice.")] = None,
     strategy: Annotated[str | None, typer.Option(help="Likewise: auto, model, no-model, random or best-of-n.")] = None,
+    archive: Annotated[str | None, typer.Option(help="Likewise: what its islands keep.")] = None,
     model: Annotated[str | None, typer.Option(help="Likewise: chat model that proposes programs and answers their prompts.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Likewise: its endpoint.")] = None,
     price: Annotated[str | None, typer.Option(metavar="IN/OUT", help="Likewise: its list price.")] = None,
@@ -38,13 +39,13 @@ def replay_run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signa
     from graftwork.flows.replay import replay
 
     console = Console()
-    others = {"seed": seed, "strategy": strategy, "candidates": candidates}
+    others = {"seed": seed, "strategy": strategy, "archive": archive, "candidates": candidates}
     changes = {name: value for name, value in others.items() if value is not None}
     if fork is not None:
         _fork(run_dir, fork, until=until, task=task, changes=changes | _models(model, base_url, price), console=console)
         return
     if changes or model is not None:
-        raise ConfigError("another seed, strategy, model or ceiling makes another run: say where with --fork DIR")
+        raise ConfigError("another seed, strategy, archive, model or ceiling makes another run: say where with --fork DIR")
     replayed = replay(run_dir, task=task, until=until, run_programs=evaluate)
     what = f"{replayed.told} results" + (" and the crowning" if replayed.crowned else "")
     console.print(f"the same: {what} of {run_dir}, decision by decision", markup=False, highlight=False, soft_wrap=True)

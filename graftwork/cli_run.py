@@ -60,6 +60,9 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     best_of: Annotated[int, typer.Option(help="At most so many answers of the seed to a test example to compare with; 0: none.")] = 16,
     seed: Annotated[int, typer.Option(help="Seed of every choice.")] = 0,
     strategy: Annotated[str, typer.Option(help="auto, model, no-model, random or best-of-n.")] = "auto",
+    archive: Annotated[
+        str | None, typer.Option(help="What islands keep: examples, grid, objectives, signatures or top-k; else the strategy's own.")
+    ] = None,
     window: Annotated[int, typer.Option(help="Candidates in flight.")] = 8,
     pool: Annotated[Literal["local", "ray"], typer.Option(help="Where programs run.")] = "local",
     slots: Annotated[int, typer.Option(help="Programs that run at the same time; 0 chooses.")] = 0,
@@ -102,6 +105,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
             "best_of": best_of,
             "seed": seed,
             "strategy": strategy,
+            "archive": archive,
             "window": window,
             "pool": pool,
             "slots": slots,

@@ -56,7 +56,7 @@ _SEAL_BYTES: Final = 32 * 1024 * 1024  # long replies and traces fill memory bef
 _GROUPED: Final[tuple[TableName, ...]] = (*(name for name in TABLES if name not in ("calls", "decisions")), "decisions")
 _MOST_WAITING: Final = 5_000  # rows: where the disk is slower than the search, the search waits
 _MOST_RECENT: Final = 20_000  # replies at hand; more than ever wait to be sealed
-_FINAL: Final = frozenset(("champion", "open_split"))  # decisions that claim or open something; others follow from results
+_FINAL: Final = frozenset(("champion", "open_split", "crown"))  # claim or open something, or an export reads them at once
 _DATES: Final[Mapping[TableName, str]] = {"candidates": "told_at", "calls": "at", "decisions": "at", "events": "at"}
 
 
@@ -176,7 +176,7 @@ class Lineage:
         self.commit()
 
     def decision(self, kind: str, *, number: int, detail: object) -> None:
-        """Record a decision such as `champion`, `open_split` or `crown`; the first two are durable when it returns.
+        """Record a decision such as `champion`, `open_split` or `crown`; these three are durable when it returns.
 
         Args:
             kind: What was decided.

@@ -13,6 +13,7 @@ from graftwork.flows import engine
 from graftwork.flows.engine import run_search
 from graftwork.flows.replay import replay
 from graftwork.programs.errors import RunError
+from graftwork.search.archives import ARCHIVES
 from graftwork.search.past import Past
 from graftwork.search.record import open_run
 from graftwork.search.snapshot import read_snapshot
@@ -99,6 +100,14 @@ def test_a_restored_state_is_what_the_whole_record_comes_to(recorded: Path) -> N
     asks = [row for row in record.decisions.to_pylist() if row["kind"] == "ask" and row["number"] in range(14, 17)]
     assert [(brief.number, brief.told, brief.seed) for brief in restored[1]] == [(row["number"], row["told"], row["seed"]) for row in asks]
     assert [[member.candidate.number for member in brief.parents] for brief in restored[1]] == [row["parents"] for row in asks]
+
+
+@pytest.mark.parametrize("archive", sorted(ARCHIVES))
+def test_a_search_with_any_archive_is_repeated_decision_by_decision(archive: str, tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", archive=archive, candidates=14)
+    run_search(run, lambda progress: None)
+    assert open_run(tmp_path / "run").config["strategy"]["archive"] == archive
+    assert replay(tmp_path / "run", task=made_task()).told == 15
 
 
 def test_a_snapshot_of_another_search_or_damaged_is_no_snapshot(recorded: Path) -> None:

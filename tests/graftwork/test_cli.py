@@ -68,6 +68,8 @@ def test_a_newcomer_makes_runs_shows_and_exports_a_task(tmp_path: Path) -> None:
         ("def solve(x):\n    return x\n", "x = 1\n", (), "must define `task`"),
         ("def solve(x):\n    return x\n", STARTED, ("--candidates", "0"), "candidates"),
         ("def solve(x):\n    return x\n", STARTED, ("--strategy", "magic"), "no strategy 'magic'"),
+        ("def solve(x):\n    return x\n", STARTED, ("--archive", "heap"), "no archive 'heap'; there are examples, grid, objectives"),
+        ("def solve(x):\n    return x\n", STARTED, ("--strategy", "random", "--archive", "grid"), "from no archive"),
         ("def solve(x):\n    return x\n", STARTED, ("--base-url", "http://127.0.0.1:9/v1"), "--model"),
         ("def solve(x):\n    return x\n", STARTED, ("--model", "m"), "no key"),
         ("def solve(x):\n    return x\n", STARTED, ("--model", "m", "--base-url", "http://127.0.0.1:9/v1"), "nobody answers"),
