@@ -22,14 +22,14 @@ from typing import Final
 
 import pyarrow.compute as pc
 
+from benchmarks.synthetic import SyntheticPrograms
 from graftwork.evaluators.call_store import Reservation, Settlement
 from graftwork.evaluators.evaluation import Evaluation, Judgement, Outcome
 from graftwork.evaluators.load import make_task
 from graftwork.evaluators.scorers import exact
 from graftwork.evaluators.task import Score
 from graftwork.programs.model import Reply, Usage
-from graftwork.programs.parse import parse
-from graftwork.programs.program import Component, Program
+from graftwork.programs.program import Program
 from graftwork.programs.trace import Span
 from graftwork.search.candidate import Brief, Candidate, Member, Result
 from graftwork.search.lineage import Lineage, LineageCallStore
@@ -40,7 +40,6 @@ from graftwork.search.snapshot import Snapshot, read_snapshot
 from graftwork.search.state import State, ask, tell
 from graftwork.search.strategy import Strategy
 
-_COMPONENTS: Final = 10
 _SLICES: Final = 10
 _STRATEGY: Final = Strategy(name="synthetic", operators={"perturb": 1.0})
 _EXAMPLES: Final = 3
@@ -50,26 +49,15 @@ class _Candidates:
     """Synthetic candidates, one after another, each the child of what the state chose."""
 
     def __init__(self) -> None:
-        parts = [f"def part_{n}(x: int) -> int:\n    return x + 0  # {'.' * 340}\n" for n in range(_COMPONENTS - 1)]
-        self.seed = parse("\n\n".join([*parts, "def solve(x: int) -> int:\n    return part_0(x)\n"]))
+        self._programs = SyntheticPrograms()
+        self.seed = self._programs.seed
         self._rng = random.Random(0)
-
-    def child(self, parent: Program, number: int) -> Program:
-        """The parent with one component changed, made by hand: parsing is not what is measured."""
-        name = f"part_{self._rng.randrange(_COMPONENTS - 1)}"
-        digest = f"{number:032x}"
-        source = f"def {name}(x: int) -> int:\n    return x + {number}  # {'.' * 340}"
-        pieces = tuple(replace(piece, text=source) if piece.name == name else piece for piece in parent.pieces)
-        components: tuple[Component, ...] = tuple(
-            replace(component, source=source, digest=digest) if component.name == name else component for component in parent.components
-        )
-        return replace(parent, source="".join(piece.text for piece in pieces), pieces=pieces, components=components, digest=digest)
 
     def result(self, brief: Brief | None) -> Result:
         """The result of a brief, or the seed's."""
         number = 0 if brief is None else brief.number
         parents = () if brief is None else tuple(member.candidate.number for member in brief.parents)
-        program = self.seed if brief is None else self.child(brief.parents[0].candidate.program, number)
+        program = self.seed if brief is None else self._programs.child(brief.parents[0].candidate.program, number)
         candidate = Candidate(number=number, program=program, parents=parents, operator="perturb")
         score = self._rng.random()
         return Result(
