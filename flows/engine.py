@@ -19,6 +19,7 @@ from graftwork.evaluators.prices import Price
 from graftwork.programs.check import check
 from graftwork.programs.errors import CeilingReached, ConfigError, UserError
 from graftwork.programs.failure import Failure
+from graftwork.search.archives import order_of
 from graftwork.search.candidate import Candidate, Member, Result
 from graftwork.search.catalogue import rewriters, variations
 from graftwork.search.crowning import Crown, Crowning
@@ -150,6 +151,7 @@ class _Engine:
             seed=self._settings.seed,
             asking=self._evaluate,
             most_answers=self._settings.best_of,
+            order=order_of(self._run.strategy),
         )
         if self._past is not None:
             crowning.recall = self._past.evaluation

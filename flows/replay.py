@@ -25,6 +25,7 @@ from graftwork.programs.errors import RunError
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Model, Reply, Role
 from graftwork.programs.program import Program
+from graftwork.search.archives import order_of
 from graftwork.search.candidate import Brief, Candidate, Member, Result
 from graftwork.search.claim import Claim
 from graftwork.search.crowning import Crowning
@@ -234,6 +235,7 @@ class _Replay:
             seed=self._run.settings.seed,
             asking=(self.claim and self.claim.without) or "its answers are not recorded",
             most_answers=self._run.settings.best_of,
+            order=order_of(self._run.strategy),
             recall=self._past.evaluation,
         )
         member = Member(candidate=seed.candidate, val=seed.val, train=seed.train)

@@ -14,7 +14,7 @@ from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
 from graftwork.programs.program import Program
 
-from .archive import rank
+from .archive import MemberOrder, rank
 from .audits import audited
 from .candidate import Candidate, Member
 from .claim import Claim, corrected_level, optimism_of
@@ -116,6 +116,7 @@ class Crowning:
         seed: Seed of what the intervals draw.
         asking: Asks the seed several times, to be compared with; or why it is not asked, in words.
         most_answers: Of the seed on each test example.
+        order: What members are sorted by, best first, where val has to choose.
         recall: The evaluation of a candidate on a split that is recorded already, which is not done again; None where there is none.
     """
 
@@ -126,6 +127,7 @@ class Crowning:
     seed: int
     asking: Asking | str = "it was not asked for"
     most_answers: int = 0
+    order: MemberOrder = rank
     recall: Callable[[int, str], Evaluation | None] = lambda _number, _split: None
 
     async def crown(self, finalists: tuple[Member, ...], seed: Member, *, spent: Usage = _NOTHING) -> Crown:
@@ -166,7 +168,7 @@ class Crowning:
 
     async def _choose(self, standing: list[Member], seed: Member, missing: list[str]) -> _Chosen:
         """The best of the standing on confirm, or on val where there is no confirm split or no budget left for it."""
-        leader = min(standing, key=rank)
+        leader = min(standing, key=self.order)
         by_val = tuple(member.val for member in standing)
         on_val = _Chosen(champion=leader, on="val", pairs={"val": (leader.val, seed.val)}, among={"val": by_val})
         examples = self.task.splits.get("confirm", ())
