@@ -32,9 +32,10 @@ from graftwork.programs.model import Reply, Usage
 from graftwork.programs.program import Program
 from graftwork.programs.trace import Span
 from graftwork.search.candidate import Brief, Candidate, Member, Result
-from graftwork.search.lineage import Lineage, LineageCallStore
+from graftwork.search.lineage import Lineage
 from graftwork.search.past import Past
 from graftwork.search.record import open_run
+from graftwork.search.recorded_calls import LineageCallStore
 from graftwork.search.segments import read_rows
 from graftwork.search.snapshot import Snapshot, read_snapshot
 from graftwork.search.state import State, ask, tell

@@ -29,7 +29,8 @@ from graftwork.evaluators.prices import Price
 from graftwork.programs.errors import CeilingReached
 from graftwork.programs.model import Usage
 from graftwork.programs.openai_model import OpenAIModel
-from graftwork.search.lineage import Lineage, LineageCallStore
+from graftwork.search.lineage import Lineage
+from graftwork.search.recorded_calls import LineageCallStore
 
 from .mock_endpoint import Mock, mocked
 

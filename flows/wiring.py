@@ -14,11 +14,12 @@ from graftwork.evaluators.gateway import Gateway, GatewaySettings
 from graftwork.evaluators.ledger import Ceilings, Ledger
 from graftwork.evaluators.pool import Pool
 from graftwork.programs.model import Role
-from graftwork.search.lineage import Lineage, LineageCallStore
+from graftwork.search.lineage import Lineage
 from graftwork.search.measuring import val_order
 from graftwork.search.mirror import Mirror
 from graftwork.search.past import Past
 from graftwork.search.record import open_run
+from graftwork.search.recorded_calls import LineageCallStore
 from graftwork.search.remote import Remote
 from graftwork.search.snapshot import read_snapshot
 

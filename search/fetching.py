@@ -15,9 +15,9 @@ from typing import Final
 from graftwork.programs.errors import RunError
 
 from .disk import publish_file, writing_to
+from .manifest import Manifest, Segment, load_manifest, parse_manifest
 from .mirror import MANIFEST
 from .remote import Remote, Stored, reason_of
-from .segments import Manifest, Segment, load_manifest, parse_manifest
 
 __all__ = ["Fetched", "fetch", "fetch_to_cache", "fetch_to_new"]
 

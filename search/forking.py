@@ -7,8 +7,9 @@ from typing import Final
 
 import pyarrow.compute as pc
 
+from .manifest import Manifest
 from .schema import TABLES, TableName
-from .segments import Manifest, read_tables, seal
+from .segments import read_tables, seal
 from .tails import FullTail
 
 __all__ = ["copy_until"]

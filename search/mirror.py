@@ -22,8 +22,8 @@ from typing import Final, Self
 
 from graftwork.programs.errors import RunError, UserError
 
+from .manifest import Manifest, Segment, parse_manifest
 from .remote import Remote, reason_of
-from .segments import Manifest, Segment, parse_manifest
 
 __all__ = ["MANIFEST", "Mirror", "refuse_unfit", "run_id"]
 

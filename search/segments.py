@@ -8,11 +8,10 @@ segments are merged in the background, sixteen at a time, into larger and larger
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -25,19 +24,14 @@ import pyarrow.parquet as pq
 from graftwork.programs.errors import RunError
 
 from .disk import publish_file
+from .manifest import Manifest, Sealed, Segment, load_manifest, publish
 from .schema import SCHEMA_VERSION, SCHEMAS, TABLES, TableName, as_current, texts_within
 from .tails import FullTail, TailContents, read_tail, tail_files
 
 __all__ = [
-    "Manifest",
     "Recovery",
-    "Sealed",
-    "Segment",
     "compact",
-    "load_manifest",
     "open_datasets",
-    "parse_manifest",
-    "publish",
     "read_columns",
     "read_row",
     "read_rows",
@@ -53,106 +47,6 @@ _LEVELS: Final = (2_000, 32_000, 512_000)  # rows of a segment that is merged wi
 _MOST_MERGED_BYTES: Final = 128 * 1024 * 1024
 _ROW_GROUP: Final = 4_096
 _FREE: Final = frozenset(("calls", "events"))  # their rows stand by themselves; others count as a group, ended by its decision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """One sealed file.
-
-    Attributes:
-        file: Its name in the table's folder.
-        rows: How many it holds.
-        crc32: Of the whole file: page checksums, which other readers check, do not cover its footer.
-        version: Of the schema; manifests did not tell before version 4.
-    """
-
-    file: str
-    rows: int
-    crc32: int
-    version: int = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sealed:
-    """The sealed part of a table.
-
-    Attributes:
-        tail: Number of the last sealed tail; tails up to it no longer count.
-        segments: In the order of writing.
-    """
-
-    tail: int = 0
-    segments: tuple[Segment, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """What counts as sealed.
-
-    Attributes:
-        group: Number of the last durable write that was complete when it was published.
-        tables: By name; a table without rows is there too.
-    """
-
-    group: int = 0
-    tables: Mapping[TableName, Sealed] = field(default_factory=lambda: dict.fromkeys(TABLES, Sealed()))
-
-
-def load_manifest(directory: Path) -> Manifest:
-    """The manifest of a lineage; the empty one where nothing was ever written.
-
-    Raises:
-        RunError: If it is damaged, or missing while there are rows.
-        OSError: If it cannot be read.
-    """
-    path = directory / "manifest.json"
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        if any((directory / name).is_dir() for name in TABLES):
-            raise RunError(f"{path} is missing while there are tables beside it: restore it from a copy") from None
-        return Manifest()
-    return parse_manifest(text, path)
-
-
-def parse_manifest(text: bytes, named: Path | str) -> Manifest:
-    """The manifest that a file holds.
-
-    Args:
-        text: Its content.
-        named: What to call it.
-
-    Raises:
-        RunError: If it is damaged.
-    """
-    try:
-        document = json.loads(text)
-        body = document["manifest"]
-        if document["crc32"] == _crc32_of(body):
-            tables: dict[TableName, Sealed] = {name: _sealed(body["tables"][name]) for name in TABLES if name in body["tables"]}
-            return Manifest(group=body["group"], tables={**Manifest().tables, **tables})
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise RunError(f"{named} is damaged: its checksum differs; restore it from a copy")
-
-
-def _sealed(body: dict[str, Any]) -> Sealed:
-    return Sealed(tail=body["tail"], segments=tuple(Segment(**segment) for segment in body["segments"]))
-
-
-def _crc32_of(body: object) -> int:
-    return zlib.crc32(json.dumps(body, sort_keys=True).encode())
-
-
-def publish(directory: Path, manifest: Manifest) -> None:
-    """Put a manifest in place.
-
-    Raises:
-        OSError: If the disk does not take it; the old one is intact then.
-    """
-    body = asdict(manifest)
-    document = {"manifest": body, "crc32": _crc32_of(body)}
-    publish_file(directory / "manifest.json", json.dumps(document, indent=1, sort_keys=True).encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

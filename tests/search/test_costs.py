@@ -13,8 +13,9 @@ from graftwork.programs.errors import ConfigError
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Reply, Role, Usage
 from graftwork.search.costs import Cost, CostKey, Costs
-from graftwork.search.lineage import Lineage, LineageCallStore
+from graftwork.search.lineage import Lineage
 from graftwork.search.record import open_run
+from graftwork.search.recorded_calls import LineageCallStore
 
 from .lineage_values import brief, result
 

@@ -18,8 +18,9 @@ import pytest
 from graftwork.evaluators.call_store import Booked, CallStore, RecordedCall
 from graftwork.programs.errors import RunError
 from graftwork.programs.model import Usage
-from graftwork.search.lineage import Lineage, LineageCallStore
+from graftwork.search.lineage import Lineage
 from graftwork.search.record import canonical, open_run
+from graftwork.search.recorded_calls import LineageCallStore
 from graftwork.search.snapshot import Snapshot
 from graftwork.search.state import State
 from graftwork.search.strategy import Strategy
@@ -30,7 +31,8 @@ from .lineage_values import brief, evaluation, files, program, reply, reservatio
 WRITER = """
 import sys
 from pathlib import Path
-from graftwork.search.lineage import Lineage, LineageCallStore
+from graftwork.search.lineage import Lineage
+from graftwork.search.recorded_calls import LineageCallStore
 from tests.search.lineage_values import brief, reservation, result, settlement
 run_dir, first = Path(sys.argv[1]), int(sys.argv[2])
 with Lineage(run_dir, seal_rows=23) as lineage:

@@ -14,10 +14,10 @@ import pytest
 from graftwork.programs.errors import RunError
 from graftwork.search.fetching import fetch, fetch_to_cache, fetch_to_new
 from graftwork.search.lineage import Lineage
+from graftwork.search.manifest import load_manifest
 from graftwork.search.mirror import MANIFEST, Mirror
 from graftwork.search.record import canonical, open_run
 from graftwork.search.remote import Remote
-from graftwork.search.segments import load_manifest
 
 from .lineage_values import brief, result
 from .stores import Store, reachable_store

@@ -13,8 +13,9 @@ from graftwork.programs.errors import RunError
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
 from graftwork.search.candidate import Result
-from graftwork.search.lineage import Lineage, LineageCallStore
+from graftwork.search.lineage import Lineage
 from graftwork.search.record import canonical, open_run
+from graftwork.search.recorded_calls import LineageCallStore
 
 from .lineage_values import brief, evaluation, program, reservation, result, settlement
 

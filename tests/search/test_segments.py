@@ -12,8 +12,9 @@ import pytest
 
 from graftwork.programs.errors import RunError
 from graftwork.search import segments as segments_module
+from graftwork.search.manifest import Manifest, load_manifest, publish
 from graftwork.search.schema import TABLES, TableName
-from graftwork.search.segments import Manifest, compact, load_manifest, publish, read_tables, recover, seal
+from graftwork.search.segments import compact, read_tables, recover, seal
 from graftwork.search.tails import FullTail, TableWriter
 
 
