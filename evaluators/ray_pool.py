@@ -203,9 +203,10 @@ class RayPool:
         """The first actor is there: it takes over from the children of this process."""
         if self._ready.done():
             return
-        self._ready.set_result(None)
         if self._local is not None:
             self._dispatcher.remove(self._local)
+        self._ready.set_result(None)
+        if self._local is not None:
             await self._local.drain()
 
     def _end_if_empty(self) -> None:

@@ -40,7 +40,7 @@ class Estimate:
         gain = self.mean - self.seed
         if gain <= 0 or not 0 < self.error < math.inf:
             return self.mean
-        return self.seed + gain / (1.0 + (self.error / gain) ** 2)
+        return min(self.mean, self.seed + gain / (1.0 + (self.error / gain) ** 2))  # but for rounding it is below the mean
 
 
 def estimate(values: Sequence[float | None], baseline: Sequence[float | None], *, lo: float) -> Estimate:
