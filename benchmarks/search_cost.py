@@ -4,9 +4,9 @@ python -m benchmarks.search_cost                                       # every a
 python -m benchmarks.search_cost --archive grid --candidates 1000000
 
 A candidate is a program of 4 KB with a prompt that differs from its parent in one of ten components, scored on 20 examples. Scores rise
-steadily, so that archives change as often at the end as at the beginning. Islands migrate, are reset and are opened. CPU is what `ask`,
-`settle` and `tell` took of 1,000 candidates before each mark, garbage collection included; memory is how much the process grew since the
-first mark, by candidate. Sources are freed with the candidates that nobody keeps.
+steadily, so that archives change as often at the end as at the beginning. Islands migrate, are reset and are opened; the bandit and
+novelty learn. CPU is what `ask`, `settle` and `tell` took of 1,000 candidates before each mark, garbage collection included; memory is how
+much the process grew since the first mark, by candidate. Sources are freed with the candidates that nobody keeps.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
 from graftwork.programs.program import Program
 from graftwork.search.archives import ARCHIVES, with_archive
-from graftwork.search.candidate import Brief, Candidate, Result
+from graftwork.search.candidate import Brief, Candidate, Result, Traits
+from graftwork.search.novelty import SKETCH_BYTES
 from graftwork.search.state import State, ask, settle, tell
 from graftwork.search.strategy import Strategy
 
@@ -38,6 +39,7 @@ _STRATEGY: Final = Strategy(
     reset_every=1_000,
     spawn_after=200,
     bandit=True,
+    novelty=True,
 )
 _OPERATORS: Final = {"perturb": (3.0, 1), "merge": (1.0, 2)}
 _MARKS: Final = (1_000, 10_000, 100_000, 300_000, 1_000_000)
@@ -76,17 +78,9 @@ def _measured(name: str, n: int) -> list[dict[str, float | str]]:
             resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
             first = first or resident
             each = (resident - first) / (number - _MARKS[0]) if number > _MARKS[0] else 0.0
-            kept = sum(map(len, state.islands))
-            row = {
-                "archive": name,
-                "candidates": number,
-                "us": 1e6 * spent / _WINDOW,
-                "bytes": each,
-                "kept": kept,
-                "islands": len(state.islands),
-            }
-            rows.append(row)
-            print("{archive:>12} {candidates:>12,} {us:>12.0f} {bytes:>12.0f} {kept:>6} {islands:>8}".format(**row), flush=True)
+            us, kept, islands = 1e6 * spent / ((number - 1) % _WINDOW + 1), sum(map(len, state.islands)), len(state.islands)
+            rows.append({"archive": name, "candidates": number, "us": us, "bytes": each, "kept": kept, "islands": islands})
+            print(f"{name:>12} {number:>12,} {us:>12.0f} {each:>12.0f} {kept:>6} {islands:>8}", flush=True)
         if number % _WINDOW == 0:
             spent = 0.0
     return rows
@@ -103,7 +97,7 @@ def _result(brief: Brief | None, programs: SyntheticPrograms, rng: random.Random
         island=0 if brief is None else brief.island,
         parents=() if brief is None else tuple(member.candidate.number for member in brief.parents),
         status="evaluated",
-        candidate=Candidate(number=number, program=program),
+        candidate=Candidate(number=number, program=program, traits=Traits(normal=program.digest, sketch=rng.randbytes(SKETCH_BYTES).hex())),
         val=val,
         train=replace(val, judgements=()),
         proposing=Usage(input_tokens=900, output_tokens=120, usd=0.0002, calls=1),

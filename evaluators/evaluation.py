@@ -236,7 +236,14 @@ class Evaluation:
     @property
     def usage(self) -> Usage:
         """Model calls of all cases, those of scorers included."""
-        return sum((judgement.outcome.usage + judgement.judging for judgement in self.judgements), Usage())
+        n_in, n_out, usd, calls = 0, 0, 0.0, 0  # added up by hand: a search does it for every case of every candidate
+        for judgement in self.judgements:
+            run, judging = judgement.outcome.usage, judgement.judging
+            n_in += run.input_tokens + judging.input_tokens
+            n_out += run.output_tokens + judging.output_tokens
+            usd += run.usd + judging.usd
+            calls += run.calls + judging.calls
+        return Usage(input_tokens=n_in, output_tokens=n_out, usd=usd, calls=calls)
 
     @property
     def failures(self) -> tuple[Failure, ...]:

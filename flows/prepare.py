@@ -230,10 +230,11 @@ def _named(settings: RunSettings, *, has_proposer: bool) -> Strategy:
         raise ConfigError(f"no strategy {name!r}; there are auto, {', '.join(sorted(known))}")
     if name == "model" and not has_proposer:
         raise ConfigError("the strategy `model` needs a proposer: give one with --model NAME, or take --strategy no-model")
-    if name in {RANDOM, BEST_OF_N} and settings.archive is not None:
-        raise ConfigError(f"the control `{name}` takes its parents from no archive: leave out --archive {settings.archive}")
+    chosen = {part: getattr(settings, part) for part in ("reset_every", "spawn_after") if getattr(settings, part) is not None}
+    if name in {RANDOM, BEST_OF_N} and (chosen or settings.archive is not None):
+        raise ConfigError(f"the control `{name}` takes its parents from no archive: leave out --archive, --reset-every and --spawn-after")
     strategy = sampling(known["model" if has_proposer else "no-model"]) if name == RANDOM else known[name]
-    return strategy if settings.archive is None else with_archive(strategy, settings.archive)
+    return replace(strategy if settings.archive is None else with_archive(strategy, settings.archive), **chosen)
 
 
 def open_model(settings: ModelSettings, environ: Mapping[str, str]) -> OpenAIModel:

@@ -61,6 +61,8 @@ class RunSettings(BaseModel):
         seed: Seed of every choice.
         strategy: Name of a strategy, or `auto`: `model` when there is a proposer, else `no-model`. `random` and `best-of-n` are controls.
         archive: What each island keeps its members in, of `ARCHIVES`; None is the strategy's own.
+        reset_every: Candidates between two resets of the worse half of the islands, 0 for none; None is the strategy's own.
+        spawn_after: Candidates without a better best after which an island is opened, likewise.
         window: Briefs in flight; fixed for the run, never taken from the machine.
         candidates: Ceiling of briefs.
         seconds: Ceiling of wall seconds for the search itself.
@@ -96,6 +98,8 @@ class RunSettings(BaseModel):
     seed: int = 0
     strategy: str = "auto"
     archive: str | None = None
+    reset_every: Annotated[int, Field(ge=0)] | None = None
+    spawn_after: Annotated[int, Field(ge=0)] | None = None
     window: Annotated[int, Field(ge=1, le=1024)] = 8
     candidates: Annotated[int, Field(ge=1)] = 200
     seconds: Annotated[float, Field(gt=0)] | None = None

@@ -63,6 +63,11 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     archive: Annotated[
         str | None, typer.Option(help="What islands keep: examples, grid, objectives, signatures or top-k; else the strategy's own.")
     ] = None,
+    reset_every: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Every N candidates the worse half of the islands begins again with a better one's best."),
+    ] = None,
+    spawn_after: Annotated[int | None, typer.Option(metavar="N", help="Open an island when N candidates made no better best.")] = None,
     window: Annotated[int, typer.Option(help="Candidates in flight.")] = 8,
     pool: Annotated[Literal["local", "ray"], typer.Option(help="Where programs run.")] = "local",
     slots: Annotated[int, typer.Option(help="Programs that run at the same time; 0 chooses.")] = 0,
@@ -106,6 +111,8 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
             "seed": seed,
             "strategy": strategy,
             "archive": archive,
+            "reset_every": reset_every,
+            "spawn_after": spawn_after,
             "window": window,
             "pool": pool,
             "slots": slots,

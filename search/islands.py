@@ -49,6 +49,8 @@ class Islands:
         self._strategy, self._entry, self._order = strategy, entry, order_of(strategy)
         self._archives = [make_archive(strategy, entry) for _ in range(strategy.islands)]
         self.founder: Member | None = None
+        self.opened = [0] * strategy.islands
+        """By island, how many results had been told when it was opened."""
         self.improved = 0
         """Told results when the best of all last changed to a better one, or an island was opened since."""
 
@@ -105,7 +107,7 @@ class Islands:
             seed: Of the search.
         """
         strategy = self._strategy
-        reset = self._reset(random.Random(f"reset/{seed}/{told}")) if _due(strategy.reset_every, told) else {}
+        reset = self._reset(random.Random(f"reset/{seed}/{told}"), told) if _due(strategy.reset_every, told) else {}
         migrated = self._migrate() if _due(strategy.migrate_every, told) else {}
         founded = {}
         if strategy.spawn_after and told - self.improved >= strategy.spawn_after and len(self._archives) < strategy.max_islands:
@@ -122,15 +124,19 @@ class Islands:
                 moved[target] = leader.candidate.number
         return moved
 
-    def _reset(self, rng: random.Random) -> dict[int, int]:
-        """Empty the islands whose best is worst, half of them, and give each the best of one that stays."""
+    def _reset(self, rng: random.Random, told: int) -> dict[int, int]:
+        """Empty the islands whose best is worst, half of them, and give each the best of one that stays.
+
+        One that was opened since the last reset has had no time yet, and is left alone.
+        """
         leaders = {home: next(iter(archive), None) for home, archive in enumerate(self._archives)}
         led = sorted((self._order(leader), home) for home, leader in leaders.items() if leader is not None)
         n_staying = len(led) - len(led) // 2
         begun: dict[int, int] = {}
         for _, home in led[n_staying:]:
             founder = leaders[led[rng.randrange(n_staying)][1]]
-            if founder is not None:
+            is_new = self.opened[home] and told - self.opened[home] < self._strategy.reset_every
+            if founder is not None and not is_new:
                 self._archives[home] = make_archive(self._strategy, self._entry)
                 self._archives[home].add(founder)
                 begun[home] = founder.candidate.number
@@ -141,23 +147,25 @@ class Islands:
         if self.founder is None:
             return {}
         self.improved = told
+        self.opened.append(told)
         self._archives.append(make_archive(self._strategy, self._entry))
         self._archives[-1].add(self.founder)
         return {len(self._archives) - 1: self.founder.candidate.number}
 
-    def restore(self, members: Sequence[Iterable[Member]], *, founder: Member | None, improved: int) -> None:
+    def restore(self, members: Sequence[Iterable[Member]], *, founder: Member | None, improved: int, opened: Iterable[int]) -> None:
         """Make new islands what others were.
 
         Args:
             members: Of each of theirs, best first.
             founder: As theirs.
             improved: As theirs.
+            opened: As theirs.
         """
         self._archives = [make_archive(self._strategy, self._entry) for _ in members]
         for archive, standing in zip(self._archives, members, strict=True):
             for member in standing:
                 archive.add(member)
-        self.founder, self.improved = founder, improved
+        self.founder, self.improved, self.opened = founder, improved, list(opened)
 
     def __getitem__(self, home: int) -> Archive:
         return self._archives[home]
@@ -169,8 +177,15 @@ class Islands:
         return len(self._archives)
 
     def __eq__(self, other: object) -> bool:
-        mine = (self._strategy, self._entry, self._archives, self.founder, self.improved)
-        return isinstance(other, Islands) and mine == (other._strategy, other._entry, other._archives, other.founder, other.improved)
+        mine = (self._strategy, self._entry, self._archives, self.founder, self.improved, self.opened)
+        return isinstance(other, Islands) and mine == (
+            other._strategy,
+            other._entry,
+            other._archives,
+            other.founder,
+            other.improved,
+            other.opened,
+        )
 
     __hash__ = None  # type: ignore[assignment]  # a mutable container, like a list
 

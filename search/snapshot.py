@@ -49,6 +49,7 @@ class Snapshot:
         bandit: What the bandit knows; empty where there is none.
         founder: Number of the one that founds islands; none where none may be opened.
         renewed: Results told when the islands' best last changed, or an island was opened since.
+        opened: Results told when each island was opened.
         descents: By number as text, of each candidate that is a member or a parent in flight: its provenance, the numbers of its
             ancestors, and, of a member, the briefs whose results extended its evaluation.
     """
@@ -64,6 +65,7 @@ class Snapshot:
     islands: tuple[tuple[int, ...], ...]
     founder: int | None
     renewed: int
+    opened: tuple[int, ...]
     asked: tuple[Mapping[str, Any], ...]
     descents: Mapping[str, Mapping[str, Any]]
     bandit: Mapping[str, Any] = field(default_factory=dict)
@@ -88,6 +90,7 @@ class Snapshot:
             islands=tuple(tuple(member.candidate.number for member in archive) for archive in state.islands),
             founder=None if founder is None else founder.candidate.number,
             renewed=state.islands.improved,
+            opened=tuple(state.islands.opened),
             asked=tuple(
                 {
                     "number": brief.number,
@@ -158,7 +161,8 @@ class Snapshot:
             return member(number, tuple(self.descents[str(number)]["extended"]))
 
         founder = None if self.founder is None else standing(self.founder)
-        state.islands.restore([map(standing, numbers) for numbers in self.islands], founder=founder, improved=self.renewed)
+        standing_by_island = [map(standing, numbers) for numbers in self.islands]
+        state.islands.restore(standing_by_island, founder=founder, improved=self.renewed, opened=self.opened)
         state.baseline = baseline
         state.seen, state.told, state.spent = seen, self.told, Usage(**dict[str, Any](self.spent))
         state.root = member(0, ()) if state.strategy.from_seed else None

@@ -135,3 +135,18 @@ def test_a_task_without_prompts_that_may_change_has_no_operators_of_prompts() ->
     assert not drawn["read double solve"].keys() & PROMPT_OPERATORS.keys()
     plain = replace(task, seed=parse("def solve(words):\n    return 1\n"))
     assert "verify" not in resolve_strategy(settings, plain, has_proposer=False).operators
+
+
+def test_what_is_said_of_archive_and_islands_takes_the_place_of_the_strategys_own() -> None:
+    settings = make_settings(values={"archive": "grid", "reset_every": 50, "spawn_after": 20}, environ={})
+    own = resolve_strategy(make_settings(values={}, environ={}), made_task(), has_proposer=False)
+    strategy = resolve_strategy(settings, made_task(), has_proposer=False)
+    assert (own.archive, own.reset_every, own.spawn_after) == ("top-k", 0, 0)
+    assert (strategy.archive, strategy.reset_every, strategy.spawn_after) == ("grid", 50, 20)
+    assert strategy.operators == own.operators
+
+
+@pytest.mark.parametrize("chosen", [{"archive": "grid"}, {"reset_every": 9}])
+def test_a_control_takes_no_archive(chosen: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="the control `random` takes its parents from no archive"):
+        resolve_strategy(make_settings(values={"strategy": "random", **chosen}, environ={}), made_task(), has_proposer=False)
