@@ -68,7 +68,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
         typer.Option(metavar="N", help="Every N candidates the worse half of the islands begins again with a better one's best."),
     ] = None,
     spawn_after: Annotated[int | None, typer.Option(metavar="N", help="Open an island when N candidates made no better best.")] = None,
-    window: Annotated[int, typer.Option(help="Candidates in flight.")] = 8,
+    window: Annotated[int, typer.Option(help="Candidates in flight.")] = 16,
     pool: Annotated[Literal["local", "ray"], typer.Option(help="Where programs run.")] = "local",
     slots: Annotated[int, typer.Option(help="Programs that run at the same time; 0 chooses.")] = 0,
     ray_address: Annotated[str | None, typer.Option(help="host:port or auto of a running Ray cluster.")] = None,
