@@ -5,8 +5,9 @@ python -m benchmarks.search_cost --archive grid --candidates 1000000
 
 A candidate is a program of 4 KB with a prompt that differs from its parent in one of ten components, scored on 20 examples. Scores rise
 steadily, so that archives change as often at the end as at the beginning. Islands migrate, are reset and are opened; the bandit and
-novelty learn. CPU is what `ask`, `settle` and `tell` took of 1,000 candidates before each mark, garbage collection included; memory is how
-much the process grew since the first mark, by candidate. Sources are freed with the candidates that nobody keeps.
+novelty learn. CPU is what `ask`, `settle` and `tell` took of the last 1,000 candidates before each mark, or of the last tenth of all where
+that is more, garbage collection included; memory is how much the process grew since the first mark, by candidate. Sources are freed with
+the candidates that nobody keeps.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import json
 import random
 import resource
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +46,7 @@ _STRATEGY: Final = Strategy(
 )
 _OPERATORS: Final = {"perturb": (3.0, 1), "merge": (1.0, 2)}
 _MARKS: Final = (1_000, 10_000, 100_000, 300_000, 1_000_000)
-_WINDOW: Final = 1_000
+_LEAST: Final = 1_000
 _EXAMPLES: Final = 20
 _RISE: Final = 1e-4
 """By how much each candidate is better than the last on average, beside scores that differ by 1."""
@@ -55,8 +58,10 @@ def main() -> None:
     parser.add_argument("--archive", choices=sorted(ARCHIVES), action="append", help="which; repeatable; else all")
     parser.add_argument("--candidates", type=int, default=300_000)
     chosen = parser.parse_args()
-    print(f"{'archive':>12} {'candidates':>12} {'ask+tell us':>12} {'bytes each':>12} {'kept':>6} {'islands':>8}")
-    rows = [row for name in chosen.archive or sorted(ARCHIVES) for row in _measured(name, chosen.candidates)]
+    print(f"{'archive':>12} {'candidates':>12} {'ask+tell us':>12} {'bytes each':>12} {'kept':>6} {'islands':>8}", flush=True)
+    names = chosen.archive or sorted(ARCHIVES)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:  # memory is that of one archive
+        rows = [row for rows in processes.map(_measured, names, [chosen.candidates] * len(names)) for row in rows]
     print(json.dumps(rows))
 
 
@@ -65,8 +70,13 @@ def _measured(name: str, n: int) -> list[dict[str, float | str]]:
     state = State.start(with_archive(_STRATEGY, name), 0, entry="solve")
     tell(state, _result(None, programs, rng))
     rows: list[dict[str, float | str]] = []
+    spans = {mark: min(mark, max(_LEAST, mark // 10)) for mark in (*_MARKS, n) if mark <= n}
+    begins = {mark - span: mark for mark, span in spans.items()}
+    before: dict[int, float] = {}
     spent = first = 0.0
     for number in range(1, n + 1):
+        if number - 1 in begins:
+            before[begins[number - 1]] = spent
         began = time.thread_time()
         brief = ask(state, number, operators=_OPERATORS)
         spent += time.thread_time() - began
@@ -74,15 +84,13 @@ def _measured(name: str, n: int) -> list[dict[str, float | str]]:
         began = time.thread_time()
         tell(state, settle(state, result), brief)
         spent += time.thread_time() - began
-        if number in _MARKS or number == n:
+        if number in spans:
             resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
             first = first or resident
             each = (resident - first) / (number - _MARKS[0]) if number > _MARKS[0] else 0.0
-            us, kept, islands = 1e6 * spent / ((number - 1) % _WINDOW + 1), sum(map(len, state.islands)), len(state.islands)
+            us, kept, islands = 1e6 * (spent - before[number]) / spans[number], sum(map(len, state.islands)), len(state.islands)
             rows.append({"archive": name, "candidates": number, "us": us, "bytes": each, "kept": kept, "islands": islands})
             print(f"{name:>12} {number:>12,} {us:>12.0f} {each:>12.0f} {kept:>6} {islands:>8}", flush=True)
-        if number % _WINDOW == 0:
-            spent = 0.0
     return rows
 
 
