@@ -63,7 +63,7 @@ class RunSettings(BaseModel):
         archive: What each island keeps its members in, of `ARCHIVES`; None is the strategy's own.
         reset_every: Candidates between two resets of the worse half of the islands, 0 for none; None is the strategy's own.
         spawn_after: Candidates without a better best after which an island is opened, likewise.
-        window: Briefs in flight; fixed for the run, never taken from the machine (`docs/window.md`).
+        window: Briefs in flight; fixed for the run, never taken from the machine (`docs/decisions/the-window-is-a-plain-number.md`).
         candidates: Ceiling of briefs.
         seconds: Ceiling of wall seconds for the search itself.
         target: Score on val, in the task's unit, at which the search ends.
