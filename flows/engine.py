@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -27,12 +26,13 @@ from graftwork.search.loop import Search
 from graftwork.search.measuring import Measuring
 from graftwork.search.operator import Facts
 from graftwork.search.past import CheckedLineage
+from graftwork.search.record import open_run
 from graftwork.search.state import Budget, State, Told
 from graftwork.search.stops import FileAppears, Patience, StopRule, Target
 from graftwork.search.writing import Writer
 
 from .caps import candidate_caps, crowning_share, search_ceilings
-from .claims import claim_detail
+from .claims import claim_detail, openings
 from .exporting import write_champion
 from .progress import Progress
 from .run import Report, Run
@@ -129,7 +129,7 @@ class _Engine:
             run_dir=self._run.run_dir,
             unit=self._task.unit,
             forgeable=self._task.forgeable,
-            opened=self._opened(crown),
+            opened=openings(open_run(self._run.run_dir)),
             crown=crown,
             stop=stop,
             statuses={str(status): count for status, count in state.statuses.items()},
@@ -160,13 +160,6 @@ class _Engine:
         if crown.claim is not None:
             self._recorder.decision("claim", number=crown.champion.number, detail=claim_detail(crown.claim))
         return crown
-
-    def _opened(self, crown: Crown) -> tuple[int, ...]:
-        """The candidates for which test was opened, by this session and those before it."""
-        rows = () if self._past is None else self._past.decided("open_split")
-        before = [int(str(row["number"])) for row in rows if json.loads(str(row["detail"]))["split"] == "test"]
-        now = [crown.champion.number] if self._task.splits.get("test") else []
-        return tuple(dict.fromkeys((*before, *now)))
 
     def _search(self, state: State, stopping: threading.Event) -> Search:
         return Search(

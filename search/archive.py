@@ -6,6 +6,7 @@ What an archive holds follows from the members that stand in it: another that is
 from __future__ import annotations
 
 import bisect
+import math
 import random
 from collections.abc import Callable, Iterator
 from enum import IntEnum
@@ -183,4 +184,4 @@ class TopK:
 def _sample(member: Member, rng: random.Random) -> float:
     """What the score may be: normal around its estimate; the mean where no error is known."""
     mean, error = member.estimate.mean, member.estimate.error
-    return rng.gauss(mean, error) if 0 < error < float("inf") else mean
+    return rng.gauss(mean, error) if 0 < error < math.inf else mean

@@ -49,6 +49,7 @@ class Islands:
         self._strategy, self._entry, self._order = strategy, entry, order_of(strategy)
         self._archives = [make_archive(strategy, entry) for _ in range(strategy.islands)]
         self.founder: Member | None = None
+        """The seed, once it is told: every island began with it."""
         self.opened = [0] * strategy.islands
         """By island, how many results had been told when it was opened."""
         self.improved = 0
@@ -66,8 +67,7 @@ class Islands:
 
     def settle(self, founder: Member) -> AddStatus:
         """Give every island the seed."""
-        if self._strategy.spawn_after:
-            self.founder = founder
+        self.founder = founder
         return max(archive.add(founder) for archive in self._archives)
 
     def add(self, member: Member, home: int, *, told: int) -> AddStatus:

@@ -102,7 +102,7 @@ class Past:
         member = cache(partial(self._member, self._snapshot, baseline))
         state = State.start(strategy, self._snapshot.seed, entry=self._task.entry)
         state.novelty = novelty
-        return self._snapshot.restored(state, member, seen=seen, baseline=baseline)
+        return self._snapshot.restored(state, member, seen=seen)
 
     def _member(self, snapshot: Snapshot, baseline: tuple[float | None, ...], number: int, extended: tuple[int, ...]) -> Member:
         row = self._rows[number]

@@ -16,7 +16,7 @@ from graftwork.programs.model import Reply, ToolCall, Usage
 from graftwork.programs.trace import Span
 from graftwork.programs.wire import to_json
 
-from .candidate import Brief, Result
+from .candidate import Brief, Candidate, Result
 from .texts import as_utf8, pieces_of
 
 __all__ = [
@@ -61,27 +61,7 @@ def candidate_row(result: Result) -> Row:
         **_usage(result.proposing, prefix="proposer_"),
     }
     if candidate is not None:
-        program = candidate.program
-        kinds = Counter(component.kind for component in program.components)
-        row |= {
-            "digest": program.digest,
-            "pieces": list(pieces_of(program)),
-            "note": as_utf8(candidate.note),
-            "model": candidate.model,
-            "changes": json_text(
-                {
-                    c.name: None if c.predecessor is None else (c.predecessor.candidate, c.predecessor.name)
-                    for c in candidate.provenance.changes
-                }
-            ),
-            "n_components": len(program.components),
-            "n_prompts": kinds["prompt"],
-            "n_tools": kinds["tool"],
-            "n_chars": len(program.source),
-            "answers": result.answers,
-        }
-        if candidate.traits is not None:
-            row |= {"normal": candidate.traits.normal, "sketch": candidate.traits.sketch}
+        row |= {**_written(candidate), "answers": result.answers}
     evaluations = [evaluation for evaluation in (result.val, result.train) if evaluation is not None]
     row["n_failures"] = sum(len(evaluation.failures) for evaluation in evaluations)
     running = sum((evaluation.usage for evaluation in (*evaluations, result.extension) if evaluation is not None), Usage())
@@ -98,6 +78,26 @@ def candidate_row(result: Result) -> Row:
             "metrics": _metrics(objectives.metrics),
         }
     return row
+
+
+def _written(candidate: Candidate) -> Row:
+    """What the row of a candidate tells of its program."""
+    program, traits = candidate.program, candidate.traits
+    kinds = Counter(component.kind for component in program.components)
+    changes = ((change.name, change.predecessor) for change in candidate.provenance.changes)
+    return {
+        "digest": program.digest,
+        "pieces": list(pieces_of(program)),
+        "note": as_utf8(candidate.note),
+        "model": candidate.model,
+        "changes": json_text({name: None if origin is None else (origin.candidate, origin.name) for name, origin in changes}),
+        "n_components": len(program.components),
+        "n_prompts": kinds["prompt"],
+        "n_tools": kinds["tool"],
+        "n_chars": len(program.source),
+        "normal": None if traits is None else traits.normal,
+        "sketch": None if traits is None else traits.sketch,
+    }
 
 
 def text_rows(result: Result, known: Container[str]) -> list[Row]:

@@ -26,7 +26,7 @@ from .strategy import Strategy
 
 __all__ = ["Snapshot", "read_snapshot", "write_snapshot"]
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _FILE: Final = "state.json"
 
 
@@ -47,7 +47,6 @@ class Snapshot:
         asked: Briefs without a result: number, told, operator, parents, island, seed, proposer, worth. Of each parent, its number and the
             briefs whose results had extended its evaluation then.
         bandit: What the bandit knows; empty where there is none.
-        founder: Number of the one that founds islands; none where none may be opened.
         renewed: Results told when the islands' best last changed, or an island was opened since.
         opened: Results told when each island was opened.
         descents: By number as text, of each candidate that is a member or a parent in flight: its provenance, the numbers of its
@@ -63,7 +62,6 @@ class Snapshot:
     best: float | None
     improved: int
     islands: tuple[tuple[int, ...], ...]
-    founder: int | None
     renewed: int
     opened: tuple[int, ...]
     asked: tuple[Mapping[str, Any], ...]
@@ -76,7 +74,6 @@ class Snapshot:
         briefs = tuple(asked)
         founder = state.islands.founder
         members = [member for archive in state.islands for member in archive] + [parent for brief in briefs for parent in brief.parents]
-        members += [] if state.root is None else [state.root]
         members += [] if founder is None else [founder]
         return cls(
             strategy=json_text(state.strategy),
@@ -88,7 +85,6 @@ class Snapshot:
             best=state.best,
             improved=state.improved,
             islands=tuple(tuple(member.candidate.number for member in archive) for archive in state.islands),
-            founder=None if founder is None else founder.candidate.number,
             renewed=state.islands.improved,
             opened=tuple(state.islands.opened),
             asked=tuple(
@@ -146,7 +142,6 @@ class Snapshot:
         member: Callable[[int, tuple[int, ...]], Member],
         *,
         seen: dict[str, int],
-        baseline: tuple[float | None, ...],
     ) -> tuple[State, tuple[Brief, ...]]:
         """The state, and the briefs that were in flight.
 
@@ -154,18 +149,15 @@ class Snapshot:
             state: Of the search, at its start; it is changed.
             member: One of the candidates of `numbers` with its evaluation, extended by what the results of some briefs told of it.
             seen: For each known digest, how many results had been told when it became known.
-            baseline: Values of the seed on val.
         """
 
         def standing(number: int) -> Member:
             return member(number, tuple(self.descents[str(number)]["extended"]))
 
-        founder = None if self.founder is None else standing(self.founder)
+        founder = standing(0) if "0" in self.descents else None
         standing_by_island = [map(standing, numbers) for numbers in self.islands]
         state.islands.restore(standing_by_island, founder=founder, improved=self.renewed, opened=self.opened)
-        state.baseline = baseline
         state.seen, state.told, state.spent = seen, self.told, Usage(**dict[str, Any](self.spent))
-        state.root = member(0, ()) if state.strategy.from_seed else None
         state.best, state.improved = self.best, self.improved
         state.statuses, state.failures = Counter(dict[Any, int](self.statuses)), Counter(self.failures)
         state.bandit = state.bandit.restored(self.bandit) if state.bandit is not None else None

@@ -68,9 +68,7 @@ class State:
         spent: What the told results cost at list price.
         statuses: Number of told results by status.
         failures: Number of failures on val by kind.
-        baseline: Values of the seed on val; empty before it is told.
         bandit: What is known of operators and proposers; None where the strategy has none.
-        root: The seed, where every child has it as its parent; else None.
         best: Highest estimate of those that led an island when they were told; None before there is one.
         improved: How many results had been told when it last rose.
         novelty: What new programs are compared with; None where the strategy does not.
@@ -84,9 +82,7 @@ class State:
     spent: Usage = field(default_factory=Usage)
     statuses: Counter[Status] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
-    baseline: tuple[float | None, ...] = ()
     bandit: Bandit | None = None
-    root: Member | None = None
     best: float | None = None
     improved: int = 0
     novelty: Novelty | None = None
@@ -107,6 +103,11 @@ class State:
     def known(self, digest: str, *, as_of: int) -> bool:
         """Whether a program of this digest had been told among the first `as_of` results."""
         return self.seen.get(digest, as_of + 1) <= as_of
+
+    @property
+    def baseline(self) -> tuple[float | None, ...]:
+        """Values of the seed on val; empty before it is told."""
+        return () if self.islands.founder is None else self.islands.founder.val.values
 
     @property
     def finalists(self) -> tuple[Member, ...]:
@@ -157,12 +158,12 @@ def ask(
     drawn = Drawn(arm=Arm(operator=name, proposer=_any(proposers.get(name, ("",)), state.seed, number)), worth=None)
     if state.bandit is not None:
         drawn = state.bandit.draw(_arms(operators, proposers), random.Random(f"bandit/{state.seed}/{number}"))
-    name = drawn.arm.operator
+    name, root = drawn.arm.operator, state.islands.founder if state.strategy.from_seed else None
     return Brief(
         number=number,
         told=state.told,
         operator=name,
-        parents=tuple(state.root or state.islands[island].draw(rng) for _ in range(operators[name][1])),
+        parents=tuple(root or state.islands[island].draw(rng) for _ in range(operators[name][1])),
         island=island,
         seed=rng.getrandbits(64),
         proposer=drawn.arm.proposer,
@@ -228,12 +229,8 @@ def _member(state: State, result: Result) -> Member | None:
     """The member that an evaluated result gives; None of another."""
     if result.status != "evaluated" or result.candidate is None or result.val is None or result.train is None:
         return None
-    if result.number == 0:
-        state.baseline = result.val.values
-    member = Member(candidate=result.candidate, val=result.val, train=result.train, baseline=state.baseline)
-    if result.number == 0 and state.strategy.from_seed:
-        state.root = member
-    return member
+    baseline = result.val.values if result.number == 0 else state.baseline
+    return Member(candidate=result.candidate, val=result.val, train=result.train, baseline=baseline)
 
 
 def _learn(state: State, result: Result, brief: Brief, member: Member | None) -> float | None:

@@ -148,9 +148,9 @@ def test_a_state_restored_from_a_snapshot_knows_what_its_bandit_knew() -> None:
         child(number, 0.1 + (number % 7) / 20, state, usd=number / 1_000)
     briefs = [ask(state, 30, operators=OPERATORS, proposers=PROPOSERS)]
     snapshot = Snapshot.of(state, briefs)
-    members = {m.candidate.number: m for m in (*(m for island in state.islands for m in island), *briefs[0].parents)}
-    again, begun = snapshot.restored(
-        State.start(STRATEGY, snapshot.seed), lambda number, _: members[number], seen=dict(state.seen), baseline=state.baseline
-    )
+    assert state.islands.founder is not None
+    standing = (member for island in state.islands for member in island)
+    members = {member.candidate.number: member for member in (*standing, *briefs[0].parents, state.islands.founder)}
+    again, begun = snapshot.restored(State.start(STRATEGY, snapshot.seed), lambda number, _: members[number], seen=dict(state.seen))
     assert again == state
     assert begun == tuple(briefs)
