@@ -16,6 +16,7 @@ from graftwork.programs.check import check
 from graftwork.programs.errors import ProgramError, TaskError
 from graftwork.programs.export import strip_export
 from graftwork.programs.parse import parse
+from graftwork.programs.parsing import module_of
 from graftwork.programs.program import Program
 
 from .environment import OBSERVATION, EnvironmentFactory
@@ -247,7 +248,7 @@ def _check_scorer(score: object) -> None:
 def _parameters(seed: Program, entry: str) -> _Parameters:
     if entry not in seed:
         raise TaskError(f"the program must define the entry {entry!r}, and has {', '.join(seed.names) or 'nothing'}: give entry=")
-    node = ast.parse(seed[entry].source).body[0]
+    node = module_of(seed[entry].source).body[0]
     if not isinstance(node, ast.FunctionDef):
         raise TaskError(f"the entry {entry!r} must be a function, not a {seed[entry].kind}: give entry=")
     arguments = node.args

@@ -14,6 +14,7 @@ from .document import Document
 from .edit import AddImport, apply
 from .options import LINE_LENGTH, options_of
 from .parse import Kinds, parse
+from .parsing import expression_of
 from .program import Component, Program
 from .rename import fresh_name, words_of
 from .splice import spliced
@@ -70,7 +71,7 @@ def is_json_type(annotation: str) -> bool:
     if not annotation:
         return False
     try:
-        nodes = list(ast.walk(ast.parse(annotation, mode="eval")))
+        nodes = list(ast.walk(expression_of(annotation)))
     except SyntaxError:  # a quoted annotation may say anything
         return False
     return all(item.id in _JSON_NAMES for item in nodes if isinstance(item, ast.Name)) and not any(

@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import Final
 
 from .errors import ProgramError
-from .layout import MAX_SOURCE_BYTES, Piece, quiet, read, split_nodes
+from .layout import MAX_SOURCE_BYTES, Piece, read, split_nodes
+from .parsing import alone
 from .readings import MAX_KEPT, keep_tree, kept, known_tree
 
 __all__ = ["split", "statement_of"]
@@ -70,7 +71,7 @@ def _joined(source: str) -> tuple[Piece, ...]:
     above = 0
     stretches = list(_stretches(source))
     bodies = [_without_blank_end(text) for text, _ in stretches]
-    with quiet() if len(bodies) > _MANY else nullcontext():
+    with alone() if len(bodies) > _MANY else nullcontext():
         cut = [_cut(body, at_top=at_top) for body, (_, at_top) in zip(bodies, stretches, strict=True)]
     for (text, _), body, found in zip(stretches, bodies, cut, strict=True):
         for piece in found:

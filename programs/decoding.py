@@ -10,6 +10,7 @@ from typing import Final
 from .edit import Replace, apply
 from .moves import Context, Moved, Place, changeable
 from .options import options_of, with_options
+from .parsing import expression_of
 from .program import Component, Program
 from .repeats import is_voted
 from .structure import syntax
@@ -89,7 +90,7 @@ def _choices(program: Program, prompt: Component, options: Mapping[str, str]) ->
         held = _value(program, options.get(option, ""))
         # A vote among answers that are always the same decides nothing.
         allowed = [text for text in texts if text != "0.0" or not is_voted(program, prompt.name)]
-        yield from ((option, text) for text in allowed if (ast.literal_eval(text) if text else None) != held)
+        yield from ((option, text) for text in allowed if (ast.literal_eval(expression_of(text)) if text else None) != held)
     held = _value(program, options.get("max_tokens", ""))
     if isinstance(held, int):
         yield from (("max_tokens", str(n)) for n in (held // 2, held * 2) if _MIN_TOKENS <= n <= _MAX_TOKENS)
@@ -110,6 +111,6 @@ def _value(program: Program, text: str) -> object:
     if text in program and isinstance(node := syntax(program[text]), ast.Assign | ast.AnnAssign) and node.value is not None:
         text = ast.unparse(node.value)
     try:
-        return ast.literal_eval(text) if text else None
+        return ast.literal_eval(expression_of(text)) if text else None
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None

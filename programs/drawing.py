@@ -10,6 +10,7 @@ from typing import Final
 from .dataflow import nearest_flows
 from .options import options_of
 from .outline import Stage, outline
+from .parsing import expression_of
 from .program import CALLABLE, Component, ComponentKind, Program
 from .signature import Parameter, signature_of
 from .structure import reachable
@@ -115,7 +116,7 @@ def _options(prompt: Component) -> Iterator[str]:
         yield "options that cannot be read"
     for name, text in (options or {}).items():
         if name == "demos":
-            node = ast.parse(text, mode="eval").body
+            node = expression_of(text)
             n = len(node.elts) if isinstance(node, ast.List | ast.Tuple) else 0
             yield f"{n} demo{'s' * (n > 1)}" if n else f"demos={text}"
         elif name != "tools":

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from . import combinators, converse, decode, direct, render, standalone
+from .parsing import module_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -90,7 +91,7 @@ def _definitions() -> Mapping[str, Definition]:
     found: dict[str, Definition] = {}
     for module in SOURCES:
         text = inspect.getsource(module)
-        for node in ast.parse(text).body:
+        for node in module_of(text).body:
             found |= {item.name: item for item in _defined(node, text)}
     return {name: found[name] for name in sorted(found, key=lambda name: not found[name].is_import)}
 
@@ -140,7 +141,7 @@ def _switched(definition: Definition, unused: Collection[str]) -> Definition:
         if left_out < 0:
             lines.append(line if switch is None else f"{switch[1]}if {line[switch.end() :]}")
     source = "\n".join(lines)
-    return replace(definition, source=source, refs=_refs(ast.parse(source).body[0]))
+    return replace(definition, source=source, refs=_refs(module_of(source).body[0]))
 
 
 def _refs(node: ast.stmt) -> frozenset[str]:
@@ -169,7 +170,7 @@ def _renamed(definition: Definition, names: Mapping[str, str]) -> str:
     """The text of a definition with other names for some of what it refers to; as written where it refers to none."""
     if not names.keys() & {definition.name, *definition.refs}:
         return definition.source
-    tree = ast.parse(definition.source)
+    tree = module_of(definition.source)
     own = _locals(tree.body[0])
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id not in own:

@@ -12,6 +12,7 @@ from .cutting import split
 from .embedding import Embedding, embed
 from .errors import ProgramError
 from .parse import PUBLIC_NAMES
+from .parsing import module_of
 from .program import Program
 
 __all__ = ["BEGIN", "HOOK", "ExportHeader", "Hook", "export", "hook_of", "strip_export"]
@@ -126,7 +127,7 @@ def hook_of(text: str) -> Hook:
 
 def _bindings(statement: str) -> Iterator[tuple[str, str]]:
     """The names that an import from graftwork binds, each with its origin: a public name, or a package."""
-    node = ast.parse(statement).body[0]
+    node = module_of(statement).body[0]
     if isinstance(node, ast.Import):
         yield from ((item.asname, item.name) if item.asname else ("graftwork", "graftwork") for item in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -155,7 +156,7 @@ def _unused(program: Program, bound: Mapping[str, str]) -> frozenset[str]:
     makers = {name for name, origin in bound.items() if origin in {"prompt", *PACKAGES}}
     hidden = any(component.refs & makers for component in program.components if component.kind != "prompt")
     known = _SCALARS - {*program.names, *(item.name for item in program.imports if item.statement not in _IMPORTED_SCALARS)}
-    nodes = [ast.parse(prompt.source).body[0] for prompt in program.prompts]
+    nodes = [module_of(prompt.source).body[0] for prompt in program.prompts]
     if not hidden and all(isinstance(node, ast.FunctionDef) and _is_scalar(node.returns, known) for node in nodes):
         unused.add("STRUCTURES")
     return frozenset(unused)

@@ -11,6 +11,7 @@ from .compose import MAX_INSTRUCTION, call_source, imported_as, instruction_of, 
 from .edit import Edit, Remove, Replace, apply
 from .moves import Context, Moved, Place, changeable
 from .options import options_of
+from .parsing import expression_of
 from .program import Component, Program
 from .refine import PREFIXES
 from .rewire import CallSite, edited, is_plain, lone_calls, site_of, without_statement
@@ -159,6 +160,6 @@ def _options(first: Component, second: Component) -> dict[str, str]:
     """The options of the second prompt, with the tools of both."""
     options = {name: text for name, text in (options_of(second) or {}).items() if name != "demos"}
     lists = [options.pop("tools", ""), (options_of(first) or {}).get("tools", "")]
-    nodes = [item for text in lists if text for item in ast.walk(ast.parse(f"({text})", mode="eval"))]
+    nodes = [item for text in lists if text for item in ast.walk(expression_of(f"({text})"))]
     tools = dict.fromkeys(item.id for item in nodes if isinstance(item, ast.Name))
     return {"tools": f"[{', '.join(tools)}]", **options} if tools else options

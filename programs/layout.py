@@ -5,18 +5,15 @@ import __future__
 
 import ast
 import re
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, Literal
 
 from .blocks import is_mark
 from .errors import ProgramError
+from .parsing import compiled
 
-__all__ = ["MAX_SOURCE_BYTES", "Bound", "Piece", "PieceKind", "imported_names", "quiet", "read", "require_compilable", "split_nodes"]
+__all__ = ["MAX_SOURCE_BYTES", "Bound", "Piece", "PieceKind", "imported_names", "read", "require_compilable", "split_nodes"]
 
 PieceKind = Literal["doc", "import", "component", "statement", "main", "gap"]
 Bound = tuple[str, str, str]
@@ -25,9 +22,6 @@ Bound = tuple[str, str, str]
 MAX_SOURCE_BYTES: Final = 200_000
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _AFTER_STATEMENT: Final = re.compile(r"\s*;?\s*(#.*)?", re.DOTALL)
-# The parser warns of odd escapes through filters that the whole process shares: silence is taken one thread at a time.
-_QUIET: Final = threading.Lock()
-_HERE: Final = threading.local()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,21 +48,6 @@ class Piece:
     first_line: int = 0
     last_line: int = 0
     line: int = 0
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Within it the parser warns of nothing. Who reads many texts takes it once around all of them."""
-    if getattr(_HERE, "is_quiet", False):
-        yield
-        return
-    with _QUIET, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        _HERE.is_quiet = True
-        try:
-            yield
-        finally:
-            _HERE.is_quiet = False
 
 
 def read(source: str) -> list[ast.stmt]:
@@ -99,8 +78,7 @@ def _compiled(source: str, *, flags: int) -> object:
         n_bytes = len(source.encode())
         if n_bytes > MAX_SOURCE_BYTES:
             raise ProgramError(f"a program may have {MAX_SOURCE_BYTES} bytes, this one has {n_bytes}; make it shorter")
-        with quiet():
-            return compile(source, "<program>", "exec", flags=flags, dont_inherit=True)
+        return compiled(source, flags=flags)
     except SyntaxError as error:
         raise ProgramError(f"not Python: {error.msg}; correct the syntax", line=error.lineno or 0) from None
     except UnicodeEncodeError as error:

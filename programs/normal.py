@@ -14,6 +14,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
+from .parsing import module_of
 from .program import Component, ComponentKind, Program
 from .scope import ALWAYS_DEFINED
 from .structure import call_graph, callees_first
@@ -68,7 +69,7 @@ def normal(program: Program, *, entry: str) -> Normal:
 @lru_cache(maxsize=4096)
 def _tokens(component: Component, others: tuple[tuple[str, str], ...], anonymous: bool) -> tuple[str, ...]:  # noqa: FBT001 - for the cache
     """The tokens of a component, in which others are called by what they are."""
-    (node,) = ast.parse(component.source).body
+    (node,) = module_of(component.source).body
     called = dict(others)
     if anonymous:
         called[component.name] = "<itself>"

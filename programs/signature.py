@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .cutting import statement_of
+from .parsing import expression_of
 from .program import Component
 from .readings import MAX_KEPT, kept
 
@@ -95,7 +96,7 @@ def _type(node: ast.expr | None) -> str:
     """An annotation as normalised text; one that is quoted is read as if it were not."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         try:
-            return ast.unparse(ast.parse(node.value.strip(), mode="eval").body)
+            return ast.unparse(expression_of(node.value.strip()))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return node.value.strip()
     return "" if node is None else ast.unparse(node)

@@ -22,6 +22,7 @@ from .compose import (
 from .edit import Add, Edit, Replace, apply
 from .moves import Context, Moved, Place, changeable, has_room
 from .options import options_of
+from .parsing import module_of
 from .program import Component, Program
 from .rename import fresh_name
 from .rewire import CallSite, bound_first, call_text, edited, local_name, lone_calls, site_at, site_of
@@ -111,7 +112,7 @@ def _roomy(decoding: Mapping[str, str]) -> Mapping[str, str]:
 
 def _with_parameter(source: str, name: str) -> str:
     """A prompt's text with one more parameter, the last."""
-    last = next(node.args.args[-1] for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
+    last = next(node.args.args[-1] for node in module_of(source).body if isinstance(node, ast.FunctionDef))
     own_line = source.encode().split(b"\n")[last.lineno - 1][: last.col_offset].decode()
     separator = ", " if own_line.strip() else f",\n{own_line}"
     return spliced(source, last, f"{text_of(source, last)}{separator}{name}: str")

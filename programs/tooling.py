@@ -11,6 +11,7 @@ from .compose import instruction_of, is_json_type
 from .edit import Replace, apply
 from .moves import Context, Moved, Place, asks, changeable
 from .options import options_of, with_options
+from .parsing import expression_of
 from .program import Component, Program
 from .signature import signature_of
 
@@ -72,7 +73,7 @@ def _tools(prompt: Component) -> list[str] | None:
     if options is None or "tools" not in options:
         return None if options is None else []
     # In brackets, because a list that is written over several lines is no expression by itself.
-    listed = ast.parse(f"({options['tools']})", mode="eval").body
+    listed = expression_of(f"({options['tools']})")
     if not isinstance(listed, ast.List | ast.Tuple):
         return None
     names = [item.id for item in listed.elts if isinstance(item, ast.Name)]

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from graftwork.programs.parsing import module_of
 from graftwork.programs.splice import spliced
 
 from .expressions import Grammar, n_hazards, tidied
@@ -97,7 +98,7 @@ class Bench:
     def checked(self, source: str) -> str | None:
         """The text, if it parses and is not too large."""
         try:
-            tree = ast.parse(source)
+            tree = module_of(source)
         except (SyntaxError, ValueError, RecursionError):
             return None
         return source if n_nodes(tree) <= self.limit else None
@@ -113,7 +114,7 @@ def open_bench(source: str, *, rng: random.Random, outer: Collection[str], known
         known: Module-level names of the program, each with the module it is an import of, or an empty string.
         donors: Texts of components that expressions may be taken from.
     """
-    tree = ast.parse(source)
+    tree = module_of(source)
     aliases = {module: name for name, module in known.items()}
     size = n_nodes(tree)
     return Bench(
@@ -121,7 +122,7 @@ def open_bench(source: str, *, rng: random.Random, outer: Collection[str], known
         source=source,
         tree=tree,
         sites=find_sites(tree, outer),
-        donors=[ast.parse(donor) for donor in donors],
+        donors=[module_of(donor) for donor in donors],
         known={*known, "abs", "float", "int", "len", "max", "min", "round", "sum"},
         library=aliases.get("numpy") or aliases.get("math") or "",
         arrays=_arrays(tree),

@@ -16,6 +16,7 @@ from typing import Final
 from graftwork.evaluators.evaluation import Evaluation
 from graftwork.programs.edit import Replace, apply
 from graftwork.programs.options import options_of, with_options
+from graftwork.programs.parsing import expression_of
 from graftwork.programs.program import Component
 
 from .candidate import Brief
@@ -113,7 +114,7 @@ def demos_of(prompt: Component) -> list[Demo] | None:
     if options is None or "demos" not in options:
         return None if options is None else []
     try:
-        demos = ast.literal_eval(options["demos"])
+        demos = ast.literal_eval(expression_of(options["demos"]))
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     return [demo for demo in demos if isinstance(demo, dict)] if isinstance(demos, list | tuple) else None

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from graftwork.programs.parsing import module_of
+
 __all__ = ["Literals", "leaves", "literals_of"]
 
 _CONTAINERS: Final = (ast.List, ast.Tuple, ast.Set, ast.Dict)
@@ -37,7 +39,7 @@ def literals_of(source: str) -> Literals:
     texts: list[str] = []
     values: list[object] = []
     pairs: list[tuple[object, object]] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(module_of(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             texts.append(node.value)
         elif isinstance(node, _CONTAINERS):

@@ -13,6 +13,7 @@ from graftwork.programs.edit import Add, Replace, apply, graft
 from graftwork.programs.errors import ProgramError
 from graftwork.programs.layout import Piece
 from graftwork.programs.parse import parse
+from graftwork.programs.parsing import module_of
 from graftwork.programs.program import Component, Program
 from graftwork.programs.search_replace import extract_code
 from graftwork.programs.structure import reachable, syntax
@@ -176,7 +177,7 @@ def _definitions(code: str, parent: Program) -> list[str]:
     else:
         return [_definition_in(piece, parent) for piece in pieces if piece.kind in {"component", "import"}]
     try:
-        tree = ast.parse(code)
+        tree = module_of(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ProgramError(f"the code is not Python: {error}", line=getattr(error, "lineno", 0) or 0) from None
     lines = code.splitlines()
