@@ -146,7 +146,7 @@ def _run(family: Family, n: int, rng: np.random.Generator) -> tuple[float, ...]:
     gain = mean - family.mean(0.0)
     ends = _difference(test[0], test[1], 0.95, rng)
     plain = _percentile(test[0] - test[1], rng)
-    seen = np.concatenate([val[champion], confirm[place], test[1]]).tolist()
+    seen = np.concatenate([val[champion], val[0], confirm[place], confirm[0], test[1]]).tolist()
     own = mean_interval(test[0].tolist(), (0.0, 1.0), seen=seen, seed=int(rng.integers(2**32)), n_resamples=_RESAMPLES)
     pairs = ((confirm[place], confirm[0], level) for level in (0.95, 1 - 0.05 / len(finalists)))
     on_confirm = [True, True] if champion == 0 else [_covers(_difference(*pair, rng), gain) for pair in pairs]

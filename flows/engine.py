@@ -115,6 +115,8 @@ class _Engine:
         what = f"{self._task.name}, seed {self._settings.seed}, strategy {self._run.strategy.name}"
         if self._past is None:
             self._lineage.event("start", what)
+            for line in self._run.cannot_show:
+                self._lineage.event("power", line)
             if self._run.imported:
                 self._lineage.event("import", self._run.imported_said)
         else:

@@ -29,6 +29,7 @@ from graftwork.search.crowning import split_digest
 from graftwork.search.disk import writing_to
 from graftwork.search.mirror import refuse_unfit
 from graftwork.search.operator import Facts
+from graftwork.search.power import power_words
 from graftwork.search.remote import Remote
 from graftwork.search.seed_vote import vote_sizes
 from graftwork.search.strategy import BEST_OF_N, CROSSINGS, PROMPT_OPERATORS, RANDOM, Strategy, sampling, strategies
@@ -148,6 +149,7 @@ def check_run(
         loaded = with_seed(loaded, settings.imported)
     settings = _with_votes(_with_slots(settings, loaded), loaded)
     _refuse_stops(settings, loaded)
+    cannot_show = _cannot_show(settings, loaded)
     strategy = resolve_strategy(settings, loaded, has_proposer=settings.proposer is not None or "proposer" in (models or {}))
     if loaded.seed.prompts and settings.task_model is None and "task" not in (models or {}):
         named = ", ".join(prompt.name for prompt in loaded.seed.prompts)
@@ -167,6 +169,7 @@ def check_run(
         models=opened,
         more_proposers=tuple(open_model(one, environ) for one in settings.more_proposers),
         layers=layers,
+        cannot_show=cannot_show,
     )
     if defects := list(model_defects(loaded.seed, run.model_words)):
         raise ConfigError(f"the seed, line {defects[0].line}, {defects[0].component}: {defects[0].message}")
@@ -188,6 +191,26 @@ def _refuse_stops(settings: RunSettings, task: Task) -> None:
         raise ConfigError(f"--target must be a score above {lo:g} and up to {hi:g} {task.unit}, not {target:g}")
     if file is not None and Path(file).exists():
         raise ConfigError(f"--stop-file {file} is there already, so the search would end at once: remove it, or name another")
+
+
+def _cannot_show(settings: RunSettings, task: Task) -> tuple[str, ...]:
+    """What the splits on which something is claimed have too few examples to show, in words.
+
+    Raises:
+        ConfigError: If it is what the settings ask of `test`.
+    """
+    (lo, hi), effect = task.score_range, settings.effect
+    sizes = {split: len(task.splits[split]) for split in ("confirm", "test") if task.splits.get(split)}
+    if effect is None:
+        return power_words(sizes, task.score_range, task.unit)
+    if not 0 < effect <= hi - lo < math.inf:
+        raise ConfigError(f"--effect must be above 0 and within the width of the task's score range, {lo:g} to {hi:g}, not {effect:g}")
+    if "test" not in sizes:
+        raise ConfigError("--effect asks what the test split can show, and the task has none: give it one, or leave out --effect")
+    said = {split: power_words({split: n}, task.score_range, task.unit, wanted=effect / (hi - lo)) for split, n in sizes.items()}
+    if said["test"]:
+        raise ConfigError(f"{said['test'][0]}; give it more, or leave out --effect")
+    return said.get("confirm", ())
 
 
 def _with_imported(run: Run, imported: tuple[Imported, ...]) -> Run:

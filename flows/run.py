@@ -34,6 +34,7 @@ class Run:
         changed: Of a run that is resumed, the settings that differ from those it had.
         imported: Programs from elsewhere that are its first candidates, after the seed.
         imported_said: How they were chosen, in one line.
+        cannot_show: What its splits have too few examples to show, one line for each.
     """
 
     task: Task
@@ -46,6 +47,7 @@ class Run:
     changed: Mapping[str, object] = field(default_factory=dict)
     imported: tuple[Imported, ...] = ()
     imported_said: str = ""
+    cannot_show: tuple[str, ...] = ()
 
     @property
     def rules(self) -> Rules:

@@ -69,6 +69,8 @@ class RunSettings(BaseModel):
         target: Score on val, in the task's unit, at which the search ends.
         patience: Candidates without a better score after which it ends.
         stop_file: File whose appearance ends it.
+        effect: The least difference to the seed, in the task's unit, that `test` must be able to show: where it cannot, the run is refused
+            before anything is spent. None refuses nothing; it is said what a tenth of the score range would take.
         best_of: Answers of the seed to each test example that the champion is compared with, at most, and at most for what the search
             cost; 0 leaves the comparison out.
         budget_usd: Ceiling of spend at list price, all roles together.
@@ -106,6 +108,7 @@ class RunSettings(BaseModel):
     target: float | None = None
     patience: Annotated[int, Field(ge=1)] | None = None
     stop_file: str | None = None
+    effect: float | None = None
     best_of: Annotated[int, Field(ge=0, le=1024)] = 16
     budget_usd: Annotated[float, Field(ge=0)] | None = None
     budget_tokens: Annotated[int, Field(ge=0)] | None = None

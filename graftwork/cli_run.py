@@ -57,6 +57,9 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
     target: Annotated[float | None, typer.Option(help="End when the best score on val reaches this.")] = None,
     patience: Annotated[int | None, typer.Option(metavar="N", help="End when N candidates in a row made nothing better.")] = None,
     stop_file: Annotated[str | None, typer.Option(metavar="FILE", help="End when this file appears.")] = None,
+    effect: Annotated[
+        float | None, typer.Option(help="Least difference in score that test must be able to show; refused at once where it cannot.")
+    ] = None,
     best_of: Annotated[int, typer.Option(help="At most so many answers of the seed to a test example to compare with; 0: none.")] = 16,
     seed: Annotated[int, typer.Option(help="Seed of every choice.")] = 0,
     strategy: Annotated[str, typer.Option(help="auto, model, no-model, random or best-of-n.")] = "auto",
@@ -107,6 +110,7 @@ def run(  # noqa: PLR0913, PLR0917 - typer makes the options of the signature
             "target": target,
             "patience": patience,
             "stop_file": stop_file,
+            "effect": effect,
             "best_of": best_of,
             "seed": seed,
             "strategy": strategy,
@@ -194,8 +198,8 @@ def _start(task: str, settings: RunSettings, console: Console, *, run_dir: Path 
 
     prepared = prepare(task, settings, run_dir=run_dir)
     console.print(f"{prepared.task.name} in {prepared.run_dir}", markup=False, highlight=False)
-    if prepared.imported_said:
-        console.print(prepared.imported_said, markup=False, highlight=False, soft_wrap=True)
+    for line in (*prepared.cannot_show, *((prepared.imported_said,) if prepared.imported_said else ())):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     finish(watch(BackgroundSearch(prepared), console), console)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
 from graftwork.evaluators.evaluation import Evaluation
-from graftwork.evaluators.task import Example, Task
+from graftwork.evaluators.task import SPLITS, Example, Task
 from graftwork.programs.errors import CeilingReached
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Usage
@@ -196,7 +196,7 @@ class Crowning:
         control, without = await self._asked(pairs["test"][0], seed, spent) if split == "test" else (None, "test was not measured")
         return Claim(
             split=split,
-            score=mean_interval(pairs[split][0].values, self.task.score_range, seed=self.seed),
+            score=mean_interval(pairs[split][0].values, self.task.score_range, seen=_values_seen(pairs), seed=self.seed),
             n_compared=n_compared,
             confirm=paired_difference(*pairs["confirm"], seed=self.seed, level=level) if "confirm" in pairs else None,
             optimism=optimism_of(chosen.among, seed=self.seed),
@@ -253,6 +253,11 @@ class Crowning:
 def split_digest(examples: tuple[Example, ...]) -> str:
     """32 hexadecimal digits that name a set of examples, whatever their order."""
     return hashlib.blake2b("\n".join(sorted(example.id for example in examples)).encode(), digest_size=16).hexdigest()
+
+
+def _values_seen(pairs: Mapping[str, _Pair]) -> list[float | None]:
+    """What champion and seed scored on the task's own splits."""
+    return [value for split, pair in pairs.items() if split in SPLITS for evaluation in pair for value in evaluation.values]
 
 
 def _means_on_common_examples(evaluations: Mapping[int, Evaluation]) -> dict[int, float]:

@@ -19,7 +19,7 @@ class Estimate:
 
     Attributes:
         mean: In the task's unit.
-        error: Its standard error, in that unit; infinite where fewer than two examples count.
+        error: Its standard error, in that unit; infinite where no example counts.
         n: Examples that count.
         seed: The seed's mean over all examples.
     """
@@ -38,7 +38,7 @@ class Estimate:
         is ahead: a lower bound would wait for significance, and a mean would prefer those that were seen least.
         """
         gain = self.mean - self.seed
-        if gain <= 0 or not 0 < self.error < math.inf:
+        if gain <= 0:
             return self.mean
         return min(self.mean, self.seed + gain / (1.0 + (self.error / gain) ** 2))  # but for rounding it is below the mean
 
@@ -46,7 +46,9 @@ class Estimate:
 def estimate(values: Sequence[float | None], baseline: Sequence[float | None], *, lo: float) -> Estimate:
     """The regression estimate of a mean (Cochran, Sampling Techniques, 1977, chapter 7), with the baseline as the known covariate.
 
-    The slope is kept within [0, 1]: 0 is the plain mean, 1 the baseline's mean plus the mean difference to it.
+    The slope is kept within [0, 1]: 0 is the plain mean, 1 the baseline's mean plus the mean difference to it. The variance about the line
+    is that of the examples and of one imagined that lies as far off as scores of the two do on the whole: a few examples that happen to lie
+    on a line, such as five answers that are all right, make nobody sure.
 
     Args:
         values: The program's values on the first examples, in their order; None where nothing counts.
@@ -59,10 +61,15 @@ def estimate(values: Sequence[float | None], baseline: Sequence[float | None], *
     if not n:
         return Estimate(mean=lo, error=math.inf, n=0, seed=seed)
     mean, mean_x = (sum(column) / n for column in zip(*pairs, strict=True))
-    if n == 1:
-        return Estimate(mean=mean, error=math.inf, n=1, seed=seed)
     spread_x = sum((x - mean_x) ** 2 for _, x in pairs)
     slope = sum((y - mean) * (x - mean_x) for y, x in pairs) / spread_x if spread_x > 0 else 0.0
     slope = min(1.0, max(0.0, slope))
     residual = sum((y - mean - slope * (x - mean_x)) ** 2 for y, x in pairs)
-    return Estimate(mean=mean - slope * (mean_x - seed), error=math.sqrt(residual / (n - 1) / n), n=n, seed=seed)
+    n_free = n - (spread_x > 0)  # less the mean and the slope, and one imagined
+    error = math.sqrt((residual + _variance([*(y for y, _ in pairs), *known])) / n_free / n)
+    return Estimate(mean=mean - slope * (mean_x - seed), error=error, n=n, seed=seed)
+
+
+def _variance(values: Sequence[float]) -> float:
+    centre = sum(values) / len(values)
+    return sum((value - centre) ** 2 for value in values) / len(values)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Final
 
-__all__ = ["FEWEST", "hopeless", "needed", "power_words", "smallest_shown"]
+__all__ = ["FEWEST", "needed", "power_words", "smallest_shown"]
 
 FEWEST: Final = 4
 """Examples with which a program that is better on every one can be told from the seed: with 3 of 3 the interval still holds 0."""
@@ -44,15 +44,11 @@ def smallest_shown(n: int, *, differing: float) -> float | None:
     return next((step / _STEPS for step in range(1, _STEPS + 1) if needed(step / _STEPS, differing=differing) <= n), None)
 
 
-def hopeless(n: int) -> bool:
-    """Whether so few examples could not even tell a program from the seed that is better on every one of them."""
-    return n < FEWEST
-
-
 def power_words(splits: Mapping[str, int], score_range: tuple[float, float], unit: str, *, wanted: float = _WANTED) -> tuple[str, ...]:
     """What the splits cannot show of what is wanted, in plain words, one line for each; none where all is well.
 
-    How many examples will differ is not known before a search, so that figures stand for a fifth and for a half of them.
+    How many examples will differ, and by how much, is not known before a search: the figures are for scores that are all or nothing and
+    differ on a fifth of the examples, and on half of them.
 
     Args:
         splits: Number of examples by split or transfer set: of those on which something is claimed, such as `confirm` and `test`.
@@ -67,7 +63,7 @@ def power_words(splits: Mapping[str, int], score_range: tuple[float, float], uni
 def _words(name: str, n: int, score_range: tuple[float, float], unit: str, wanted: float) -> str:
     sizes = [needed(wanted, differing=share) for share in _SHARES]
     enough = f"{_amount(wanted, score_range, unit)} takes {sizes[0]} to {sizes[1]} examples"
-    if hopeless(n):
+    if n < FEWEST:
         several = "1 example" if n == 1 else f"{n} examples"
         nothing = "can show nothing, not even a program that is better on every one"
         return f"your {name} split of {several} {nothing}: give it {FEWEST} or more; {enough}"
@@ -75,7 +71,8 @@ def _words(name: str, n: int, score_range: tuple[float, float], unit: str, wante
     if few <= wanted:
         return ""
     most = f" ({_amount(many, score_range, unit)} where half of the examples differ, not a fifth)" if many > few else ""
-    return f"your {name} split of {n} examples can only show a difference of {_amount(few, score_range, unit)} or more{most}; {enough}"
+    shown = f"can only show a difference of {_amount(few, score_range, unit)} or more{most}"
+    return f"your {name} split of {n} examples {shown}, if scores are all or nothing; {enough}"
 
 
 def _amount(share: float, score_range: tuple[float, float], unit: str) -> str:

@@ -116,6 +116,20 @@ def test_confirm_chooses_the_champion_and_not_val() -> None:
     assert round(crowned.measured["test"].difference.mean, 6) == 0.5
 
 
+def test_a_failure_that_only_another_split_had_widens_the_claim() -> None:
+    def crowned(worst: float) -> Crown:
+        scores = {0: [0.5] * 3, 1: [0.9] * 3}
+        return crown((FIRST,), SEED, lambda number, split: [worst, 0.9, 0.9] if (number, split) == (1, "confirm") else scores[number])[0]
+
+    even, failing = crowned(0.9), crowned(0.0)
+    assert even.claim is not None
+    assert failing.claim is not None
+    assert even.claim.score is not None
+    assert failing.claim.score is not None
+    assert failing.claim.score.mean == even.claim.score.mean
+    assert failing.claim.score.lo < even.claim.score.lo
+
+
 def test_the_seed_can_stay_champion() -> None:
     crowned, _ = crown((FIRST,), SEED, by_number({0: 0.5, 1: 0.4}))
     assert crowned.champion.number == 0

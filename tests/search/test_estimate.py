@@ -13,8 +13,17 @@ from graftwork.search.estimate import Estimate, estimate
 _values = st.lists(st.one_of(st.none(), st.floats(-1, 1)), min_size=1, max_size=30)
 
 
-def test_the_seed_is_known_exactly_in_units_of_itself() -> None:
-    assert estimate([0.0, 1.0, 0.5], [0.0, 1.0, 0.5], lo=0.0) == Estimate(mean=0.5, error=0.0, n=3, seed=0.5)
+def test_the_seed_is_what_it_is_and_better_known_the_more_examples_there_are() -> None:
+    few, many = (estimate([0.0, 1.0, 0.5] * times, [0.0, 1.0, 0.5] * times, lo=0.0) for times in (1, 40))
+    assert few.mean == many.mean == few.seed == few.cautious == 0.5
+    assert many.error < few.error / 30
+
+
+def test_a_few_examples_on_a_line_make_nobody_sure() -> None:
+    right = estimate([1.0] * 6, [0.0, 1.0, 1.0, 0.0, 0.0, 1.0] * 5, lo=0.0)
+    assert 0.05 < right.error < 0.2
+    two = estimate([1.0, 0.0], [1.0, 0.0, 0.0, 0.0], lo=0.0)
+    assert two.error > 0.2
 
 
 def test_a_prefix_of_easy_examples_flatters_nobody() -> None:
@@ -26,14 +35,14 @@ def test_a_prefix_of_easy_examples_flatters_nobody() -> None:
 
 def test_nothing_that_counts_is_the_lowest_score_and_unsure() -> None:
     assert estimate([None], [1.0], lo=-3.0) == Estimate(mean=-3.0, error=math.inf, n=0, seed=1.0)
-    assert estimate([0.25, None], [1.0, 1.0], lo=0.0) == Estimate(mean=0.25, error=math.inf, n=1, seed=1.0)
+    assert estimate([0.25, None], [1.0, 1.0], lo=0.0) == Estimate(mean=0.25, error=math.sqrt(0.125), n=1, seed=1.0)
 
 
 def test_a_gain_counts_as_one_however_unsure_and_of_two_alike_the_surer_is_ahead() -> None:
     sure, unsure = (Estimate(mean=0.6, error=error, n=9, seed=0.5) for error in (0.05, 0.2))
     assert 0.5 < unsure.cautious < sure.cautious < 0.6
     assert Estimate(mean=0.4, error=0.2, n=9, seed=0.5).cautious == 0.4
-    assert Estimate(mean=0.6, error=math.inf, n=1, seed=0.5).cautious == 0.6
+    assert Estimate(mean=0.6, error=math.inf, n=1, seed=0.5).cautious == 0.5
 
 
 @given(_values, _values)

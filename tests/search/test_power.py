@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from graftwork.search.comparison import difference_of
-from graftwork.search.power import FEWEST, hopeless, needed, power_words, smallest_shown
+from graftwork.search.power import FEWEST, needed, power_words, smallest_shown
 
 
 @pytest.mark.parametrize(("difference", "differing"), [(0.1, 0.2), (0.1, 0.5), (0.3, 0.4), (0.5, 0.6)])
@@ -37,21 +37,19 @@ def test_the_smallest_difference_that_n_examples_show_needs_no_more_than_n(n: in
     assert needed(smallest, differing=0.2) <= n < needed(smallest - 0.002, differing=0.2)
 
 
-def test_only_what_cannot_show_a_better_answer_on_every_example_is_hopeless() -> None:
-    assert [hopeless(n) for n in (0, FEWEST - 1, FEWEST)] == [True, True, False]
-    assert smallest_shown(FEWEST - 1, differing=0.2) is None
-
-
 def test_a_small_split_is_told_what_it_can_show_and_what_it_would_take() -> None:
     (line,) = power_words({"test": 12, "confirm": 500}, (0.0, 1.0), "score")
-    assert line == "your test split of 12 examples can only show a difference of 0.54 score or more; 0.1 score takes 155 to 391 examples"
+    assert line == (
+        "your test split of 12 examples can only show a difference of 0.54 score or more, if scores are all or nothing; "
+        "0.1 score takes 155 to 391 examples"
+    )
 
 
 def test_how_many_examples_differ_is_said_where_it_matters() -> None:
     (line,) = power_words({"test": 60}, (0.0, 100.0), "points")
     assert line == (
         "your test split of 60 examples can only show a difference of 16 points or more (25 points where half of the examples differ, not "
-        "a fifth); 10 points takes 155 to 391 examples"
+        "a fifth), if scores are all or nothing; 10 points takes 155 to 391 examples"
     )
 
 
@@ -64,6 +62,7 @@ def test_the_fewest_examples_are_those_that_the_interval_can_be_sure_of(n: int, 
 
 def test_a_hopeless_split_is_told_so() -> None:
     (line,) = power_words({"test": 1}, (-100.0, 0.0), "% excess", wanted=0.05)
+    assert smallest_shown(FEWEST - 1, differing=0.2) is None
     assert line.startswith(
         "your test split of 1 example can show nothing, not even a program that is better on every one: give it 4 or more; 5 % excess"
     )
