@@ -118,7 +118,7 @@ def test_confirm_chooses_the_champion_and_not_val() -> None:
 
 def test_a_failure_that_only_another_split_had_widens_the_claim() -> None:
     def crowned(worst: float) -> Crown:
-        scores = {0: [0.5] * 3, 1: [0.9] * 3}
+        scores: dict[int, list[float | None]] = {0: [0.5] * 3, 1: [0.9] * 3}
         return crown((FIRST,), SEED, lambda number, split: [worst, 0.9, 0.9] if (number, split) == (1, "confirm") else scores[number])[0]
 
     even, failing = crowned(0.9), crowned(0.0)
