@@ -171,14 +171,14 @@ class Gateway:
         """
         return await self.thread.awaitable(self._call(call))
 
-    async def propose(self, body: Mapping[str, object], *, brief: int, attempt: int, alias: str = "") -> Relayed:
+    async def propose(self, body: Mapping[str, object], *, brief: int, attempt: int, alias: str) -> Relayed:
         """Make a call for an operator; from any loop.
 
         Args:
             body: Chat-completion body.
             brief: Number of the brief; the call is booked to its candidate.
             attempt: Tells this brief's calls apart, from 0.
-            alias: The proposer; empty for the first.
+            alias: The proposer, of `aliases`.
 
         Raises:
             CeilingReached: The run's budget is spent.
@@ -230,7 +230,7 @@ class Gateway:
         try:
             limit = self._settings.proposer_max_tokens
             request = sanitise_request(body, max_tokens=limit, models=self._settings.named_models)
-            model = self._proposers.get(alias) if alias else self._models.get("proposer")
+            model = self._proposers.get(alias)
             going = self._prepare("proposer", request, candidate=brief, draw=f"b{brief}/{attempt}", model=model)
             self._ledger.enter(brief)
         except CallFailed as error:

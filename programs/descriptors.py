@@ -11,7 +11,7 @@ from .program import CALLABLE, Component, Program
 from .structure import levels, syntax
 from .worst_case import worst_case_calls
 
-__all__ = ["Descriptors", "descriptors"]
+__all__ = ["Descriptors", "depth_of", "descriptors"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +63,22 @@ def descriptors(program: Program, entry: str) -> Descriptors:
         n_types=kinds["type"],
         n_constants=kinds["constant"],
         n_calls=sum(len(calls_in(program, component)) for component in used),
-        depth=max((found[component.name] for component in used if component.kind in CALLABLE), default=0),
+        depth=depth_of(program, entry),
         worst_case_calls=worst_case_calls(program, entry) if entry else None,
         size=sum(_size(component) for component in used),
         n_lines=sum(bool(line.strip()) for component in used for line in component.source.splitlines()),
         modules=tuple(sorted(modules)),
     )
+
+
+def depth_of(program: Program, entry: str) -> int:
+    """References on the shortest way from the entry to the farthest prompt, tool or function; 0 when it needs none.
+
+    Raises:
+        ProgramError: If there is no component `entry`.
+    """
+    found = levels(program, entry)
+    return max((found[item.name] for item in program.components if item.name in found and item.kind in CALLABLE), default=0)
 
 
 def _size(component: Component) -> int:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import bisect
 import math
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import Protocol
 
 from .candidate import Member
 
-__all__ = ["AddStatus", "Archive", "MemberOrder", "Ranking", "TopK", "rank", "sure_rank"]
+__all__ = ["AddStatus", "Archive", "MemberOrder", "RankedArchive", "Ranking", "TopK", "rank", "sure_rank"]
 
 MemberOrder = Callable[[Member], tuple[float, ...]]
 """What members are sorted by; the first is the best, and no two candidates are equal in it."""
@@ -119,7 +120,49 @@ class Ranking:
     __hash__ = None  # type: ignore[assignment]  # a mutable container, like a list
 
 
-class TopK:
+class RankedArchive(ABC):
+    """What archives have in common whose members stand in an order: all but whom they keep and whom they draw.
+
+    Args:
+        order: What is best.
+        settings: What else tells it from another that holds the same members.
+    """
+
+    def __init__(self, order: MemberOrder, *settings: object) -> None:
+        self._members, self._settings = Ranking(order), settings
+
+    @abstractmethod
+    def add(self, member: Member) -> AddStatus:
+        """Offer a member, as `Archive` has it."""
+
+    @abstractmethod
+    def draw(self, rng: random.Random) -> Member:
+        """A parent, as `Archive` has it."""
+
+    def discard(self, number: int) -> bool:
+        """Take a candidate out; whether it was there."""
+        member = self._members.find(number)
+        if member is not None:
+            self._take_out(member)
+        return member is not None
+
+    def _take_out(self, member: Member) -> None:
+        self._members.remove(member)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __eq__(self, other: object) -> bool:
+        mine = (type(self), self._settings, self._members)
+        return isinstance(other, RankedArchive) and mine == (type(other), other._settings, other._members)
+
+    __hash__ = None  # type: ignore[assignment]  # a mutable container, like a list
+
+
+class TopK(RankedArchive):
     """The k best members, best first; of members with equal values on every example only the first in order stays.
 
     Programs that score alike on every example mostly behave alike; keeping the shortest of them leaves room for others and holds
@@ -136,8 +179,8 @@ class TopK:
     """
 
     def __init__(self, size: int, order: MemberOrder = rank, *, tournament: int = 1) -> None:
+        super().__init__(order, size, tournament)
         self._size, self._tournament = size, tournament
-        self._members = Ranking(order)
 
     def add(self, member: Member) -> AddStatus:
         """Offer a member: `BEST` if it leads now, `KEPT` if it is among the k, else `REFUSED`."""
@@ -153,13 +196,6 @@ class TopK:
             members.remove(members[self._size])
         return members.status(member)
 
-    def discard(self, number: int) -> bool:
-        """Take a candidate out; whether it was there."""
-        member = self._members.find(number)
-        if member is not None:
-            self._members.remove(member)
-        return member is not None
-
     def draw(self, rng: random.Random) -> Member:
         """The winner of a tournament."""
         places = [rng.randrange(len(self._members)) for _ in range(self._tournament)]
@@ -167,18 +203,6 @@ class TopK:
             return self._members[min(places)]
         entered = [self._members[place] for place in sorted(set(places))]
         return max(entered, key=lambda member: _sample(member, rng))
-
-    def __iter__(self) -> Iterator[Member]:
-        return iter(self._members)
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def __eq__(self, other: object) -> bool:
-        mine = (self._size, self._tournament, self._members)
-        return isinstance(other, TopK) and mine == (other._size, other._tournament, other._members)
-
-    __hash__ = None  # type: ignore[assignment]  # a mutable container, like a list
 
 
 def _sample(member: Member, rng: random.Random) -> float:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from graftwork.evaluators.evaluation import Unkept
+from graftwork.programs.descriptors import depth_of
 from graftwork.programs.program import ComponentKind
 from graftwork.programs.structure import levels
 from graftwork.programs.worst_case import worst_case_calls
@@ -58,10 +59,6 @@ def _components(member: Member, entry: str) -> float:
     return len(levels(member.candidate.program, entry))
 
 
-def _depth(member: Member, entry: str) -> float:
-    return max(levels(member.candidate.program, entry).values())
-
-
 def _calls(member: Member, entry: str) -> float:
     program = member.candidate.program
     if not program.prompts:
@@ -94,7 +91,7 @@ DIMENSIONS: Final[Mapping[str, Dimension]] = MappingProxyType(
         "prompts": Dimension(measure=_count("prompt"), edges=(1, 2, 3, 4, 6)),
         "tools": Dimension(measure=_count("tool"), edges=(1, 2, 3)),
         "components": Dimension(measure=_components, edges=(2, 3, 4, 6, 9, 13)),
-        "depth": Dimension(measure=_depth, edges=(1, 2, 3, 5)),
+        "depth": Dimension(measure=lambda member, entry: depth_of(member.candidate.program, entry), edges=(1, 2, 3, 5)),
         "calls": Dimension(measure=_calls, edges=(1, 2, 3, 5, 9, 17, math.inf)),
         "size": Dimension(
             measure=lambda member, _: len(member.candidate.program.source),

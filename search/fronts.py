@@ -13,12 +13,12 @@ from __future__ import annotations
 import math
 import operator
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from graftwork.evaluators.objectives import DIRECTIONS
 
-from .archive import AddStatus, MemberOrder, Ranking, sure_rank
+from .archive import AddStatus, MemberOrder, RankedArchive, sure_rank
 from .candidate import Member
 
 __all__ = ["OBJECTIVES", "ExampleFront", "ObjectiveFront"]
@@ -27,7 +27,7 @@ OBJECTIVES: Final = frozenset(DIRECTIONS)
 """What a member may be better in: `score`, `usd` and `seconds` of a run, `n_chars` of its text."""
 
 
-class ExampleFront:
+class ExampleFront(RankedArchive):
     """Those that lead on some example.
 
     Args:
@@ -36,8 +36,8 @@ class ExampleFront:
     """
 
     def __init__(self, size: int, order: MemberOrder = sure_rank) -> None:
+        super().__init__(order, size)
         self._size = size
-        self._members = Ranking(order)
         self._led: dict[int, int] = {}
         """By candidate, the examples that it leads, as the bits of a number."""
         self._best: list[float] = []
@@ -55,13 +55,9 @@ class ExampleFront:
             self._prune()
         return self._members.status(member)
 
-    def discard(self, number: int) -> bool:
-        """Take a candidate out; whether it was there."""
-        member = self._members.find(number)
-        if member is not None:
-            self._remove(member)
-            self._prune()
-        return member is not None
+    def _take_out(self, member: Member) -> None:
+        self._remove(member)
+        self._prune()
 
     def draw(self, rng: random.Random) -> Member:
         """A member, as often as it leads examples; the best as if it led one, where it leads none."""
@@ -113,19 +109,8 @@ class ExampleFront:
             if value == best:
                 self._led[number] |= 1 << place
 
-    def __iter__(self) -> Iterator[Member]:
-        return iter(self._members)
 
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ExampleFront) and (self._size, self._members) == (other._size, other._members)
-
-    __hash__ = None  # type: ignore[assignment]  # a mutable container, like a list
-
-
-class ObjectiveFront:
+class ObjectiveFront(RankedArchive):
     """Those that no other is at least as good as in every objective, and the best by the score.
 
     The score counts as `Estimate.cautious` has it. A program with the lowest score of all, such as one that always fails, is
@@ -139,8 +124,8 @@ class ObjectiveFront:
     """
 
     def __init__(self, size: int, objectives: tuple[str, ...], order: MemberOrder = sure_rank) -> None:
+        super().__init__(order, size, objectives)
         self._size, self._objectives = size, objectives
-        self._members = Ranking(order)
         self._worth: dict[int, tuple[float, ...]] = {}
         """By candidate, what it is worth in each objective; higher is better."""
         self._room: dict[int, float] = {}
@@ -165,13 +150,9 @@ class ObjectiveFront:
         self._thin_out()
         return self._members.status(member)
 
-    def discard(self, number: int) -> bool:
-        """Take a candidate out; whether it was there."""
-        member = self._members.find(number)
-        if member is not None:
-            self._remove(member)
-            self._thin_out()
-        return member is not None
+    def _take_out(self, member: Member) -> None:
+        self._remove(member)
+        self._thin_out()
 
     def draw(self, rng: random.Random) -> Member:
         """The less crowded of two, each drawn from all; of equals the first in order."""
@@ -217,18 +198,6 @@ class ObjectiveFront:
                 for (below, _), (_, number), (above, _) in zip(line, line[1:], line[2:], strict=False):
                     rooms[number] += (above - below) / span
         return rooms
-
-    def __iter__(self) -> Iterator[Member]:
-        return iter(self._members)
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def __eq__(self, other: object) -> bool:
-        mine = (self._size, self._objectives, self._members)
-        return isinstance(other, ObjectiveFront) and mine == (other._size, other._objectives, other._members)
-
-    __hash__ = None  # type: ignore[assignment]  # a mutable container, like a list
 
 
 def _bits(number: int) -> Iterable[int]:

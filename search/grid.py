@@ -7,16 +7,15 @@ among elites; unlike there the number of cells that are held is bounded: beyond 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
-from .archive import AddStatus, MemberOrder, Ranking, sure_rank
+from .archive import AddStatus, MemberOrder, RankedArchive, sure_rank
 from .candidate import Member
 from .dimensions import Cell, cell_of
 
 __all__ = ["Grid"]
 
 
-class Grid:
+class Grid(RankedArchive):
     """The elites of at most so many cells.
 
     Args:
@@ -27,8 +26,8 @@ class Grid:
     """
 
     def __init__(self, size: int, dimensions: tuple[str, ...], *, entry: str = "", order: MemberOrder = sure_rank) -> None:
+        super().__init__(order, size, dimensions, entry)
         self._size, self._dimensions, self._entry = size, dimensions, entry
-        self._members = Ranking(order)
         self._elites: dict[Cell, Member] = {}
         self._cells: dict[int, Cell] = {}
 
@@ -39,33 +38,17 @@ class Grid:
         if elite is not None:
             if self._members.order(elite) <= self._members.order(member):
                 return AddStatus.REFUSED
-            self.discard(elite.candidate.number)
+            self._take_out(elite)
         self._elites[cell], self._cells[member.candidate.number] = member, cell
         self._members.insert(member)
         if len(self._members) > self._size:
-            self.discard(self._members[self._size].candidate.number)
+            self._take_out(self._members[self._size])
         return self._members.status(member)
-
-    def discard(self, number: int) -> bool:
-        """Take a candidate out; whether it was there."""
-        member = self._members.find(number)
-        if member is not None:
-            self._members.remove(member)
-            del self._elites[self._cells.pop(number)]
-        return member is not None
 
     def draw(self, rng: random.Random) -> Member:
         """Any of the elites."""
         return self._members[rng.randrange(len(self._members))]
 
-    def __iter__(self) -> Iterator[Member]:
-        return iter(self._members)
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def __eq__(self, other: object) -> bool:
-        mine = (self._size, self._dimensions, self._entry, self._members)
-        return isinstance(other, Grid) and mine == (other._size, other._dimensions, other._entry, other._members)
-
-    __hash__ = None  # type: ignore[assignment]  # a mutable container, like a list
+    def _take_out(self, member: Member) -> None:
+        self._members.remove(member)
+        del self._elites[self._cells.pop(member.candidate.number)]

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from .archive import AddStatus, MemberOrder, Ranking, sure_rank
+from .archive import AddStatus, MemberOrder, RankedArchive, Ranking, sure_rank
 from .candidate import Member
 
 __all__ = ["Signatures"]
@@ -20,7 +20,7 @@ __all__ = ["Signatures"]
 _Signature = tuple[float | None, ...]
 
 
-class Signatures:
+class Signatures(RankedArchive):
     """Clusters of members with the same rounded values on every example.
 
     Args:
@@ -31,8 +31,8 @@ class Signatures:
     """
 
     def __init__(self, size: int, depth: int, order: MemberOrder = sure_rank, *, temperature: float = 0.1) -> None:
+        super().__init__(order, size, depth, temperature)
         self._size, self._depth, self._temperature = size, depth, temperature
-        self._members = Ranking(order)
         self._leaders = Ranking(order)
         self._clusters: dict[_Signature, Ranking] = {}
         self._signatures: dict[int, _Signature] = {}
@@ -43,18 +43,11 @@ class Signatures:
             return AddStatus.REFUSED
         cluster = self._insert(member)
         if len(cluster) > self._depth:
-            self._remove(max(tuple(cluster)[1:], key=lambda one: (_length(one), self._members.order(one))))
+            self._take_out(max(tuple(cluster)[1:], key=lambda one: (_length(one), self._members.order(one))))
         if len(self._clusters) > self._size:
             for one in self._cluster(self._leaders[self._size]):
-                self._remove(one)
+                self._take_out(one)
         return self._members.status(member)
-
-    def discard(self, number: int) -> bool:
-        """Take a candidate out; whether it was there."""
-        member = self._members.find(number)
-        if member is not None:
-            self._remove(member)
-        return member is not None
 
     def draw(self, rng: random.Random) -> Member:
         """A member of a cluster that is drawn by its score; shorter ones more often."""
@@ -79,7 +72,7 @@ class Signatures:
             self._leaders.insert(member)
         return cluster
 
-    def _remove(self, member: Member) -> None:
+    def _take_out(self, member: Member) -> None:
         cluster = self._cluster(member)
         led = cluster[0]
         self._members.remove(member)
@@ -91,18 +84,6 @@ class Signatures:
                 self._leaders.insert(cluster[0])
             else:
                 del self._clusters[signature]
-
-    def __iter__(self) -> Iterator[Member]:
-        return iter(self._members)
-
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def __eq__(self, other: object) -> bool:
-        mine = (self._size, self._depth, self._temperature, self._members)
-        return isinstance(other, Signatures) and mine == (other._size, other._depth, other._temperature, other._members)
-
-    __hash__ = None  # type: ignore[assignment]  # a mutable container, like a list
 
 
 def _signature(member: Member) -> _Signature:

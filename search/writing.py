@@ -32,8 +32,8 @@ class Proposer(Protocol):
         """Their names in the lineage; at least one."""
         ...
 
-    async def propose(self, body: Mapping[str, object], *, brief: int, attempt: int, alias: str = "") -> Relayed:
-        """One metered call to the one of that alias, else to the first; its draw is (brief, attempt)."""
+    async def propose(self, body: Mapping[str, object], *, brief: int, attempt: int, alias: str) -> Relayed:
+        """One metered call to the one of that alias; its draw is (brief, attempt)."""
         ...
 
 

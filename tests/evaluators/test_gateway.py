@@ -174,8 +174,8 @@ def test_the_proposer_draws_by_brief_and_attempt_and_is_booked_apart() -> None:
     model = FakeModel()
     with opened(model) as gateway:
         body = {"messages": [{"role": "user", "content": "write"}], "max_tokens": 7}
-        first = asyncio.run(gateway.propose(body, brief=4, attempt=0))
-        second = asyncio.run(gateway.propose(body, brief=4, attempt=1))
+        first = asyncio.run(gateway.propose(body, brief=4, attempt=0, alias="fake"))
+        second = asyncio.run(gateway.propose(body, brief=4, attempt=1, alias="fake"))
         assert (text_of(first), text_of(second)) == ("write b4/0", "write b4/1")
         assert gateway.spent["proposer"].calls == 2
         assert gateway.spent["task"].calls == 0
@@ -568,7 +568,7 @@ def test_each_of_several_proposers_answers_under_its_own_alias_and_is_released()
     second.alias = "other"
     gateway = Gateway({"proposer": first}, store, more_proposers=[second], ledger=Ledger(Ceilings()))
     body = {"messages": [{"role": "user", "content": "write"}]}
-    for alias in ("", "other", "fake", "other"):  # the last two are the same requests again
+    for alias in ("fake", "other", "fake", "other"):  # the last two are the same requests again
         assert asyncio.run(gateway.propose(body, brief=4, attempt=0, alias=alias)).reply is not None
     unknown = asyncio.run(gateway.propose(body, brief=4, attempt=0, alias="third"))
     assert gateway.aliases == ("fake", "other")
