@@ -37,7 +37,7 @@ class SyntheticPrograms:
         digest = f"{number:032x}"
         pad = _PAD + (self._rng.randint(-self._spread, self._spread) if self._spread else 0)
         source = f"def {name}(x: int) -> int:\n    return x + {number}  # {'.' * pad}"
-        pieces = tuple(replace(piece, text=source) if piece.name == name else piece for piece in parent.pieces)
+        pieces = tuple(piece._replace(text=source) if piece.name == name else piece for piece in parent.pieces)
         components: tuple[Component, ...] = tuple(
             replace(component, source=source, digest=digest) if component.name == name else component for component in parent.components
         )

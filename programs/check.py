@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, Required, TypedDict, Unpack
 
 from .blocks import outside
-from .check_prompt import model_defects, prompt_defects
+from .check_prompt import PromptCheck, model_defects
 from .cutting import split
 from .defect import Defect, defect_at
 from .duplicates import duplicates
@@ -103,8 +103,10 @@ def _defects(program: Program, rules: Rules) -> Iterator[Defect]:
         yield _defect(
             f"no entry {entry!r}: define `def {entry}({', '.join(parameters)})`; there is {', '.join(program.names) or 'nothing'}"
         )
-    known = program.bound
+    known, prompts = program.bound, PromptCheck(program)
     for component in program.components:
+        if component.kind == "prompt" and isinstance(node := syntax(component), ast.FunctionDef):
+            yield from prompts.defects(component, node)
         yield from _component_defects(program, component, packages, known=known)
         for name in sorted(component.unused):
             what = "input" if component.name == entry and name in parameters else "parameter"
@@ -219,8 +221,6 @@ def _entry_defects(entry: Component, parameters: Collection[str]) -> Iterator[De
 
 def _component_defects(program: Program, component: Component, packages: Collection[str], *, known: frozenset[str]) -> Iterator[Defect]:
     missing = component.refs - known
-    if component.kind == "prompt" and isinstance(node := syntax(component), ast.FunctionDef):
-        yield from prompt_defects(program, component, node)
     # The text decides whether the syntax is worth a second reading.
     text = component.source
     if not (missing or "import" in text or "async" in text or "await" in text):

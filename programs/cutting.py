@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from .errors import ProgramError
-from .layout import MAX_SOURCE_BYTES, Piece, read, split_nodes
-from .parsing import alone
+from .layout import MAX_SOURCE_BYTES, Piece, cut_nodes, read, read_all, split_nodes
 from .readings import MAX_KEPT, keep_tree, kept, known_tree
 
 __all__ = ["split", "statement_of"]
@@ -26,7 +24,6 @@ _START: Final = re.compile(r"\n[ \t]*\n(?=[^\s)\]}])")
 _DEFINITION: Final = re.compile(r"(?:#.*\n)*(?:@|def |class |\w+ *[:=])")
 _QUOTES: Final = ('"""', "'''")
 # Other ends of lines than the usual ones, and the one future that changes the grammar.
-_MANY: Final = 8  # stretches for which silence is taken together: most are new, or the text is long anyway
 _UNUSUAL: Final = ("\r", "\f", "barry_as_FLUFL")
 
 
@@ -70,15 +67,13 @@ def _joined(source: str) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
     above = 0
     stretches = list(_stretches(source))
-    bodies = [_without_blank_end(text) for text, _ in stretches]
-    with alone() if len(bodies) > _MANY else nullcontext():
-        cut = [_cut(body, at_top=at_top) for body, (_, at_top) in zip(bodies, stretches, strict=True)]
-    for (text, _), body, found in zip(stretches, bodies, cut, strict=True):
+    bodies = [(_without_blank_end(text), at_top) for text, at_top in stretches]
+    for (text, _), body, found in zip(stretches, bodies, _cut(bodies), strict=True):
         for piece in found:
             _append(pieces, _below(piece, above) if above else piece)
         n_lines = text.count("\n")
-        if blank := text[len(body) :]:
-            first = above + body.count("\n") + (2 if body else 1)
+        if blank := text[len(body[0]) :]:
+            first = above + body[0].count("\n") + (2 if body[0] else 1)
             _append(pieces, Piece(kind="gap", text=blank, first_line=first, last_line=above + n_lines + (not blank.endswith("\n"))))
         above += n_lines
     return tuple(pieces)
@@ -94,7 +89,7 @@ def _append(pieces: list[Piece], piece: Piece) -> None:
     """Add a piece; two gaps in a row are one."""
     if piece.kind == "gap" and pieces and pieces[-1].kind == "gap":
         gap = pieces.pop()
-        piece = replace(piece, text=gap.text + piece.text, first_line=gap.first_line)
+        piece = piece._replace(text=gap.text + piece.text, first_line=gap.first_line)
     pieces.append(piece)
 
 
@@ -115,22 +110,31 @@ def _stretches(source: str) -> Iterator[tuple[str, bool]]:
 
 def _below(piece: Piece, above: int) -> Piece:
     """A piece that stands some lines further down."""
-    return Piece(
-        kind=piece.kind,
-        text=piece.text,
-        name=piece.name,
-        imports=piece.imports,
-        reads=piece.reads,
-        first_line=piece.first_line + above,
-        last_line=piece.last_line + above,
-        line=piece.line and piece.line + above,
-    )
+    kind, text, name, imports, reads, first_line, last_line, line = piece
+    return Piece(kind, text, name, imports, reads, first_line + above, last_line + above, line and line + above)
+
+
+@dataclass(slots=True)
+class _Cut:
+    """Where the pieces of one stretch are kept; empty until somebody has cut it."""
+
+    pieces: tuple[Piece, ...] | None = None
 
 
 @kept(MAX_KEPT)
-def _cut(text: str, *, at_top: bool) -> tuple[Piece, ...]:
-    pairs = split_nodes(text, at_top=at_top)
-    for piece, node in pairs:
-        if node is not None and piece.first_line == 1 and piece.kind in {"component", "doc"}:
-            keep_tree(piece.text, node)
-    return tuple(piece for piece, _ in pairs)
+def _cut_of(text: str, *, at_top: bool) -> _Cut:
+    del text, at_top
+    return _Cut()
+
+
+def _cut(stretches: Sequence[tuple[str, bool]]) -> list[tuple[Piece, ...]]:
+    """The pieces of each stretch. All that nobody has seen before is parsed first, in a row."""
+    cuts = [_cut_of(text, at_top=at_top) for text, at_top in stretches]
+    new = [(cut, text, at_top) for cut, (text, at_top) in zip(cuts, stretches, strict=True) if cut.pieces is None]
+    for (cut, text, at_top), nodes in zip(new, read_all([text for _, text, _ in new]), strict=True):
+        pairs = cut_nodes(text, nodes, at_top=at_top)
+        for piece, node in pairs:
+            if node is not None and piece.first_line == 1 and piece.kind in {"component", "doc"}:
+                keep_tree(piece.text, node)
+        cut.pieces = tuple(piece for piece, _ in pairs)
+    return [cut.pieces or () for cut in cuts]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from .program import ComponentKind, Import
 
-__all__ = ["component_digest", "component_shape", "program_digest"]
+__all__ = ["component_digest", "component_digests", "program_digest"]
 
 
 def component_digest(kind: ComponentKind | Literal["statement"], tokens: Sequence[str]) -> str:
@@ -16,16 +16,17 @@ def component_digest(kind: ComponentKind | Literal["statement"], tokens: Sequenc
     return _hash((kind, *tokens))
 
 
-def component_shape(kind: ComponentKind, name: str, tokens: Sequence[str]) -> str:
-    """As `component_digest`, but of a component without its name: equal where only their names tell two apart, recursion included."""
-    text = "\n".join((kind, *tokens, ""))
+def component_digests(kind: ComponentKind, name: str, tokens: Sequence[str]) -> tuple[str, str]:
+    """The digest of a component, and its shape: a digest without its name, equal where only names tell two apart, recursion included."""
+    text = "\n".join((kind, *tokens))
+    nameless = text + "\n"
     if tokens[:2] in {("FunctionDef", name), ("ClassDef", name)}:
-        text = text.replace(f"\n{name}\n", "\n\n", 1)
+        nameless = nameless.replace(f"\n{name}\n", "\n\n", 1)
     # Twice, since two names in a row share the line end between them. On the text, which costs next to nothing: a line of a string
     # that looks like the name's token goes with it, and may make two strings equal that differ in their components' names alone.
     for _ in range(2):
-        text = text.replace(f"\nn{name}\n", "\nn\n")
-    return _digest(text)
+        nameless = nameless.replace(f"\nn{name}\n", "\nn\n")
+    return _digest(text), _digest(nameless)
 
 
 def program_digest(digests: Iterable[str], imports: Iterable[Import], statements: Sequence[str] = ()) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from .blocks import opens_block
@@ -60,7 +59,7 @@ class Document:
     def replace(self, name: str, text: str) -> None:
         """Give a component another text."""
         index = self._index(name)
-        self._pieces[index] = replace(self._pieces[index], text=text)
+        self._pieces[index] = self._pieces[index]._replace(text=text)
 
     def add(self, name: str, text: str, *, after: str | None) -> None:
         """Put a component after another one, or with None before all others.
@@ -135,7 +134,7 @@ class Document:
             if kept:
                 head, word, _ = kept[0][0].rpartition("import ")
                 names = ", ".join(single.removeprefix(head + word) for single, _, _ in kept)
-                self._pieces[index] = replace(piece, imports=kept, text=head + word + names)
+                self._pieces[index] = piece._replace(imports=kept, text=head + word + names)
             else:
                 self._cut(index)
             return

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final, cast
 
 from .cutting import split, statement_of
-from .digest import component_digest, component_shape, program_digest
+from .digest import component_digest, component_digests, program_digest
 from .errors import ProgramError
 from .layout import Piece
 from .program import Component, ComponentKind, Import, Program, Statement
@@ -156,10 +156,11 @@ def _read(piece: Piece, kinds: Kinds, bound: _Origins) -> Reading:
     if (reading := place.reading) is None:
         node = statement_of(piece.text)
         kind, found = kinds(node), _walked(piece, node, kinds)
+        digest, shape = component_digests(kind, piece.name, found.tokens)
         reading = Reading(
             kind=kind,
-            digest=component_digest(kind, found.tokens),
-            shape=component_shape(kind, piece.name, found.tokens),
+            digest=digest,
+            shape=shape,
             free=found.free,
             immediate=found.immediate,
             unused=found.unused,

@@ -9,11 +9,11 @@ from __future__ import annotations
 import ast
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Final
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final, cast
 
-__all__ = ["alone", "compiled", "expression_of", "module_of"]
+__all__ = ["alone", "compiled", "expression_of", "module_of", "modules_of"]
 
 _TURN: Final = threading.Lock()
 _HERE: Final = threading.local()
@@ -41,10 +41,7 @@ def compiled(text: str, *, flags: int, mode: str = "exec") -> object:
     A library's thread that parses without asking here may still disturb the count: such a text is read again.
     """
     with alone():
-        for _ in range(_TRIES):
-            with suppress(SystemError):
-                return compile(text, "<program>", mode, flags=flags, dont_inherit=True)
-        return compile(text, "<program>", mode, flags=flags, dont_inherit=True)
+        return _tried(text, flags, mode)
 
 
 def module_of(text: str) -> ast.Module:
@@ -58,6 +55,13 @@ def module_of(text: str) -> ast.Module:
     return tree
 
 
+def modules_of(texts: Iterable[str]) -> list[ast.Module]:
+    """As `module_of`, of several texts in a row: the parser takes a third longer where other work comes in between."""
+    with alone():
+        trees = [_tried(text, ast.PyCF_ONLY_AST, "exec") for text in texts]
+    return cast("list[ast.Module]", trees)
+
+
 def expression_of(text: str) -> ast.expr:
     """The tree of an expression's text.
 
@@ -67,3 +71,12 @@ def expression_of(text: str) -> ast.expr:
     tree = compiled(text.lstrip(" \t"), flags=ast.PyCF_ONLY_AST, mode="eval")
     assert isinstance(tree, ast.Expression)  # noqa: S101 (likewise)
     return tree.body
+
+
+def _tried(text: str, flags: int, mode: str) -> object:
+    for _ in range(_TRIES):
+        try:
+            return compile(text, "<program>", mode, flags=flags, dont_inherit=True)
+        except SystemError:
+            continue
+    return compile(text, "<program>", mode, flags=flags, dont_inherit=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from graftwork.programs.cutting import split, statement_of
 from graftwork.programs.errors import ProgramError
-from graftwork.programs.layout import Piece, split_nodes
+from graftwork.programs.layout import Piece, read_all, split_nodes
 from graftwork.programs.readings import forget
 
 _EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*/program.py"))
@@ -103,11 +104,11 @@ def test_only_a_changed_stretch_is_read_again(monkeypatch: pytest.MonkeyPatch) -
     split(text)
     read: list[str] = []
 
-    def noted(text: str, *, at_top: bool) -> tuple[tuple[Piece, ast.stmt | None], ...]:
-        read.append(text)
-        return split_nodes(text, at_top=at_top)
+    def noted(texts: Sequence[str]) -> list[list[ast.stmt]]:
+        read.extend(texts)
+        return read_all(texts)
 
-    monkeypatch.setattr("graftwork.programs.cutting.split_nodes", noted)
+    monkeypatch.setattr("graftwork.programs.cutting.read_all", noted)
     pieces = split(text.replace("return 1", "return 2"))
     assert read == ["def f():\n    return 2"]
     assert [(piece.name, piece.first_line, piece.line) for piece in pieces if piece.name] == [("f", 4, 4), ("g", 8, 9)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import assume, given
 
 from graftwork.programs.errors import ProgramError
-from graftwork.programs.layout import Piece, split_nodes
+from graftwork.programs.layout import read_all
 from graftwork.programs.parse import parse
 from graftwork.programs.readings import forget
 from graftwork.search.reading import graft_reply, snippet_of
@@ -50,13 +51,13 @@ def test_a_prompt_in_a_reply_ends_with_its_docstring_and_has_the_decorator_that_
 def test_what_a_reply_defines_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     parent, cut = parse(PACKING), list[str]()
 
-    def noted(text: str, *, at_top: bool) -> tuple[tuple[Piece, ast.stmt | None], ...]:
-        cut.append(text)
-        return split_nodes(text, at_top=at_top)
+    def noted(texts: Sequence[str]) -> list[list[ast.stmt]]:
+        cut.extend(texts)
+        return read_all(texts)
 
     forget()
     parse(parent.source)
-    monkeypatch.setattr("graftwork.programs.cutting.split_nodes", noted)
+    monkeypatch.setattr("graftwork.programs.cutting.read_all", noted)
     child = graft_reply(fenced(NEW_BONUS), parent, packing_facts(), wanted="bonus")
     assert child["bonus"].source == NEW_BONUS
     assert [text for text in cut if "def " in text] == [NEW_BONUS]
