@@ -6,7 +6,6 @@ What an archive holds follows from the members that stand in it: another that is
 from __future__ import annotations
 
 import bisect
-import math
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -168,9 +167,7 @@ class TopK(RankedArchive):
     Programs that score alike on every example mostly behave alike; keeping the shortest of them leaves room for others and holds
     growth back (the clusters of FunSearch, Romera-Paredes et al. 2024, with one program for each).
 
-    A parent wins a tournament. Among members ordered by what is sure of them, those who take part are compared by one sample each from
-    what their score may be, so that one of whom little is known wins as often as it may be the best (Thompson 1933); where no error is
-    known, or by the mean alone, the first in order wins.
+    A parent wins a tournament, in that order too.
 
     Args:
         size: k, at least 1.
@@ -198,14 +195,4 @@ class TopK(RankedArchive):
 
     def draw(self, rng: random.Random) -> Member:
         """The winner of a tournament."""
-        places = [rng.randrange(len(self._members)) for _ in range(self._tournament)]
-        if self._members.order is rank:
-            return self._members[min(places)]
-        entered = [self._members[place] for place in sorted(set(places))]
-        return max(entered, key=lambda member: _sample(member, rng))
-
-
-def _sample(member: Member, rng: random.Random) -> float:
-    """What the score may be: normal around its estimate; the mean where no error is known."""
-    mean, error = member.estimate.mean, member.estimate.error
-    return rng.gauss(mean, error) if 0 < error < math.inf else mean
+        return self._members[min(rng.randrange(len(self._members)) for _ in range(self._tournament))]

@@ -25,7 +25,7 @@ class Strategy:
         islands: Number of islands, at least 1.
         archive: What each island keeps its members in, of `ARCHIVES`.
         archive_size: Members of each island; of a grid, cells; of signatures, clusters.
-        selection: What members are ordered by: `mean`, or `estimate`, by what is sure of it, and parents by what it may be.
+        selection: What members are ordered by: `mean`, or `estimate`, by what is sure of it.
         tournament: How many members a parent is the best of, in a `top-k` archive.
         dimensions: Dimensions of a grid, of `DIMENSIONS`.
         objectives: What a front over objectives is of, of `OBJECTIVES`.

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graftwork.search.archive import AddStatus, Archive, TopK, rank, sure_rank
-from graftwork.search.candidate import Member
 from tests.search.archives import ArchiveConformance
 from tests.search.factory import member
 
@@ -28,12 +27,6 @@ class TestTopKByTheMean(ArchiveConformance):
 
     def made(self) -> Archive:
         return TopK(4, tournament=2)
-
-
-def sampled(values: list[float], number: int) -> Member:
-    """A member whose estimate is that of the plain mean."""
-    made = member(number, values)
-    return Member(candidate=made.candidate, val=made.val, train=made.train, baseline=(0.0,) * len(values))
 
 
 def test_the_best_k_stay_best_first() -> None:
@@ -72,22 +65,12 @@ def test_an_archive_holds_the_first_k_signatures_by_rank_whatever_the_order_of_o
     assert [(-m.score, len(m.candidate.program.source), m.candidate.number) for m in archive] == sorted(best_of_each.values())[:size]
 
 
-def test_where_errors_are_known_a_parent_is_drawn_by_what_its_score_may_be() -> None:
-    archive = TopK(2, sure_rank, tournament=64)
-    archive.add(sampled([0.5, 0.5, 0.5, 0.5], 1))
-    archive.add(sampled([0.0, 0.9, 0.0, 0.9], 2))
-    drawn = Counter(archive.draw(random.Random(seed)).candidate.number for seed in range(400))
-    assert drawn[2] / 400 == pytest.approx(0.42, abs=0.06)  # the chance that N(0.45, 0.26) is above 0.5
-
-
-def test_without_errors_the_draw_is_the_plain_tournament() -> None:
-    sure, plain = TopK(6, sure_rank, tournament=2), TopK(6, rank, tournament=2)
-    for number in range(1, 7):
-        for archive in (sure, plain):
-            archive.add(member(number, [number / 8] * 3))  # they vary in nothing, nor does what they are compared with
-    one, other = random.Random(0), random.Random(0)
-    assert [sure.draw(one) for _ in range(50)] == [plain.draw(other) for _ in range(50)]
-    assert one.random() == other.random()
+def test_a_parent_wins_a_tournament_in_the_order_of_the_archive() -> None:
+    archive = TopK(4, sure_rank, tournament=2)
+    for number, score in enumerate((0.2, 0.9, 0.5, 0.7)):
+        archive.add(member(number, [score]))
+    drawn = Counter(archive.draw(random.Random(seed)).score for seed in range(1_600))
+    assert [drawn[score] / 1_600 for score in (0.9, 0.7, 0.5, 0.2)] == pytest.approx([7 / 16, 5 / 16, 3 / 16, 1 / 16], abs=0.04)
 
 
 def test_where_nobody_has_an_error_members_are_ordered_by_their_mean() -> None:
