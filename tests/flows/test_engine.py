@@ -143,9 +143,9 @@ def test_a_stop_from_outside_still_crowns_a_champion(tmp_path: Path) -> None:
 
 
 def test_a_token_ceiling_is_never_passed_and_leaves_enough_for_the_crowning(tmp_path: Path) -> None:
-    report = run_search(made_run(tmp_path / "run", candidates=500, budget_tokens=150_000), lambda progress: None)
+    report = run_search(made_run(tmp_path / "run", candidates=500, budget_tokens=110_000), lambda progress: None)
     assert report.stop.reason == "budget"
-    assert sum(usage.tokens for usage in report.spent.values()) <= 150_000
+    assert sum(usage.tokens for usage in report.spent.values()) <= 110_000
     assert "test" in report.crown.measured
 
 

@@ -122,7 +122,7 @@ def test_an_export_is_refused_with_exit_code_2_unless_it_does_what_the_run_recor
 def test_two_runs_of_one_seed_are_merged_and_their_components_traced(tmp_path: Path) -> None:
     write_run(tmp_path / "one", ONE)
     write_run(tmp_path / "other", OTHER)
-    merged = typed("merge", "one", "other", "-o", "both.py", cwd=tmp_path)
+    merged = graftwork("merge", "one", "other", "-o", "both.py", cwd=tmp_path)
     assert merged.returncode == 0, merged.stderr
     assert merged.stdout.splitlines() == [
         "a: one (candidate 1, the champion)",
@@ -134,7 +134,7 @@ def test_two_runs_of_one_seed_are_merged_and_their_components_traced(tmp_path: P
         "wrote both.py: it passes check",
     ]
     assert "x + 2" in (tmp_path / "both.py").read_text()
-    listed = typed("blame", "one", "1", cwd=tmp_path)
+    listed = graftwork("blame", "one", "1", cwd=tmp_path)
     assert listed.stdout.splitlines()[0] == "far    function      1  grow                step 1"
     history = typed("blame", "one", "1", "far", cwd=tmp_path)
     assert history.stdout.splitlines()[:4] == [

@@ -45,7 +45,7 @@ def test_every_command_that_reads_a_run_takes_its_mirror(tmp_path: Path) -> None
     write_run(tmp_path / "run")
     (tmp_path / "run" / "run.toml").write_text('id = "one"\n')
     place = (tmp_path / "place").as_uri()
-    copied = typed("mirror", "run", place, cwd=tmp_path)
+    copied = graftwork("mirror", "run", place, cwd=tmp_path)
     assert (copied.returncode, copied.stdout) == (0, f"mirrored to {place}\n"), copied.stderr
     for words in (("sql", place, "select 1"), ("blame", place, "3"), ("lineage", place, "3"), ("diff", place, "0", "3"), ("cost", place)):
         here = typed(*(word.replace(place, "run") for word in words), cwd=tmp_path)
