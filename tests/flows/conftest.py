@@ -1,4 +1,7 @@
-"""Finished searches that several files look at, each made once in a process. Who changes one changes a copy of its folder."""
+"""Finished searches that several files look at, each made once in a process. Who changes one changes a copy of its folder.
+
+Folders of single tests are in memory.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ from graftwork.flows.engine import run_search
 from graftwork.flows.progress import Progress
 from graftwork.flows.run import Report
 from tests.flows.scripted_task import made_run, made_task
+from tests.in_memory import tmp_path
+
+__all__ = ["finished", "roomy", "short", "tmp_path"]
 
 
 @pytest.fixture(scope="session")
