@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterable, Iterator
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -40,8 +41,8 @@ def dependency_closure(names: Iterable[str]) -> tuple[Distribution, ...]:
 
 def distributions_of(packages: Iterable[str]) -> tuple[str, ...]:
     """The distributions that bring some importable packages; one that no distribution brings is left out."""
-    brought = packages_distributions()
-    return tuple(sorted({canonicalize_name(name) for package in packages for name in brought.get(package, ())}))
+    wanted = frozenset(packages)
+    return tuple(sorted({canonicalize_name(one.name) for one in distributions() if any(_brings(one, wanted))}))
 
 
 def link_packages(directory: Path, distributions: Iterable[Distribution], *, packages: Iterable[str] = ()) -> None:
@@ -73,6 +74,14 @@ def link_packages(directory: Path, distributions: Iterable[Distribution], *, pac
         raise ConfigError(f"cannot link the installed packages into {directory}: {error}") from None
 
 
+def _brings(one: Distribution, packages: frozenset[str]) -> Iterator[bool]:
+    """Whether it brings each of some importable packages: by what it declares, else by its files, whose long list is only searched."""
+    declared = (one.read_text("top_level.txt") or "").split()
+    text = "" if declared else one.read_text("RECORD") or "\n".join(map(str, one.files or ()))
+    for package in packages:
+        yield package in declared or re.search(rf'^"?{re.escape(package)}(/[^,\n]*)?\.(py|[^/,\n]*so)\b', text, re.MULTILINE) is not None
+
+
 def _applies(need: Requirement, extras: set[str]) -> bool:
     return need.marker is None or any(need.marker.evaluate({"extra": extra}) for extra in ("", *extras))
 
@@ -81,8 +90,10 @@ def _top_level(one: Distribution) -> Iterator[tuple[str, Path]]:
     """Names and targets; of a folder that several distributions may share, the entries in it."""
     files = [file for file in one.files or () if file.parts[0] not in {"..", "__pycache__"} and file.suffix != ".pth"]
     whole = {file.parts[0] for file in files if len(file.parts) == 1 or file.parts[1:] == ("__init__.py",)}
+    names: dict[str, None] = {}
     for file in files:
         folder = file.parts[0]
         own = folder in whole or folder.endswith((".dist-info", ".libs")) or len(file.parts) == 1
-        name = "/".join(file.parts[: 1 if own else 2])
+        names["/".join(file.parts[: 1 if own else 2])] = None
+    for name in names:
         yield name, Path(str(one.locate_file(name))).absolute()

@@ -7,6 +7,7 @@ programs that are trusted. At both, namespaces are one wall more where the kerne
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 from collections.abc import Mapping
@@ -108,8 +109,12 @@ class SandboxReport:
         return ("limits", "no privileges", "clean environment", *locked, *(("namespaces",) if self.apart else ()))
 
 
+@functools.cache
 def probe(level: SandboxLevel = "standard") -> SandboxReport:
-    """Start a template and one child, and let the child try what it must not be able to do."""
+    """Start a template and one child, and let the child try what it must not be able to do.
+
+    Once for each process, whose walls are its kernel's; a child that could not be confined runs nothing in any case.
+    """
     thread = LoopThread("sandbox-probe")
     try:
         return thread.run(_probe(level))

@@ -7,7 +7,7 @@ import keyword
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -170,11 +170,9 @@ def _texts(made: Exported, facts: Mapping[str, object], *, run: str) -> Iterator
 def _module_name(task: str, needs: Iterable[str]) -> str:
     """The task's name as a module's that nothing else has: neither what it needs, nor what its test does."""
     closure = {"openai", "pytest", *(canonicalize_name(one.name) for one in dependency_closure(needs))}
-    modules = {module for module, brought in packages_distributions().items() if closure & set(map(canonicalize_name, brought))}
     name = re.sub(r"\W+", "_", task, flags=re.ASCII).strip("_").lower() or "champion"
-    taken = (
-        name in sys.stdlib_module_names | modules or canonicalize_name(name) in closure or keyword.iskeyword(name) or not name[0].isalpha()
-    )
+    taken = name in sys.stdlib_module_names or keyword.iskeyword(name) or not name[0].isalpha()
+    taken = taken or not closure.isdisjoint([canonicalize_name(name), *distributions_of([name])])
     return f"champion_{name}" if taken else name
 
 

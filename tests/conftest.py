@@ -20,6 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith(("GRAFTWORK_", "OPENAI_", "PREFECT_", "RAY_")):
             del os.environ[name]
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a process that a test starts need not compile what the one before it did
     home = config.stash[_PREFECT_HOME] = tempfile.mkdtemp(prefix="graftwork-prefect-")
     os.environ.update(
         DO_NOT_TRACK="1",

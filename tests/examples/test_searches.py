@@ -22,12 +22,12 @@ from tests.examples.running import EXAMPLES, load_module
 
 def evolved(name: str, run_dir: Path, *, models: Mapping[Role, Model] | None = None, **settings: object) -> Report:
     """The report of a short search on an example."""
-    chosen = RunSettings.model_validate({"seed": 0, "window": 4, **settings})
+    chosen = RunSettings.model_validate({"seed": 0, "window": 4, "best_of": 4, **settings})
     return run_search(prepare(load_task(EXAMPLES / name), chosen, run_dir=run_dir, models=models), lambda _: None)
 
 
 def test_bin_packing_evolves_without_a_model_and_its_champion_runs_alone(tmp_path: Path) -> None:
-    report = evolved("bin_packing", tmp_path / "run", candidates=40)
+    report = evolved("bin_packing", tmp_path / "run", candidates=20)
     confirm = report.crown.measured["confirm"]
     assert confirm.difference is not None
     assert confirm.difference.mean >= 0

@@ -100,6 +100,6 @@ def made_run(
     repeats: Mapping[str, int] | None = None,
     **settings: object,
 ) -> Run:
-    """A prepared run with scripted models, of `made_task()` unless told otherwise."""
-    chosen = RunSettings.model_validate({"seed": seed, "strategy": "model", "candidates": 24, "window": 4, **settings})
+    """A prepared run with scripted models, of `made_task()` and with a small control unless told otherwise."""
+    chosen = RunSettings.model_validate({"seed": seed, "strategy": "model", "candidates": 24, "window": 4, "best_of": 4, **settings})
     return prepare(replace(task or made_task(), repeats=repeats or {}), chosen, run_dir=run_dir, models=scripted_models(latency_seed))

@@ -22,6 +22,7 @@ from graftwork.search.past import Past
 from graftwork.search.record import canonical, open_run
 from graftwork.search.snapshot import Snapshot
 from graftwork.search.state import State
+from graftwork.search.strategy import Strategy
 from tests.flows.scripted_task import made_run, made_task, proposer, scripted_models, task_model
 from tests.programs.endpoint import Answer, completion, serving
 
@@ -35,8 +36,13 @@ def choosing(run_dir: Path, *, candidates: int, latency_seed: int | None = None)
     return run
 
 
-def test_its_draws_and_rewards_are_recorded_and_it_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
-    whole = run_search(choosing(tmp_path / "whole", candidates=20, latency_seed=1), lambda progress: None).run_dir
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished search of its kind."""
+    return run_search(choosing(tmp_path_factory.mktemp("whole") / "run", candidates=20, latency_seed=1), lambda progress: None).run_dir
+
+
+def test_its_draws_and_rewards_are_recorded_and_it_goes_on_as_if_it_had_not_stopped(whole: Path, tmp_path: Path) -> None:
     part = run_search(choosing(tmp_path / "part", candidates=12, latency_seed=2), lambda progress: None).run_dir
     run_search(prepare_resume(part, task=made_task(), models=scripted_models(), changes={"candidates": 20}), lambda progress: None)
     said = [[row for row in open_run(one).decisions.to_pylist() if row["kind"] in {"ask", "bandit"}] for one in (whole, part)]
@@ -50,13 +56,11 @@ def test_its_draws_and_rewards_are_recorded_and_it_goes_on_as_if_it_had_not_stop
     assert b'"kind":"bandit"' in canonical(whole)
 
 
-def test_what_is_known_of_programs_and_operators_is_the_same_after_a_snapshot(tmp_path: Path) -> None:
-    run = choosing(tmp_path / "run", candidates=20)
-    run_search(run, lambda progress: None)
-    record, states = open_run(tmp_path / "run"), list[State]()
+def test_what_is_known_of_programs_and_operators_is_the_same_after_a_snapshot(whole: Path) -> None:
+    record, states = open_run(whole), list[State]()
     replay(record.path, task=made_task(), on_told=states.append)
     told = states[-1]
-    restored = Past(record, made_task(), Snapshot.of(told, ())).restored(run.strategy)
+    restored = Past(record, made_task(), Snapshot.of(told, ())).restored(Strategy(**record.config["strategy"]))
     assert restored is not None
     assert restored[0] == told
     assert told.novelty is not None

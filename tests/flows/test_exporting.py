@@ -15,9 +15,9 @@ from graftwork.evaluators.evaluation import Evaluation, Judgement, Outcome
 from graftwork.evaluators.make_task import make_task
 from graftwork.evaluators.sandbox import probe
 from graftwork.evaluators.task import Example, Score
-from graftwork.flows.engine import run_search
 from graftwork.flows.exporting import export_champion, write_champion
 from graftwork.flows.prepare import prepare
+from graftwork.flows.run import Report
 from graftwork.flows.settings import RunSettings
 from graftwork.programs.errors import RunError
 from graftwork.programs.export import strip_export
@@ -27,8 +27,6 @@ from graftwork.search.candidate import Candidate, Result
 from graftwork.search.lineage import Lineage
 from graftwork.search.record import open_run
 from tests.search.factory import evaluation
-
-from .scripted_task import made_run
 
 pytestmark = pytest.mark.skipif(bool(probe().missing), reason="this machine has not the walls behind which a file is verified")
 
@@ -73,35 +71,27 @@ def recorded_run(folder: Path, outcome: Callable[[int], Outcome], *, program: st
     return folder
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run whose champion has prompts."""
-    folder = tmp_path_factory.mktemp("finished") / "run"
-    run_search(made_run(folder, candidates=8), lambda _: None)
-    return folder
-
-
 @pytest.fixture
-def own(finished: Path, tmp_path: Path) -> Path:
+def own(short: Report, tmp_path: Path) -> Path:
     """A copy of the finished run, to be spoilt."""
-    return Path(shutil.copytree(finished, tmp_path / "run"))
+    return Path(shutil.copytree(short.run_dir, tmp_path / "run"))
 
 
-def test_a_champion_with_prompts_is_run_alone_with_the_recorded_replies(finished: Path) -> None:
-    text = (finished / "champion.py").read_text()
+def test_a_champion_with_prompts_is_run_alone_with_the_recorded_replies(short: Report) -> None:
+    text = (short.run_dir / "champion.py").read_text()
     assert "# verified: run alone, with the recorded replies, it gives what the run recorded on 8 of 8 val examples: " in text
     assert "(paired, 95 % interval, n = 6)" in text
     assert "# models: proposer scripted-proposer, task scripted-task" in text
-    exports = [event["message"] for event in open_run(finished).events.to_pylist() if event["kind"] == "export"]
+    exports = [event["message"] for event in open_run(short.run_dir).events.to_pylist() if event["kind"] == "export"]
     assert f"# verified: {exports[-1]}" in text
 
 
-def test_exporting_again_gives_the_same_file_and_its_program_back(finished: Path, tmp_path: Path) -> None:
-    said = export_champion(finished, tmp_path / "again.py")
+def test_exporting_again_gives_the_same_file_and_its_program_back(short: Report, tmp_path: Path) -> None:
+    said = export_champion(short.run_dir, tmp_path / "again.py")
     assert said.startswith("the champion; run alone")
-    again, first = ((folder / name).read_text().splitlines() for folder, name in ((tmp_path, "again.py"), (finished, "champion.py")))
+    again, first = ((folder / name).read_text().splitlines() for folder, name in ((tmp_path, "again.py"), (short.run_dir, "champion.py")))
     assert [line for line in again if not line.startswith("# made: ")] == [line for line in first if not line.startswith("# made: ")]
-    champion = open_run(finished).champion
+    champion = open_run(short.run_dir).champion
     assert champion is not None
     assert parse(strip_export("\n".join(again))).digest == champion["digest"]
 

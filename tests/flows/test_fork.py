@@ -8,16 +8,18 @@ import pytest
 
 from graftwork.flows.engine import run_search
 from graftwork.flows.fork import prepare_fork
+from graftwork.flows.progress import Progress
 from graftwork.flows.replay import replay
 from graftwork.flows.resume import prepare_resume
+from graftwork.flows.run import Report
 from graftwork.programs.errors import RunError
 from graftwork.search.record import canonical, open_run
-from tests.flows.scripted_task import made_run, made_task, scripted_models
+from tests.flows.scripted_task import made_task, scripted_models
 
 
-@pytest.fixture(scope="module")
-def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_search(made_run(tmp_path_factory.mktemp("origin")), lambda progress: None).run_dir
+@pytest.fixture
+def origin(finished: tuple[Report, list[Progress]]) -> Path:
+    return finished[0].run_dir
 
 
 def test_another_seed_goes_another_way_from_there(origin: Path, tmp_path: Path) -> None:

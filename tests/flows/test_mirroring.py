@@ -16,6 +16,7 @@ from graftwork.flows.engine import run_search
 from graftwork.flows.mirroring import mirror_now
 from graftwork.flows.progress import Progress
 from graftwork.flows.resume import prepare_resume
+from graftwork.flows.run import Report
 from graftwork.programs.errors import ConfigError, RunError
 from graftwork.search.fetching import fetch_to_cache, fetch_to_new
 from graftwork.search.record import canonical, open_run
@@ -28,6 +29,7 @@ import sys
 from pathlib import Path
 from graftwork.flows.engine import run_search
 from graftwork.flows.resume import prepare_resume
+from graftwork.flows.run import Report
 from tests.flows.scripted_task import made_run, made_task, scripted_models
 run_dir = Path(sys.argv[1])
 if run_dir.is_dir():
@@ -44,9 +46,9 @@ def store() -> Iterator[Store]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_search(made_run(tmp_path_factory.mktemp("undisturbed")), lambda progress: None).run_dir
+@pytest.fixture
+def undisturbed(finished: tuple[Report, list[Progress]]) -> Path:
+    return finished[0].run_dir
 
 
 def search_until(run_dir: Path, uri: str, told: int) -> None:
@@ -118,8 +120,8 @@ def test_a_place_that_is_taken_is_refused_before_anything_is_made(undisturbed: P
         mirror_now(tmp_path / "nothing", place)
 
 
-def test_a_run_gets_a_mirror_or_another_or_none_where_it_goes_on(tmp_path: Path) -> None:
-    run_dir = run_search(made_run(tmp_path / "run", candidates=3), lambda progress: None).run_dir
+def test_a_run_gets_a_mirror_or_another_or_none_where_it_goes_on(short: Report, undisturbed: Path, tmp_path: Path) -> None:
+    run_dir = Path(shutil.copytree(short.run_dir, tmp_path / "run"))
     run_id = open_run(run_dir).config["id"]
     for folder in ("one", "other"):
         place = (tmp_path / folder).as_uri()
@@ -130,6 +132,6 @@ def test_a_run_gets_a_mirror_or_another_or_none_where_it_goes_on(tmp_path: Path)
         assert canonical(fetched) == canonical(run_dir)
     run = prepare_resume(run_dir, task=made_task(), models=scripted_models(), changes={"mirror": None})
     assert run_search(run, lambda progress: None).mirrored == ""
-    taken = run_search(made_run(tmp_path / "second", candidates=3), lambda progress: None).run_dir
+    taken = Path(shutil.copytree(undisturbed, tmp_path / "second"))
     with pytest.raises(RunError, match="holds another run"):
         prepare_resume(taken, task=made_task(), models=scripted_models(), changes={"mirror": place})

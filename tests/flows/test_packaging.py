@@ -13,11 +13,12 @@ import pytest
 
 from graftwork.evaluators.closure import dependency_closure, link_packages
 from graftwork.flows.packaging import _module_name, _requirement, export_package
+from graftwork.flows.run import Report
 from graftwork.programs.errors import RunError
 
-from .test_exporting import PROGRAM, finished, pytestmark, recorded_run, rightly
+from .test_exporting import PROGRAM, pytestmark, recorded_run, rightly
 
-__all__ = ["finished", "pytestmark"]  # the fixture, and where it can be had
+__all__ = ["pytestmark"]  # where it can be had
 
 
 def replayed(folder: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
@@ -34,13 +35,13 @@ def replayed(folder: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True, timeout=100)
 
 
-def test_a_package_with_prompts_builds_and_replays_the_recorded_replies_offline(finished: Path, tmp_path: Path) -> None:
+def test_a_package_with_prompts_builds_and_replays_the_recorded_replies_offline(short: Report, tmp_path: Path) -> None:
     folder = tmp_path / "package"
-    assert export_package(finished, folder).startswith("the champion; run alone")
+    assert export_package(short.run_dir, folder).startswith("the champion; run alone")
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     assert project["name"] == "doubling"
     assert [need.partition(">=")[0] for need in project["dependencies"]] == ["openai"]
-    assert (folder / "doubling.py").read_text() == (finished / "champion.py").read_text()
+    assert (folder / "doubling.py").read_text() == (short.run_dir / "champion.py").read_text()
     done = replayed(folder, tmp_path)
     assert "8 passed" in done.stdout, done.stdout + done.stderr
 

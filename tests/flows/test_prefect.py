@@ -20,6 +20,18 @@ from graftwork.flows.prefect_local import LOCAL_SERVER, prefect_is_configured
 from graftwork.flows.starter import write_starter
 
 ROOT = Path(__file__).resolve().parents[2]
+# One process for all commands, which Prefect would else be imported by again and again.
+COMMANDS = """
+import json, sys
+from prefect.cli import app
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["prefect", "--no-prompt", *words]
+    try:
+        app()
+    except SystemExit as ended:
+        if ended.code:
+            raise
+"""
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
@@ -74,18 +86,19 @@ def test_the_deployment_is_run_by_a_worker_and_leaves_its_artifacts(tmp_path: Pa
         "GRAFTWORK_TASK": str(tmp_path / "task"),
     }
     prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
-
-    def command(*words: str) -> None:
-        done = subprocess.run([*prefect, *words], env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
+    settings = {"candidates": 20, "pool": "local", "seed": 1}
+    commands = [
+        ["work-pool", "create", "graftwork", "--type", "process"],
+        ["deploy", "--all", "--prefect-file", str(ROOT / "deploy" / "prefect.yaml")],
+        ["deployment", "run", "search/on-demand", "--params", json.dumps({"task": str(tmp_path / "task"), "settings": settings})],
+    ]
 
     server = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with running(server, env=env, cwd=tmp_path, log=tmp_path / "server.log"):
         wait_for(f"{api}/health", log=tmp_path / "server.log")
-        command("work-pool", "create", "graftwork", "--type", "process")
-        command("deploy", "--all", "--prefect-file", str(ROOT / "deploy" / "prefect.yaml"))
-        settings = {"candidates": 20, "pool": "local", "seed": 1}
-        command("deployment", "run", "search/on-demand", "--params", json.dumps({"task": str(tmp_path / "task"), "settings": settings}))
+        typed = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
+        done = subprocess.run(typed, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
         worker = [*prefect, "worker", "start", "--pool", "graftwork", "--run-once", "--name", "tested"]
         done = subprocess.run(worker, env=env, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)
         runs = ask(f"{api}/flow_runs/filter", {"sort": "START_TIME_DESC"})

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from graftwork.evaluators.task import Example, Score
-from graftwork.flows import engine
 from graftwork.flows.engine import run_search
 from graftwork.flows.replay import replay
+from graftwork.flows.run import Report
 from graftwork.programs.errors import RunError
 from graftwork.search.archives import ARCHIVES
 from graftwork.search.past import Past
@@ -22,14 +22,9 @@ from graftwork.search.strategy import Strategy
 from tests.flows.scripted_task import made_run, made_task, score
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run with a snapshot after 14 results."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(engine, "SNAPSHOT_EVERY", 14)
-        return run_search(
-            made_run(tmp_path_factory.mktemp("recorded"), latency_seed=3, task=made_task(n_kinds=4)), lambda progress: None
-        ).run_dir
+@pytest.fixture
+def recorded(roomy: Report) -> Path:
+    return roomy.run_dir
 
 
 def test_parents_are_run_in_their_childrens_races_and_the_record_says_on_what(recorded: Path) -> None:

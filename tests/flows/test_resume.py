@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from graftwork.flows.engine import run_search
 from graftwork.flows.progress import Progress
 from graftwork.flows.resume import prepare_resume
+from graftwork.flows.run import Report
 from graftwork.programs.errors import ConfigError, RunError
 from graftwork.search.record import canonical, open_run
 from tests.flows.scripted_task import made_run, made_task, scripted_models
@@ -56,9 +58,9 @@ def go_on(run_dir: Path, *, latency_seed: int, kill_after_s: float | None) -> tu
     return max((int(word) for word in words if word != "done"), default=0), "done" in words
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_search(made_run(tmp_path_factory.mktemp("undisturbed"), task=made_task(n_kinds=4)), lambda progress: None).run_dir
+@pytest.fixture
+def undisturbed(roomy: Report) -> Path:
+    return roomy.run_dir
 
 
 def test_kills_at_random_instants_leave_the_lineage_of_an_undisturbed_run(undisturbed: Path, tmp_path: Path) -> None:
@@ -95,11 +97,12 @@ def test_a_finished_run_goes_on_where_its_ceiling_is_raised(undisturbed: Path, t
     assert record.candidates.schema == whole.candidates.schema
 
 
-def test_going_on_with_a_finished_run_changes_nothing(undisturbed: Path) -> None:
-    before, n_calls = canonical(undisturbed), open_run(undisturbed).calls.num_rows
-    run_search(prepare_resume(undisturbed, task=made_task(n_kinds=4), models=scripted_models()), lambda progress: None)
-    assert canonical(undisturbed) == before
-    assert open_run(undisturbed).calls.num_rows == n_calls
+def test_going_on_with_a_finished_run_changes_nothing(undisturbed: Path, tmp_path: Path) -> None:
+    run_dir = Path(shutil.copytree(undisturbed, tmp_path / "run"))
+    before, n_calls = canonical(run_dir), open_run(run_dir).calls.num_rows
+    run_search(prepare_resume(run_dir, task=made_task(n_kinds=4), models=scripted_models()), lambda progress: None)
+    assert canonical(run_dir) == before == canonical(undisturbed)
+    assert open_run(run_dir).calls.num_rows == n_calls
 
 
 def test_what_would_make_another_search_of_it_is_refused(undisturbed: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 from graftwork.search.record import open_run
 from tests.flows.test_merging import ONE, OTHER, write_run
 
+from .typed import typed
+
 STARTED = """
 import graftwork as gw
 
@@ -89,7 +91,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(
         (folder / "p.py").write_text(program)
     if task is not None:
         (folder / "task.py").write_text(task)
-    result = graftwork("run", "t", *options, cwd=tmp_path)
+    result = typed("run", "t", *options, cwd=tmp_path)
     assert result.returncode == 2, result.stdout + result.stderr
     assert said in result.stderr
     assert "Traceback" not in result.stderr
@@ -134,14 +136,14 @@ def test_two_runs_of_one_seed_are_merged_and_their_components_traced(tmp_path: P
     assert "x + 2" in (tmp_path / "both.py").read_text()
     listed = graftwork("blame", "one", "1", cwd=tmp_path)
     assert listed.stdout.splitlines()[0] == "far    function      1  grow                step 1"
-    history = graftwork("blame", "one", "1", "far", cwd=tmp_path)
+    history = typed("blame", "one", "1", "far", cwd=tmp_path)
     assert history.stdout.splitlines()[:4] == [
         "far in candidate 1 by grow, val +0.25: step 1",
         "   def far(x: float) -> float:",
         "  -    return x + 1",
         "  +    return x + 2",
     ]
-    unknown = graftwork("merge", "one", "both.py", cwd=tmp_path)
+    unknown = typed("merge", "one", "both.py", cwd=tmp_path)
     assert unknown.returncode == 2
     assert "--base FILE" in unknown.stderr
 
@@ -157,18 +159,18 @@ def test_a_persons_file_is_replaced_only_where_it_is_named_and_never_while_it_is
         (("export", "one"), "champion.py is there already: to replace it"),
         ((*merge, "-o", "./two.py"), "two.py is part of what is merged"),
     ):
-        refused = graftwork(*words, cwd=tmp_path)
+        refused = typed(*words, cwd=tmp_path)
         assert refused.returncode == 2
         assert refused.stderr.startswith(f"graftwork: {said}")
     assert ((tmp_path / "two.py").read_text(), (tmp_path / "champion.py").read_text()) == (OTHER, "mine")
-    assert graftwork(*merge, "-o", "merged.py", cwd=tmp_path).returncode == 0
+    assert typed(*merge, "-o", "merged.py", cwd=tmp_path).returncode == 0
     assert "def solve" in (tmp_path / "merged.py").read_text()
     assert (tmp_path / "kept.py").read_text() == "mine"
 
 
 @pytest.mark.parametrize("command", ["show", "export"])
 def test_a_run_that_is_not_there_is_one_line_and_exit_code_2(command: str, tmp_path: Path) -> None:
-    result = graftwork(command, "nowhere", cwd=tmp_path)
+    result = typed(command, "nowhere", cwd=tmp_path)
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
 
@@ -182,7 +184,7 @@ def test_a_run_that_is_not_there_is_one_line_and_exit_code_2(command: str, tmp_p
 )
 def test_a_program_that_cannot_be_shown_is_one_line_and_exit_code_2(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text("def solve(x):\n    return x\n")
-    result = graftwork("show", "p.py", *options, cwd=tmp_path)
+    result = typed("show", "p.py", *options, cwd=tmp_path)
     assert result.returncode == 2
     assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1
@@ -191,7 +193,7 @@ def test_a_program_that_cannot_be_shown_is_one_line_and_exit_code_2(options: tup
 def test_a_mistake_makes_no_run(tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text("def solve(x):\n    return x\n")
     (tmp_path / "task.py").write_text(STARTED)
-    assert graftwork("run", ".", "--model", "m", cwd=tmp_path).returncode == 2
+    assert typed("run", ".", "--model", "m", cwd=tmp_path).returncode == 2
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == ["p.py", "task.py"]
 
 

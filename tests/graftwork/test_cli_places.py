@@ -14,6 +14,7 @@ from tests.search.test_ancestry import write_run
 from tests.test_readme import blocks
 
 from .test_cli import graftwork
+from .typed import typed
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +48,8 @@ def test_every_command_that_reads_a_run_takes_its_mirror(tmp_path: Path) -> None
     copied = graftwork("mirror", "run", place, cwd=tmp_path)
     assert (copied.returncode, copied.stdout) == (0, f"mirrored to {place}\n"), copied.stderr
     for words in (("sql", place, "select 1"), ("blame", place, "3"), ("lineage", place, "3"), ("diff", place, "0", "3"), ("cost", place)):
-        here = graftwork(*(word.replace(place, "run") for word in words), cwd=tmp_path)
-        done = graftwork(*words, cwd=tmp_path)
+        here = typed(*(word.replace(place, "run") for word in words), cwd=tmp_path)
+        done = typed(*words, cwd=tmp_path)
         assert (here.returncode, done.returncode) == (0, 0), done.stderr
         assert done.stderr.splitlines()[0].startswith("fetched ")
         assert len(done.stdout.splitlines()) == len(here.stdout.splitlines())
@@ -66,7 +67,7 @@ def test_a_mistake_with_a_place_is_one_line(tmp_path: Path) -> None:
         (("mirror", "run", place), "has no id to mirror it by"),
         (("fetch", place, "run"), "is not an empty folder"),
     ):
-        done = graftwork(*words, cwd=tmp_path)
+        done = typed(*words, cwd=tmp_path)
         assert done.returncode == 2, done.stderr
         assert len(done.stderr.splitlines()) == 1
         assert said in done.stderr

@@ -13,19 +13,19 @@ from graftwork.cli_sql import sql_run
 from graftwork.programs.errors import ConfigError
 from tests.search.test_ancestry import write_run
 
-from .test_cli import graftwork
+from .typed import typed
 
 QUERY = "select number, score, parents, null as nothing from candidates where number > 2 order by number"
 
 
 def test_a_person_asks_and_a_mistake_is_one_line(tmp_path: Path) -> None:
     write_run(tmp_path)
-    done = graftwork("sql", ".", QUERY, cwd=tmp_path)
+    done = typed("sql", ".", QUERY, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [line.split("│")[1:5] for line in done.stdout.splitlines() if line.startswith("│ 3")] == [
         [" 3      ", " 0.75  ", " [1, 2]  ", " null    "]
     ]
-    wrong = graftwork("sql", ".", "select scor from candidates", cwd=tmp_path)
+    wrong = typed("sql", ".", "select scor from candidates", cwd=tmp_path)
     assert wrong.returncode == 2
     assert len(wrong.stderr.splitlines()) == 1
     assert "score" in wrong.stderr

@@ -1,0 +1,40 @@
+"""Finished searches that several files look at, each made once in a process. Who changes one changes a copy of its folder.
+
+Folders of single tests are in memory.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from graftwork.flows import engine
+from graftwork.flows.engine import run_search
+from graftwork.flows.progress import Progress
+from graftwork.flows.run import Report
+from tests.flows.scripted_task import made_run, made_task
+from tests.in_memory import tmp_path
+
+__all__ = ["finished", "roomy", "short", "tmp_path"]
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, list[Progress]]:
+    """A search for 24 candidates, and everything that it said on the way."""
+    slices: list[Progress] = []
+    run = made_run(tmp_path_factory.mktemp("finished") / "run", latency_seed=1)
+    return run_search(run, slices.append), slices
+
+
+@pytest.fixture(scope="session")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A search for eight candidates, whose champion has prompts, with the control at its full size."""
+    return run_search(made_run(tmp_path_factory.mktemp("short") / "run", candidates=8, best_of=16), lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def roomy(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A search for 24 candidates on twice as many examples, with a snapshot after 14 results."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(engine, "SNAPSHOT_EVERY", 14)
+        run = made_run(tmp_path_factory.mktemp("roomy") / "run", latency_seed=3, task=made_task(n_kinds=4))
+        return run_search(run, lambda _: None)
