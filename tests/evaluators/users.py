@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -72,6 +73,7 @@ def run_tests_as(name: str, arguments: Sequence[str], *, home: Path) -> subproce
     return _run(name, _interpreter(name), [_TESTS, *arguments], home=home)
 
 
+@functools.cache
 def _interpreter(name: str) -> str:
     """The first Python that the user can run: ours may lie in somebody's home."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
