@@ -139,7 +139,7 @@ class PoolConformance(ABC):
         assert [outcome.example_id for outcome in outcomes] == ["e0", "e1", "e2", "e3", "e4"]
 
     def test_outcomes_can_be_had_as_they_come(self) -> None:
-        source = "import time\ndef solve(x):\n    time.sleep(1.0 if x == 0 else 0)\n    return x\n"
+        source = "import time\ndef solve(x):\n    time.sleep(3.0 if x == 0 else 0)\n    return x\n"
 
         async def stream(pool: Pool) -> list[object]:
             return [outcome.output async for outcome in pool.stream(make_work(source, *({"x": n} for n in range(4))))]

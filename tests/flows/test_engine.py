@@ -76,7 +76,7 @@ def test_an_outage_pauses_the_run_and_changes_no_score(finished: tuple[Report, l
     outage = Outage(run.models["task"], after=40, seconds=2.5)
     told: list[Progress] = []
     report = run_search(replace(run, models={**run.models, "task": outage}), told.append)
-    assert outage.n_failed > 5
+    assert outage.n_failed >= 5  # so many show that the endpoint is down; from then on it is only tried
     assert any("is down (503: overloaded)" in progress.trouble for progress in told)
     disturbed, record = open_run(report.run_dir), open_run(finished[0].run_dir)
     assert {"endpoint"} < {row["kind"] for row in disturbed.events.to_pylist()}
