@@ -23,6 +23,7 @@ from graftwork.evaluators.evaluation import Evaluation
 from graftwork.programs.errors import RunError
 
 from .candidate import Brief, Result
+from .digest_index import DigestIndex
 from .disk import WriterLock, sync_directory, writing_to
 from .rows import (
     Row,
@@ -114,7 +115,9 @@ class Lineage:
         self._group = self._durable_group = recovery.manifest.group
         self.n_durable = sum(segment.rows for segment in recovery.manifest.tables["candidates"].segments)
         self._writers = {name: TableWriter(self.directory, name, after=self._manifest.tables[name].tail) for name in TABLES}
-        self._texts = set[str](read_tables(self.directory, ["texts"])["texts"]["digest"].to_pylist())
+        texts = read_tables(self.directory, ["texts"])["texts"]["digest"].to_pylist()
+        with writing_to(self.directory):
+            self._texts = DigestIndex(texts, folder=self.directory)
         for cut in recovery.cuts:
             self._put({"events": [self._event("repair", cut)]})
 
@@ -149,7 +152,9 @@ class Lineage:
             "candidates": [candidate_row(result)],
         }
         self._put(rows, decision=tell_row(result))
-        self._texts.update(str(row["digest"]) for row in rows["texts"])
+        with writing_to(self.directory):
+            for row in rows["texts"]:
+                self._texts.add(str(row["digest"]), result.number)
 
     def evaluation(self, candidate: int, split: str, evaluation: Evaluation) -> None:
         """Record a further evaluation of a candidate, on `confirm`, `test` or a transfer set; durable when it returns.

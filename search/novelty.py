@@ -24,14 +24,16 @@ from graftwork.programs.normal import normal
 from graftwork.programs.program import Program
 
 from .candidate import Traits
+from .digest_index import DigestIndex
 from .rows import output_columns
 
-__all__ = ["SKETCH_BYTES", "WINDOW", "Near", "Novelty", "answers_of", "traits_of"]
+__all__ = ["KEPT", "SKETCH_BYTES", "WINDOW", "Near", "Novelty", "answers_of", "traits_of"]
 
 SKETCH_BYTES: Final = 128
 WINDOW: Final = 8_192
 """Candidates that a program is compared with: the last ones. Each takes 152 bytes."""
 _LAG: Final = 1_024  # the longest window of work in flight: what is known as of then is still there
+KEPT: Final = WINDOW + _LAG
 _SHINGLE: Final = 3
 _BY_CHANCE: Final = 1 / 256  # how often the 8 bits of two different values agree
 _DRAWS: Final = random.Random("sketch")
@@ -94,16 +96,18 @@ def _shingles(tokens: tuple[str, ...]) -> Iterator[bytes]:
 class Novelty:
     """What is known of the told candidates. A value: equal to another that learned the same in the same order.
 
-    Normal forms are known for good, at about 200 bytes each; nearness and answers of the last `WINDOW` candidates. Everything is asked as
-    of a number of told results, so that work in flight sees what it would have seen however long it takes.
+    Normal forms are known for good; nearness and answers of the last `WINDOW` candidates. Everything is asked as of a number of told
+    results, so that work in flight sees what it would have seen however long it takes.
+
+    Args:
+        forms: The normal forms that are known from the start, with the first candidate that has each.
     """
 
-    def __init__(self) -> None:
-        size = WINDOW + _LAG
-        self._forms: dict[str, int] = {}
-        self._numbers = np.full(size, -1, dtype=np.int64)
-        self._sketches: Bytes = np.zeros((size, SKETCH_BYTES), dtype=np.uint8)
-        self._answers: Bytes = np.zeros((size, 16), dtype=np.uint8)
+    def __init__(self, forms: DigestIndex | None = None) -> None:
+        self._forms = DigestIndex() if forms is None else forms
+        self._numbers = np.full(KEPT, -1, dtype=np.int64)
+        self._sketches: Bytes = np.zeros((KEPT, SKETCH_BYTES), dtype=np.uint8)
+        self._answers: Bytes = np.zeros((KEPT, 16), dtype=np.uint8)
 
     def learn(self, number: int, traits: Traits, *, answers: str | None = None, ran: bool = True) -> None:
         """Learn a told candidate, each once and in the order of telling.
@@ -114,7 +118,7 @@ class Novelty:
             answers: From `answers_of`; None where they tell too little.
             ran: Whether it was evaluated: only then is being near it of interest.
         """
-        self._forms.setdefault(traits.normal, number)
+        self._forms.add(traits.normal, number)
         if ran:
             slot = number % len(self._numbers)
             self._numbers[slot] = number
@@ -123,8 +127,8 @@ class Novelty:
 
     def renamed(self, traits: Traits, *, as_of: int) -> int | None:
         """The first candidate of the same normal form among the first `as_of` results; None where there is none."""
-        number = self._forms.get(traits.normal, as_of)
-        return number if number < as_of else None
+        number = self._forms.get(traits.normal)
+        return number if number is not None and number < as_of else None
 
     def nearest(self, traits: Traits, *, as_of: int) -> Near | None:
         """The nearest of the last candidates among the first `as_of` results, of equals the latest; None where there are none."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any, Final
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from graftwork.evaluators.evaluation import Evaluation, Judgement
@@ -19,8 +20,9 @@ from graftwork.programs.program import Program
 
 from .candidate import Ancestor, Brief, Candidate, Member, Raced, Result, Traits
 from .descent import descended
+from .digest_index import DigestIndex
 from .lineage import Lineage
-from .novelty import Novelty
+from .novelty import KEPT, Novelty
 from .recall import RowsByCandidate, evaluation_of, usage_of
 from .record import Record
 from .rows import Row, brief_row, json_text, tell_row
@@ -87,22 +89,26 @@ class Past:
         """The state of the snapshot, and the briefs that were in flight; None where there is no snapshot."""
         if self._snapshot is None:
             return None
-        told, seen = self._snapshot.told, dict[str, int]()
-        novelty = Novelty() if strategy.novelty else None
-        names = ["number", "digest", "status", *(("normal", "sketch", "answers", "n_val") if novelty is not None else ())]
-        columns = read_columns(self._directory, "candidates", names)
-        for number, digest, status, *traits in zip(*(columns[name].to_pylist() for name in names), strict=True):
-            if number < told and digest is not None and status != "abandoned":
-                seen.setdefault(digest, number + 1)
-                if novelty is not None and traits[0] is not None:
-                    normal, sketch, answers, n_val = traits
-                    novelty.learn(number, Traits(normal=normal, sketch=sketch), answers=answers, ran=n_val is not None)
+        told = (pc.field("number") < self._snapshot.told) & pc.field("digest").is_valid() & (pc.field("status") != "abandoned")
+        known = read_columns(self._directory, "candidates", ["number", "digest", "status", "normal"]).filter(told)
+        seen = DigestIndex(known["digest"].to_pylist(), pc.add(known["number"], 1).to_numpy())
         seed = self.seed_result
         baseline = () if seed is None or seed.val is None else seed.val.values
         member = cache(partial(self._member, self._snapshot, baseline))
         state = State.start(strategy, self._snapshot.seed, entry=self._task.entry)
-        state.novelty = novelty
+        state.novelty = self._novelty(known, told) if strategy.novelty else None
         return self._snapshot.restored(state, member, seen=seen)
+
+    def _novelty(self, known: pa.Table, told: pc.Expression) -> Novelty:
+        """What is known of the candidates of a table, which are those for which an expression holds."""
+        formed = known.filter(pc.field("normal").is_valid())
+        novelty = Novelty(DigestIndex(formed["normal"].to_pylist(), formed["number"].to_numpy()))
+        last = told & pc.field("normal").is_valid() & (pc.field("number") >= (pc.max(known["number"]).as_py() or 0) - KEPT)
+        names = ("number", "normal", "sketch", "answers", "n_val")
+        rows = read_rows(self._directory, "candidates", last, columns=names)
+        for number, normal, sketch, answers, n_val in zip(*(rows[name].to_pylist() for name in names), strict=True):
+            novelty.learn(number, Traits(normal=normal, sketch=sketch), answers=answers, ran=n_val is not None)
+        return novelty
 
     def _member(self, snapshot: Snapshot, baseline: tuple[float | None, ...], number: int, extended: tuple[int, ...]) -> Member:
         row = self._rows[number]

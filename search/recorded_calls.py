@@ -7,17 +7,17 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final, get_args
 
-import numpy as np
-
 from graftwork.evaluators.call_store import Booked, RecordedCall, Reservation, Settlement
 from graftwork.programs.model import Role, Usage
 
 from .bookings import recorded_bookings
-from .call_index import CallIndex
+from .digest_index import DigestIndex
+from .disk import writing_to
 from .lineage import Lineage
 from .rows import Row, recorded_call, reservation_of, reserved_row, settled_row
 from .schema import SCHEMAS
 from .segments import read_columns, read_row
+from .texts import text_digest
 
 __all__ = ["LineageCallStore"]
 
@@ -45,8 +45,10 @@ class LineageCallStore:
         booked = recorded_bookings(calls)
         self._open: dict[str, Reservation] = {row["id"]: reservation_of(row) for row in booked.unsettled.to_pylist()}
         self._settled: dict[Role, Usage] = {role: booked.settled.get(role, Usage()) for role in get_args(Role)}
-        keys = [hash(pair) for pair in zip(booked.lasting["key"].to_pylist(), booked.lasting["draw"].to_pylist(), strict=True)]
-        self._index = CallIndex(np.array(keys, np.int64), booked.lasting["row"].to_numpy())
+        lasting = booked.lasting
+        asked = map(_asked, lasting["key"].to_pylist(), lasting["draw"].to_pylist())
+        with writing_to(lineage.directory):
+            self._rows = DigestIndex(asked, lasting["row"].to_numpy(), folder=lineage.directory)
 
     def find(self, key: str, draw: str) -> RecordedCall | None:
         """What was settled for that request and draw and lasts, the first such; or None."""
@@ -54,13 +56,10 @@ class LineageCallStore:
             if (known := self._recent.get((key, draw))) is not None:
                 self._recent.move_to_end((key, draw))
                 return known
-            place = self._index.find(hash((key, draw)))
+            place = self._rows.get(_asked(key, draw))
             if place is None:
                 return None
-            row = read_row(self._lineage.directory, "calls", place)
-            if (row["key"], row["draw"]) != (key, draw):
-                return None  # two requests with one hash of 64 bits: then this one is paid again
-            return self._keep(key, draw, recorded_call(row))
+            return self._keep(key, draw, recorded_call(read_row(self._lineage.directory, "calls", place)))
 
     def reserve(self, call: Reservation) -> None:
         """Record that a call is about to be sent; `sync` makes it durable.
@@ -84,10 +83,11 @@ class LineageCallStore:
             del self._open[call.id]
             recorded = RecordedCall(reply=call.reply, failure=call.failure, usage=call.usage)
             self._settled[reservation.role] += recorded.usage
-            pair = reservation.key, reservation.draw
-            if recorded.lasts and self._index.find(hash(pair)) is None:
-                self._index.add(hash(pair), place)
-                self._keep(*pair, recorded)
+            asked = _asked(reservation.key, reservation.draw)
+            if recorded.lasts and asked not in self._rows:
+                with writing_to(self._lineage.directory):
+                    self._rows.add(asked, place)
+                self._keep(reservation.key, reservation.draw, recorded)
 
     def sync(self) -> None:
         """Make what was recorded durable.
@@ -116,3 +116,8 @@ class LineageCallStore:
         if len(self._recent) > _MOST_RECENT:
             self._recent.popitem(last=False)
         return recorded
+
+
+def _asked(key: str, draw: str) -> str:
+    """The digest of a request and its draw."""
+    return text_digest(f"{key}/{draw}")

@@ -19,6 +19,7 @@ from graftwork.programs.model import Usage
 from graftwork.programs.provenance import Descent, Origin, Provenance
 
 from .candidate import Brief, Member
+from .digest_index import DigestIndex
 from .disk import publish_file
 from .rows import json_text
 from .state import State
@@ -141,7 +142,7 @@ class Snapshot:
         state: State,
         member: Callable[[int, tuple[int, ...]], Member],
         *,
-        seen: dict[str, int],
+        seen: DigestIndex,
     ) -> tuple[State, tuple[Brief, ...]]:
         """The state, and the briefs that were in flight.
 

@@ -20,6 +20,7 @@ from .archive import AddStatus
 from .archives import order_of
 from .bandit import Arm, Bandit, Drawn
 from .candidate import Brief, Member, Result, Status
+from .digest_index import DigestIndex
 from .islands import Islands, Moves
 from .novelty import Novelty
 from .strategy import Strategy
@@ -77,7 +78,7 @@ class State:
     strategy: Strategy
     seed: int
     islands: Islands
-    seen: dict[str, int] = field(default_factory=dict)
+    seen: DigestIndex = field(default_factory=DigestIndex)
     told: int = 0
     spent: Usage = field(default_factory=Usage)
     statuses: Counter[Status] = field(default_factory=Counter)
@@ -102,7 +103,8 @@ class State:
 
     def known(self, digest: str, *, as_of: int) -> bool:
         """Whether a program of this digest had been told among the first `as_of` results."""
-        return self.seen.get(digest, as_of + 1) <= as_of
+        told = self.seen.get(digest)
+        return told is not None and told <= as_of
 
     @property
     def baseline(self) -> tuple[float | None, ...]:
@@ -208,7 +210,7 @@ def tell(state: State, result: Result, brief: Brief | None = None) -> Told:
     state.spent += result.usage
     state.statuses[result.status] += 1
     if result.candidate is not None and result.status != "abandoned":  # one that nobody could run may be tried again
-        state.seen.setdefault(result.candidate.program.digest, state.told)
+        state.seen.add(result.candidate.program.digest, state.told)
         if state.novelty is not None and result.candidate.traits is not None:
             state.novelty.learn(result.number, result.candidate.traits, answers=result.answers, ran=result.val is not None)
     if result.raced is not None and result.extension is not None and result.status != "abandoned":

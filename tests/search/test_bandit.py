@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -151,6 +152,6 @@ def test_a_state_restored_from_a_snapshot_knows_what_its_bandit_knew() -> None:
     assert state.islands.founder is not None
     standing = (member for island in state.islands for member in island)
     members = {member.candidate.number: member for member in (*standing, *briefs[0].parents, state.islands.founder)}
-    again, begun = snapshot.restored(State.start(STRATEGY, snapshot.seed), lambda number, _: members[number], seen=dict(state.seen))
+    again, begun = snapshot.restored(State.start(STRATEGY, snapshot.seed), lambda number, _: members[number], seen=deepcopy(state.seen))
     assert again == state
     assert begun == tuple(briefs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -131,7 +132,7 @@ def test_a_state_is_restored_from_its_snapshot_exactly_and_goes_on_alike(strateg
     snapshot = Snapshot.of(state, briefs)
     assert snapshot.numbers <= members.keys()
     begun = State.start(strategy, 3, entry="solve")
-    restored, asked = snapshot.restored(begun, lambda number, _: members[number], seen=dict(state.seen))
+    restored, asked = snapshot.restored(begun, lambda number, _: members[number], seen=deepcopy(state.seen))
     assert restored == state
     assert asked == briefs
     for one in offers[100:]:
