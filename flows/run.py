@@ -50,6 +50,11 @@ class Run:
     cannot_show: tuple[str, ...] = ()
 
     @property
+    def said_first(self) -> tuple[str, ...]:
+        """What whoever starts it is told before anything is paid for, a line each."""
+        return (*self.cannot_show, *((self.imported_said,) if self.imported_said else ()))
+
+    @property
     def rules(self) -> Rules:
         """What every program of the search is held to before it is run."""
         task = self.task

@@ -55,6 +55,8 @@ def search(task: str, run_dir: str | None = None, settings: RunSettings | None =
     else:
         run = prepare(task, settings or RunSettings(), run_dir=folder)
     logger.info("search of %s in %s", run.task.name, run.run_dir)
+    for line in run.said_first:
+        logger.info("%s", line)
     report = run_in_slices(BackgroundSearch(run), candidates=run.settings.candidates)
     if report.mirrored:
         logger.info("%s", report.mirrored)

@@ -198,7 +198,7 @@ def _start(task: str, settings: RunSettings, console: Console, *, run_dir: Path 
 
     prepared = prepare(task, settings, run_dir=run_dir)
     console.print(f"{prepared.task.name} in {prepared.run_dir}", markup=False, highlight=False)
-    for line in (*prepared.cannot_show, *((prepared.imported_said,) if prepared.imported_said else ())):
+    for line in prepared.said_first:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     finish(watch(BackgroundSearch(prepared), console), console)
 

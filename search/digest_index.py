@@ -41,17 +41,14 @@ class DigestIndex:
 
     def get(self, digest: str) -> int | None:
         """The number of a digest; None where it has none."""
-        key = bytes.fromhex(digest)
-        if (number := self._fresh.get(key)) is not None:
-            return number
-        place = int(self._keys.searchsorted(key))
-        return int(self._numbers[place]) if self._keys[place : place + 1].tobytes() == key else None
+        return self._found(bytes.fromhex(digest))
 
-    def add(self, digest: str, number: int) -> None:
-        """Give a digest its number, unless it has one."""
-        if digest in self:
-            return
-        self._fresh[bytes.fromhex(digest)] = number
+    def add(self, digest: str, number: int) -> bool:
+        """Give a digest its number, unless it has one; whether it had none."""
+        key = bytes.fromhex(digest)
+        if self._found(key) is not None:
+            return False
+        self._fresh[key] = number
         if len(self._fresh) > _FRESH:
             keys, numbers = np.array([*self._fresh], _DIGEST), np.array([*self._fresh.values()])
             order = keys.argsort()
@@ -59,6 +56,7 @@ class DigestIndex:
             self._keys = self._kept(np.insert(self._keys, places, keys[order]))
             self._numbers = self._kept(np.insert(self._numbers, places, numbers[order]))
             self._fresh.clear()
+        return True
 
     def __contains__(self, digest: object) -> bool:
         return isinstance(digest, str) and self.get(digest) is not None
@@ -71,6 +69,12 @@ class DigestIndex:
 
     __hash__ = None  # type: ignore[assignment]  # a mutable container, like a dict
 
+    def _found(self, key: bytes) -> int | None:
+        if (number := self._fresh.get(key)) is not None:
+            return number
+        place = int(self._keys.searchsorted(key))
+        return int(self._numbers[place]) if self._keys[place : place + 1].tobytes() == key else None
+
     def _pairs(self) -> Iterator[tuple[bytes, int]]:
         in_arrays = zip(self._keys.tolist(), self._numbers.tolist(), strict=True)  # numpy leaves out zeros at the end of bytes
         return chain(in_arrays, ((key.rstrip(b"\0"), number) for key, number in self._fresh.items()))
@@ -82,4 +86,4 @@ class DigestIndex:
         with tempfile.TemporaryFile(dir=self._folder) as file:
             array.tofile(file)
             file.flush()
-            return np.memmap(file, array.dtype, "r")
+            return np.asarray(np.memmap(file, array.dtype, "r"))  # its own type takes ten times as long to look into

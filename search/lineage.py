@@ -145,16 +145,15 @@ class Lineage:
         """
         evaluations = [("val", result.val), ("train", result.train), ("parent", result.extension)]
         there = [(split, evaluation) for split, evaluation in evaluations if evaluation is not None]
+        with writing_to(self.directory):
+            texts = text_rows(result, lambda digest: self._texts.add(digest, result.number))
         rows: dict[TableName, list[Row]] = {
-            "texts": text_rows(result, self._texts),
+            "texts": texts,
             "scores": [row for split, evaluation in there for row in score_rows(result.number, split, evaluation)],
             "spans": [row for split, evaluation in there for row in span_rows(result.number, split, evaluation)],
             "candidates": [candidate_row(result)],
         }
         self._put(rows, decision=tell_row(result))
-        with writing_to(self.directory):
-            for row in rows["texts"]:
-                self._texts.add(str(row["digest"]), result.number)
 
     def evaluation(self, candidate: int, split: str, evaluation: Evaluation) -> None:
         """Record a further evaluation of a candidate, on `confirm`, `test` or a transfer set; durable when it returns.

@@ -83,10 +83,9 @@ class LineageCallStore:
             del self._open[call.id]
             recorded = RecordedCall(reply=call.reply, failure=call.failure, usage=call.usage)
             self._settled[reservation.role] += recorded.usage
-            asked = _asked(reservation.key, reservation.draw)
-            if recorded.lasts and asked not in self._rows:
-                with writing_to(self._lineage.directory):
-                    self._rows.add(asked, place)
+            with writing_to(self._lineage.directory):
+                is_first = recorded.lasts and self._rows.add(_asked(reservation.key, reservation.draw), place)
+            if is_first:
                 self._keep(reservation.key, reservation.draw, recorded)
 
     def sync(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from math import isfinite
 from typing import Any, Final
@@ -100,12 +100,12 @@ def _written(candidate: Candidate) -> Row:
     }
 
 
-def text_rows(result: Result, known: Container[str]) -> list[Row]:
-    """The rows of `texts` for the pieces of a result's program that are not known yet."""
+def text_rows(result: Result, is_new: Callable[[str], bool]) -> list[Row]:
+    """The rows of `texts` for those pieces of a result's program whose digests are new."""
     if result.candidate is None:
         return []
     pieces = pieces_of(result.candidate.program)
-    return [{"digest": digest, "text": text} for digest, text in pieces.items() if digest not in known]
+    return [{"digest": digest, "text": text} for digest, text in pieces.items() if is_new(digest)]
 
 
 def score_rows(candidate: int, split: str, evaluation: Evaluation) -> Iterator[Row]:

@@ -105,7 +105,9 @@ def test_the_deployment_is_run_by_a_worker_and_leaves_its_artifacts(tmp_path: Pa
         finished = [run for run in runs if run["state_type"] == "COMPLETED"]
         assert len(finished) == 1, done.stdout + done.stderr
         keys = {artifact["key"] for artifact in ask(f"{api}/artifacts/filter", {})}
+        said = [str(log["message"]) for log in ask(f"{api}/logs/filter", {})]
     assert {"graftwork-report", "graftwork-scores"} <= keys
+    assert any(line.startswith("your test split of") for line in said), said
     assert (tmp_path / "runs" / "parcels-1" / "champion.py").is_file()
 
 
