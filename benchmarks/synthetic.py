@@ -8,6 +8,7 @@ from typing import Final
 
 from graftwork.programs.parse import parse
 from graftwork.programs.program import Component, Program
+from graftwork.search.texts import text_digest
 
 __all__ = ["SyntheticPrograms"]
 
@@ -34,7 +35,7 @@ class SyntheticPrograms:
     def child(self, parent: Program, number: int) -> Program:
         """The parent with one component changed, made by hand: parsing is not what is measured."""
         name = f"part_{self._rng.randrange(_COMPONENTS - 1)}"
-        digest = f"{number:032x}"
+        digest = text_digest(str(number))
         pad = _PAD + (self._rng.randint(-self._spread, self._spread) if self._spread else 0)
         source = f"def {name}(x: int) -> int:\n    return x + {number}  # {'.' * pad}"
         pieces = tuple(piece._replace(text=source) if piece.name == name else piece for piece in parent.pieces)

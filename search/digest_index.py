@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from bisect import bisect_left
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 __all__ = ["DigestIndex"]
 
 _FRESH: Final = 65_536
-_DIGEST: Final = "S16"
+_HALF: Final = 64
+_LOW: Final = (1 << _HALF) - 1
+_Rows = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]]
+"""The upper and the lower half of each digest, in the order of the upper ones, and its number."""
 
 
 class DigestIndex:
     """Numbers by digests of 32 hexadecimal digits; of the numbers of one digest the first counts.
 
-    The last 65,536 at most are in a dictionary, the others in sorted arrays.
+    The last 65,536 at most are in a dictionary, the others in arrays.
 
     Args:
         digests: What is known from the start.
@@ -33,28 +36,36 @@ class DigestIndex:
 
     def __init__(self, digests: Iterable[str] = (), numbers: Iterable[int] | None = None, *, folder: Path | None = None) -> None:
         self._folder = folder
-        self._fresh: dict[bytes, int] = {}
-        keys = np.frombuffer(b"".join(map(bytes.fromhex, digests)), _DIGEST)
-        places = np.arange(len(keys), dtype=np.int64) if numbers is None else np.fromiter(numbers, np.int64, len(keys))
-        unique, first = np.unique(keys, return_index=True)
-        self._keys, self._numbers = self._kept(unique), self._kept(places[first])
+        self._fresh: dict[int, int] = {}
+        halves = np.frombuffer(b"".join(map(bytes.fromhex, digests)), ">u8").astype(np.uint64)
+        high, low = halves[::2], halves[1::2]
+        places = np.arange(len(high), dtype=np.int64) if numbers is None else np.fromiter(numbers, np.int64, len(high))
+        order = np.lexsort((low, high))  # stable: of equal ones the first comes first
+        high, low, places = high[order], low[order], places[order]
+        is_first = np.ones(len(order), np.bool_)
+        is_first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+        self._rows = self._kept((high[is_first], low[is_first], places[is_first]))
 
     def get(self, digest: str) -> int | None:
         """The number of a digest; None where it has none."""
-        return self._found(bytes.fromhex(digest))
+        return self._found(int(digest, 16))
 
     def add(self, digest: str, number: int) -> bool:
         """Give a digest its number, unless it has one; whether it had none."""
-        key = bytes.fromhex(digest)
+        key = int(digest, 16)
         if self._found(key) is not None:
             return False
         self._fresh[key] = number
         if len(self._fresh) > _FRESH:
-            keys, numbers = np.array([*self._fresh], _DIGEST), np.array([*self._fresh.values()])
-            order = keys.argsort()
-            places = self._keys.searchsorted(keys[order])
-            self._keys = self._kept(np.insert(self._keys, places, keys[order]))
-            self._numbers = self._kept(np.insert(self._numbers, places, numbers[order]))
+            fresh = sorted(self._fresh.items())
+            new = (
+                np.array([key >> _HALF for key, _ in fresh], np.uint64),
+                np.array([key & _LOW for key, _ in fresh], np.uint64),
+                np.array([number for _, number in fresh], np.int64),
+            )
+            places = self._rows[0].searchsorted(new[0])
+            high, low, numbers = (np.insert(old, places, added) for old, added in zip(self._rows, new, strict=True))
+            self._rows = self._kept((high, low, numbers))
             self._fresh.clear()
         return True
 
@@ -62,25 +73,37 @@ class DigestIndex:
         return isinstance(digest, str) and self.get(digest) is not None
 
     def __len__(self) -> int:
-        return len(self._keys) + len(self._fresh)
+        return len(self._rows[0]) + len(self._fresh)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, DigestIndex) and dict(self._pairs()) == dict(other._pairs())
+        return isinstance(other, DigestIndex) and self._numbers == other._numbers
 
     __hash__ = None  # type: ignore[assignment]  # a mutable container, like a dict
 
-    def _found(self, key: bytes) -> int | None:
+    @property
+    def _numbers(self) -> dict[int, int]:
+        rows = zip(*(column.tolist() for column in self._rows), strict=True)
+        return {high << _HALF | low: number for high, low, number in rows} | self._fresh
+
+    def _found(self, key: int) -> int | None:
         if (number := self._fresh.get(key)) is not None:
             return number
-        place = int(self._keys.searchsorted(key))
-        return int(self._numbers[place]) if self._keys[place : place + 1].tobytes() == key else None
+        highs, lows, numbers = self._rows
+        high, low = key >> _HALF, key & _LOW
+        # numpy's own search lets other threads run meanwhile, and then waits for them: for milliseconds, where they have much to do.
+        place = bisect_left(highs.data, high)
+        while place < len(highs) and highs[place] == high:
+            if lows[place] == low:
+                return int(numbers[place])
+            place += 1
+        return None
 
-    def _pairs(self) -> Iterator[tuple[bytes, int]]:
-        in_arrays = zip(self._keys.tolist(), self._numbers.tolist(), strict=True)  # numpy leaves out zeros at the end of bytes
-        return chain(in_arrays, ((key.rstrip(b"\0"), number) for key, number in self._fresh.items()))
+    def _kept(self, rows: _Rows) -> _Rows:
+        """The arrays where this index keeps them."""
+        high, low, numbers = map(self._stored, rows)
+        return high, low, numbers
 
-    def _kept(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The array where this index keeps its arrays."""
+    def _stored(self, array: NDArray[Any]) -> NDArray[Any]:
         if self._folder is None or not len(array):
             return array
         with tempfile.TemporaryFile(dir=self._folder) as file:
