@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from graftwork.programs.errors import RunError
 
@@ -32,6 +32,9 @@ class Segment:
     rows: int
     crc32: int
     version: int = 3
+
+
+_FIELDS: Final = tuple(one.name for one in fields(Segment))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +93,7 @@ def parse_manifest(text: bytes, named: Path | str) -> Manifest:
     try:
         document = json.loads(text)
         body = document["manifest"]
-        if document["crc32"] == _crc32_of(body):
+        if document["crc32"] == zlib.crc32(_json_of(body)):
             tables: dict[TableName, Sealed] = {name: _sealed(body["tables"][name]) for name in TABLES if name in body["tables"]}
             return Manifest(group=body["group"], tables={**Manifest().tables, **tables})
     except (ValueError, KeyError, TypeError):
@@ -102,16 +105,19 @@ def _sealed(body: dict[str, Any]) -> Sealed:
     return Sealed(tail=body["tail"], segments=tuple(Segment(**segment) for segment in body["segments"]))
 
 
-def _crc32_of(body: object) -> int:
-    return zlib.crc32(json.dumps(body, sort_keys=True).encode())
-
-
 def publish(directory: Path, manifest: Manifest) -> None:
     """Put a manifest in place.
 
     Raises:
         OSError: If the disk does not take it; the old one is intact then.
     """
-    body = asdict(manifest)
-    document = {"manifest": body, "crc32": _crc32_of(body)}
-    publish_file(directory / "manifest.json", json.dumps(document, indent=1, sort_keys=True).encode())
+    tables = {
+        name: {"tail": sealed.tail, "segments": [{field: getattr(segment, field) for field in _FIELDS} for segment in sealed.segments]}
+        for name, sealed in manifest.tables.items()
+    }
+    body = _json_of({"group": manifest.group, "tables": tables})
+    publish_file(directory / "manifest.json", b'{"crc32": %d, "manifest": %b}\n' % (zlib.crc32(body), body))
+
+
+def _json_of(body: object) -> bytes:
+    return json.dumps(body, sort_keys=True).encode()

@@ -3,7 +3,8 @@
 `lineage/<table>/segment-<n>.parquet` is the sealed content of `lineage/<table>/tail-<n>.arrows`. A segment is there for readers once
 `lineage/manifest.json` lists it; the manifest is renamed into place last, and only then is the tail removed, so that at every
 instant each row is in exactly one file that counts: a listed segment, or a tail above the number of the last sealed one. Small
-segments are merged in the background, sixteen at a time, into larger and larger ones: few files to read, each row written a few times.
+segments are merged in the background, sixteen or more at a time, into larger and larger ones: few files to read, and each row is written
+a few times.
 """
 
 from __future__ import annotations
@@ -142,17 +143,20 @@ def compact(directory: Path, manifest: Manifest) -> Manifest:
 
 
 def _mergeable(folder: Path, sealed: Sealed) -> tuple[int, int] | None:
-    """Start and end of a run of segments of about one size that are enough to be merged; None where there is none."""
+    """Start and end of the last segments, where enough of them are of about one size and none is larger; None where they are not."""
     segments = sealed.segments
     for least, most in pairwise((0, *_LEVELS)):
-        end = len(segments)
-        while end and segments[end - 1].rows <= least:
-            end -= 1
-        start = end
-        while start and least < segments[start - 1].rows <= most and segments[start - 1].version == SCHEMA_VERSION:
+        start = end = len(segments)
+        while start and segments[start - 1].rows <= most and segments[start - 1].version == SCHEMA_VERSION:
             start -= 1
-        n_bytes = sum((folder / segment.file).stat().st_size for segment in segments[start:end])
-        if end - start >= _MERGED and n_bytes <= _MOST_MERGED_BYTES:
+        # Smaller ones among them go along: they would part the others for good.
+        if sum(segment.rows > least for segment in segments[start:]) < _MERGED:
+            continue
+        n_bytes = [(folder / segment.file).stat().st_size for segment in segments[start:]]
+        while sum(n_bytes) > _MOST_MERGED_BYTES:
+            start += 1
+            del n_bytes[0]
+        if end - start >= _MERGED:
             return start, end
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -137,11 +138,11 @@ def test_an_empty_lineage_has_every_table_without_rows(tmp_path: Path) -> None:
     assert [table.num_rows for table in read_tables(tmp_path, TABLES).values()] == [0] * len(TABLES)
 
 
-def fill(directory: Path, n_segments: int, *, rows: int = 3) -> Manifest:
-    """A lineage with so many segments of events, numbered through."""
-    manifest = recover(directory).manifest
+def fill(directory: Path, n_segments: int, *, rows: Sequence[int] = (3,)) -> Manifest:
+    """A lineage with so many segments of so many events, in turns, numbered through."""
+    manifest, numbers = recover(directory).manifest, count()
     for number in range(n_segments):
-        full = append(directory, "events", [{"kind": str(number * rows + row)} for row in range(rows)], after=number)
+        full = append(directory, "events", [{"kind": str(next(numbers))} for _ in range(rows[number % len(rows)])], after=number)
         manifest = compact(directory, seal(directory, manifest, {"events": full}, group=number))
     return manifest
 
@@ -172,7 +173,10 @@ def test_a_crash_while_segments_are_merged_counts_the_rows_once(tmp_path: Path) 
     assert merged != manifest
 
 
-def test_merging_costs_the_same_for_each_row_however_many_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rows", [(3,), (3, 5), (5, 3, 3)])
+def test_merging_costs_the_same_for_each_row_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: tuple[int, ...]
+) -> None:
     written = Counter[str]()
     write = pq.write_table
 
@@ -182,6 +186,6 @@ def test_merging_costs_the_same_for_each_row_however_many_there_are(tmp_path: Pa
 
     monkeypatch.setattr(pq, "write_table", counted)
     monkeypatch.setattr(segments_module, "_LEVELS", (4, 64, 1024))
-    manifest = fill(tmp_path, 300)
-    assert len(manifest.tables["events"].segments) < 3 * 16
+    manifest = fill(tmp_path, 300, rows=rows)
+    assert len(manifest.tables["events"].segments) < 3 * 16 * len(set(rows))
     assert set(written.values()) <= {1, 2, 3}
