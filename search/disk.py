@@ -58,7 +58,7 @@ def writing_to(path: Path) -> Iterator[None]:
         raise RunError(f"cannot write {error.filename or path}: {reason}; what was written before is intact") from None
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes | memoryview) -> None:
     """Write every byte.
 
     Raises:
@@ -78,7 +78,7 @@ def sync_directory(directory: Path) -> None:
         os.close(fd)
 
 
-def publish_file(path: Path, data: bytes) -> None:
+def publish_file(path: Path, data: bytes | memoryview) -> None:
     """Put a file in place, durable and whole; a reader sees the old one or the new one.
 
     Raises:

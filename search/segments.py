@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -119,7 +119,7 @@ def _write_segment(folder: Path, table: pa.Table, *, after: Sealed) -> Sealed:
     number = after.tail + 1
     if not table.num_rows:
         return replace(after, tail=number)
-    segment = _write(folder / f"segment-{number:06d}.parquet", table)
+    segment = _write(folder / f"segment-{number:06d}.parquet", [table])
     return Sealed(tail=number, segments=(*after.segments, segment))
 
 
@@ -163,18 +163,36 @@ def _mergeable(folder: Path, sealed: Sealed) -> tuple[int, int] | None:
 
 def _merge(folder: Path, segments: tuple[Segment, ...]) -> Segment:
     """One durable file with the rows of some segments, in order."""
-    parts = [_read_segment(folder / segment.file, segment) for segment in segments]
+    parts = (_read_segment(folder / segment.file, segment) for segment in segments)
     first, last = (segments[place].file.removeprefix("segment-").removesuffix(".parquet") for place in (0, -1))
-    return _write(folder / f"segment-{first.split('-')[0]}-{last.split('-')[-1]}.parquet", pa.concat_tables(parts))
+    return _write(folder / f"segment-{first.split('-')[0]}-{last.split('-')[-1]}.parquet", parts)
 
 
-def _write(path: Path, table: pa.Table) -> Segment:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True, row_group_size=_ROW_GROUP)
-    data = sink.getvalue().to_pybytes()
+def _write(path: Path, tables: Iterable[pa.Table]) -> Segment:
+    """One durable file with the rows of some tables of one schema, of which it has one at a time in memory."""
+    sink, n_rows, rest = pa.BufferOutputStream(), 0, iter(tables)
+    first = next(rest)
+    with pq.ParquetWriter(sink, first.schema, compression="zstd", write_page_checksum=True) as writer:
+        for table in _whole_groups(chain((first,), rest)):
+            writer.write_table(table, row_group_size=_ROW_GROUP)
+            n_rows += table.num_rows
+    data = memoryview(sink.getvalue())
     publish_file(path, data)
-    version = int(table.schema.metadata[b"schema_version"])
-    return Segment(file=path.name, rows=table.num_rows, crc32=zlib.crc32(data), version=version)
+    version = int(first.schema.metadata[b"schema_version"])
+    return Segment(file=path.name, rows=n_rows, crc32=zlib.crc32(data), version=version)
+
+
+def _whole_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The rows of some tables, so many at a time that they fill row groups."""
+    rest: pa.Table | None = None
+    for table in tables:
+        rest = table if rest is None else pa.concat_tables([rest, table])
+        n_whole = rest.num_rows - rest.num_rows % _ROW_GROUP
+        if n_whole:
+            yield rest.slice(0, n_whole)
+            rest = rest.slice(n_whole)
+    if rest is not None and rest.num_rows:
+        yield rest
 
 
 def _remove_tails(folder: Path, sealed: Sealed) -> None:

@@ -178,13 +178,13 @@ def test_merging_costs_the_same_for_each_row_however_many_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: tuple[int, ...]
 ) -> None:
     written = Counter[str]()
-    write = pq.write_table
+    write = pq.ParquetWriter.write_table
 
-    def counted(table: pa.Table, *arguments: object, **options: object) -> None:
+    def counted(writer: pq.ParquetWriter, table: pa.Table, **options: object) -> None:
         written.update(table["kind"].to_pylist())
-        write(table, *arguments, **options)
+        write(writer, table, **options)
 
-    monkeypatch.setattr(pq, "write_table", counted)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", counted)
     monkeypatch.setattr(segments_module, "_LEVELS", (4, 64, 1024))
     manifest = fill(tmp_path, 300, rows=rows)
     assert len(manifest.tables["events"].segments) < 3 * 16 * len(set(rows))
