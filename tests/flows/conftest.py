@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import pytest
 
-from graftwork.flows import engine
+from graftwork.flows import engine, exporting
 from graftwork.flows.engine import run_search
 from graftwork.flows.progress import Progress
 from graftwork.flows.run import Report
+from graftwork.flows.verification import Verification
 from tests.flows.scripted_task import made_run, made_task
 from tests.in_memory import tmp_path
 
-__all__ = ["finished", "roomy", "short", "tmp_path"]
+__all__ = ["finished", "roomy", "short", "tmp_path", "unverified"]
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +39,13 @@ def roomy(tmp_path_factory: pytest.TempPathFactory) -> Report:
         patched.setattr(engine, "SNAPSHOT_EVERY", 14)
         run = made_run(tmp_path_factory.mktemp("roomy") / "run", latency_seed=3, task=made_task(n_kinds=4))
         return run_search(run, lambda _: None)
+
+
+@pytest.fixture
+def unverified(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Champions are written and not run again by themselves, which takes longer than a small search: for tests of other things."""
+
+    async def pass_by(*_: object) -> Verification:
+        return Verification(holds=True, said="NOT verified: these tests look at other things")
+
+    monkeypatch.setattr(exporting, "verify", pass_by)

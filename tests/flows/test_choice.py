@@ -26,6 +26,8 @@ from graftwork.search.strategy import Strategy
 from tests.flows.scripted_task import made_run, made_task, proposer, scripted_models, task_model
 from tests.programs.endpoint import Answer, completion, serving
 
+pytestmark = pytest.mark.usefixtures("unverified")
+
 
 def choosing(run_dir: Path, *, candidates: int, latency_seed: int | None = None) -> Run:
     """A run that draws its operators by evidence, forgets quickly, and compares programs before they are evaluated."""

@@ -20,6 +20,8 @@ from graftwork.programs.model import Usage
 from graftwork.search.record import canonical, open_run
 from tests.flows.scripted_task import made_run, made_task, scripted_models
 
+pytestmark = pytest.mark.usefixtures("unverified")
+
 
 def test_the_champion_is_compared_with_the_seed_at_equal_cost_and_that_is_said_everywhere(short: Report) -> None:
     claim, record = short.crown.claim, open_run(short.run_dir)

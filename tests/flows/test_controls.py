@@ -19,6 +19,8 @@ from graftwork.programs.errors import ConfigError
 from graftwork.search.record import open_run
 from tests.flows.scripted_task import made_run, made_task, scripted_models
 
+pytestmark = pytest.mark.usefixtures("unverified")
+
 
 def test_sampling_builds_every_candidate_on_the_seed_and_is_repeated(tmp_path: Path) -> None:
     report = run_search(made_run(tmp_path / "run", strategy="random", candidates=12), lambda progress: None)

@@ -16,6 +16,8 @@ from graftwork.programs.errors import RunError
 from graftwork.search.record import canonical, open_run
 from tests.flows.scripted_task import made_task, scripted_models
 
+pytestmark = pytest.mark.usefixtures("unverified")
+
 
 @pytest.fixture
 def origin(finished: tuple[Report, list[Progress]]) -> Path:

@@ -21,6 +21,8 @@ from graftwork.programs.model import Model, Role
 from graftwork.programs.scripted import ScriptedModel
 from graftwork.search.record import open_run
 
+pytestmark = pytest.mark.usefixtures("unverified")
+
 PROGRAM = '''"""Greets people."""
 
 

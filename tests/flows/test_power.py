@@ -15,6 +15,8 @@ from graftwork.programs.errors import ConfigError
 from graftwork.search.record import open_run
 from tests.flows.scripted_task import made_run, made_task
 
+pytestmark = pytest.mark.usefixtures("unverified")
+
 FEW = "your test split of 6 examples can only show a difference of"
 
 

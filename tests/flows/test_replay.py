@@ -21,6 +21,8 @@ from graftwork.search.state import State
 from graftwork.search.strategy import Strategy
 from tests.flows.scripted_task import made_run, made_task, score
 
+pytestmark = pytest.mark.usefixtures("unverified")
+
 
 @pytest.fixture
 def recorded(roomy: Report) -> Path:
