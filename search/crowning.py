@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
-from graftwork.evaluators.evaluation import Evaluation
+from graftwork.evaluators.evaluation import Evaluation, mean_of
 from graftwork.evaluators.task import SPLITS, Example, Task
 from graftwork.programs.errors import CeilingReached
 from graftwork.programs.failure import Failure
@@ -242,12 +242,12 @@ class Crowning:
         return evaluation
 
     def _compared(self, champion: Evaluation, seed: Evaluation) -> Measured:
-        n_values = min(len(champion.values), len(seed.values))  # a race may have ended on fewer
-        values = champion.values[:n_values]
-        difference = difference_of(values, values if champion is seed else seed.values[:n_values], seed=self.seed)
-        n = len(champion.values)
-        repeats = len(champion.judgements) // n if n else 1
-        return Measured(champion=champion.mean, seed=seed.mean, difference=difference, n=n, repeats=repeats)
+        n = min(len(champion.values), len(seed.values))  # a race may have ended on fewer
+        values = champion.values[:n]
+        others = values if champion is seed else seed.values[:n]
+        difference = difference_of(values, others, seed=self.seed)
+        repeats = len(champion.judgements) // len(champion.values) if champion.values else 1
+        return Measured(champion=mean_of(values), seed=mean_of(others), difference=difference, n=n, repeats=repeats)
 
 
 def split_digest(examples: tuple[Example, ...]) -> str:

@@ -130,6 +130,14 @@ def test_a_failure_that_only_another_split_had_widens_the_claim() -> None:
     assert failing.claim.score.lo < even.claim.score.lo
 
 
+def test_a_champion_whose_race_ended_early_is_set_beside_the_seed_on_the_examples_that_both_ran() -> None:
+    crowned, _ = crown((member(1, [0.9] * 2),), member(0, [0.1, 0.1, 0.7]), by_number({0: 0.1, 1: 0.9}))
+    val = crowned.measured["val"]
+    assert val.difference is not None
+    assert (val.n, val.difference.n) == (2, 2)
+    assert (val.champion, val.seed, round(val.difference.mean, 6)) == (0.9, 0.1, 0.8)
+
+
 def test_the_seed_can_stay_champion() -> None:
     crowned, _ = crown((FIRST,), SEED, by_number({0: 0.5, 1: 0.4}))
     assert crowned.champion.number == 0
