@@ -36,7 +36,7 @@ def test_the_commands_of_the_readme_do_what_it_says(store: Store, tmp_path: Path
     assert printed[0].splitlines()[-1] == printed[3].splitlines()[-1] == f"mirrored to {uri}"
     assert printed[1].startswith("champion: candidate ")
     assert printed[2].startswith("fetched ")
-    assert open_run(tmp_path / "back").candidates.num_rows == 51
+    assert open_run(tmp_path / "back").candidates.num_rows == 31
     assert graftwork("fetch", uri, "again", cwd=tmp_path, **KEYS).returncode == 0
     assert canonical(tmp_path / "again") == canonical(tmp_path / "back")
 
