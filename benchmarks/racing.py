@@ -119,8 +119,9 @@ def main() -> None:
     parser.add_argument("--children", type=int, default=2_000, help="raced children of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--examples", type=int, default=Race().at_most, help="examples that there are")
+    parser.add_argument("--level", type=float, default=Race().level, help="chance that a child is promoted that is no better")
     asked = parser.parse_args()
-    race, began, rows = Race().within(asked.examples), time.process_time(), list[Raced]()
+    race, began, rows = Race(level=asked.level).within(asked.examples), time.process_time(), list[Raced]()
     print("| child | true gain | promoted | dropped | examples, mean | strict gate on 3 |\n|---|---|---|---|---|---|")
     for kind in kinds():
         row = raced(kind, race, n_children=asked.children, seed=asked.seed)

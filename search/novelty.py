@@ -34,6 +34,7 @@ WINDOW: Final = 8_192
 """Candidates that a program is compared with: the last ones. Each takes 152 bytes."""
 _LAG: Final = 1_024  # the longest window of work in flight: what is known as of then is still there
 KEPT: Final = WINDOW + _LAG
+"""Candidates of which sketches and answers are kept."""
 _SHINGLE: Final = 3
 _BY_CHANCE: Final = 1 / 256  # how often the 8 bits of two different values agree
 _DRAWS: Final = random.Random("sketch")

@@ -17,7 +17,7 @@ from .lineage import Lineage
 from .rows import Row, recorded_call, reservation_of, reserved_row, settled_row
 from .schema import SCHEMAS
 from .segments import read_columns, read_row
-from .texts import text_digest
+from .texts import as_utf8, text_digest
 
 __all__ = ["LineageCallStore"]
 
@@ -119,4 +119,4 @@ class LineageCallStore:
 
 def _asked(key: str, draw: str) -> str:
     """The digest of a request and its draw."""
-    return text_digest(f"{key}/{draw}")
+    return text_digest(as_utf8(f"{key}/{draw}"))
