@@ -184,15 +184,14 @@ def _write(path: Path, tables: Iterable[pa.Table]) -> Segment:
 
 def _whole_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The rows of some tables, so many at a time that they fill row groups."""
-    rest: pa.Table | None = None
+    rest: list[pa.Table] = []
     for table in tables:
-        rest = table if rest is None else pa.concat_tables([rest, table])
-        n_whole = rest.num_rows - rest.num_rows % _ROW_GROUP
+        joined = pa.concat_tables([*rest, table])
+        n_whole = joined.num_rows - joined.num_rows % _ROW_GROUP
         if n_whole:
-            yield rest.slice(0, n_whole)
-            rest = rest.slice(n_whole)
-    if rest is not None and rest.num_rows:
-        yield rest
+            yield joined.slice(0, n_whole)
+        rest = [joined.slice(n_whole)]
+    yield from (table for table in rest if table.num_rows)
 
 
 def _remove_tails(folder: Path, sealed: Sealed) -> None:
