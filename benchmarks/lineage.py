@@ -5,6 +5,7 @@ python -m benchmarks.lineage --candidates 1000000     # a million; an hour or le
 
 A candidate is a program of 4 KB that differs from its parent in one of ten components, three examples with two spans each, and two model
 calls. `append` is the wall time that the search spends in the record's calls; `CPU` is that of all threads, making the values left out.
+`memory` is what the process alone can hold; `mapped` is of files, which the machine may take back at any time. Who asks is another process.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
+import re
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -42,6 +45,7 @@ from graftwork.search.state import State, ask, tell
 from graftwork.search.strategy import Strategy
 
 _SLICES: Final = 10
+_COMMAND: Final = (sys.executable, "-m", "benchmarks.lineage")
 _STRATEGY: Final = Strategy(name="synthetic", operators={"perturb": 1.0})
 _EXAMPLES: Final = 3
 
@@ -89,7 +93,11 @@ def main() -> None:
     """Run and print, at the end as JSON too."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--candidates", type=int, default=100_000)
+    parser.add_argument("--query", type=Path, metavar="RUN", help="ask a run that is being written, and print the seconds")
     chosen = parser.parse_args()
+    if chosen.query is not None:
+        print(_query_s(chosen.query))
+        return
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "run.toml").write_text("schema = 1\n", encoding="utf-8")
         print(json.dumps({"candidates": chosen.candidates, **_append(Path(folder), chosen.candidates), **_going_on(Path(folder))}))
@@ -97,7 +105,7 @@ def main() -> None:
 
 def _append(run_dir: Path, n: int) -> dict[str, float]:
     synthetic, state = _Candidates(), State.start(_STRATEGY, 0)
-    columns = ("candidates", "append us", "CPU us", "resident MB", "query s")
+    columns = ("candidates", "append us", "CPU us", "memory MB", "mapped MB", "query s")
     print("  ".join(f"{name:>12}" for name in columns))
     rows: list[tuple[float, ...]] = []
     with Lineage(run_dir) as lineage:
@@ -121,8 +129,8 @@ def _append(run_dir: Path, n: int) -> dict[str, float]:
                 number += 1
             lineage.commit()
             cpu_us = 1e6 * (time.process_time() - cpu_s - making_s) / size
-            resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize() / 1e6
-            rows.append((number - 1, 1e6 * sum(append_s) / size, cpu_us, resident, _query_s(run_dir)))
+            asked = subprocess.run([*_COMMAND, "--query", str(run_dir)], check=True, capture_output=True, text=True)
+            rows.append((number - 1, 1e6 * sum(append_s) / size, cpu_us, *_memory_mb(), float(asked.stdout)))
             print("  ".join(f"{value:12.4g}" for value in rows[-1]), flush=True)
     n_bytes = {
         path.name: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) for path in (run_dir / "lineage").iterdir()
@@ -132,8 +140,9 @@ def _append(run_dir: Path, n: int) -> dict[str, float]:
         "append_us": statistics.median(row[1] for row in rows),
         "cpu_us_first": rows[0][2],
         "cpu_us_last": rows[-1][2],
-        "resident_mb": rows[-1][3],
-        "query_s": rows[-1][4],
+        "memory_mb": rows[-1][3],
+        "mapped_mb": rows[-1][4],
+        "query_s": rows[-1][5],
         "mb": sum(n_bytes.values()) / 1e6,
         "programs_mb": (n_bytes["texts"] + n_bytes["candidates"]) / 1e6,
     }
@@ -150,6 +159,12 @@ def _appended(lineage: Lineage, calls: LineageCallStore, brief: Brief, result: R
         calls.settle(Settlement(id=identity, reply=Reply(text=f"answer {brief.number} " * 20, usage=usage), usage=usage, seconds=0.5))
     lineage.result(result)
     return time.perf_counter() - began
+
+
+def _memory_mb() -> tuple[float, float]:
+    """Resident memory of this process, in MB: its own, and that of files."""
+    status = dict(re.findall(r"^(\w+):\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), flags=re.MULTILINE))
+    return int(status["RssAnon"]) * 1024 / 1e6, int(status["RssFile"]) * 1024 / 1e6
 
 
 def _query_s(run_dir: Path) -> float:
