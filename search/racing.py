@@ -45,7 +45,6 @@ class Standing:
         squares: Sum of their squares.
         cautious: Capital at half bets.
         bold: Capital at whole bets.
-        best: The highest that the mean of the two capitals has been.
         against: Capital of the mirrored bets, at whole bets.
     """
 
@@ -55,13 +54,17 @@ class Standing:
     squares: float = 0.0
     cautious: float = 1.0
     bold: float = 1.0
-    best: float = 1.0
     against: float = 1.0
 
     @property
     def n_judged(self) -> int:
         """Pairs that count."""
         return self.n - self.unjudged
+
+    @property
+    def capital(self) -> float:
+        """What the stakes on the child have come to."""
+        return (self.cautious + self.bold) / 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +82,9 @@ class Race:
 
     level: float = 0.05
     smallest_gain: float = 0.1
-    missed: float = 0.22
+    missed: float = 0.215
     first: int = 6
-    growth: float = 0.1
+    growth: float = 0.07
     at_most: int = 300
 
     def __post_init__(self) -> None:
@@ -115,7 +118,7 @@ class Race:
             ValueError: If a difference is not in [-1, 1]: the level would not hold.
         """
         n, unjudged, total, squares = standing.n, standing.unjudged, standing.total, standing.squares
-        cautious, bold, best, against = standing.cautious, standing.bold, standing.best, standing.against
+        cautious, bold, against = standing.cautious, standing.bold, standing.against
         for difference in differences:
             n += 1
             if difference is None:
@@ -127,10 +130,9 @@ class Race:
             bet = self._gain(square) / square
             cautious *= 1 + min(bet / 2, _MOST_BET) * difference
             bold *= 1 + min(bet, _MOST_BET) * difference
-            best = max(best, (cautious + bold) / 2)
             against *= 1 + min(self.smallest_gain / square, _MOST_BET) * (self.smallest_gain - difference)
             total, squares = total + difference, squares + difference * difference
-        return Standing(n=n, unjudged=unjudged, total=total, squares=squares, cautious=cautious, bold=bold, best=best, against=against)
+        return Standing(n=n, unjudged=unjudged, total=total, squares=squares, cautious=cautious, bold=bold, against=against)
 
     def verdict(self, standing: Standing) -> Verdict:
         """What the race says at the end of a batch.
@@ -138,7 +140,7 @@ class Race:
         Returns:
             `undecided` also when no example is left: neither was shown.
         """
-        if standing.best >= 1 / self.level:
+        if standing.capital >= 1 / self.level:
             return "promoted"
         if standing.against >= 1 / self.missed:
             return "dropped"
@@ -162,7 +164,7 @@ class Race:
         square = _mean_square(standing.squares, n)
         gain = max(self._gain(square), standing.total / n + _LIKELY_Z * math.sqrt(square / n))
         bet = min(self._gain(square) / square, _MOST_BET)
-        capital = max((standing.cautious + standing.bold) / 2, sys.float_info.min)
+        capital = max(standing.capital, sys.float_info.min)
         grown = left * (bet * gain - bet * bet * square / 2) + _LIKELY_Z * bet * math.sqrt(left * square)
         return math.log(capital) + grown >= -math.log(self.level)
 
