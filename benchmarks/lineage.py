@@ -164,7 +164,8 @@ def _appended(lineage: Lineage, calls: LineageCallStore, brief: Brief, result: R
 def _memory_mb() -> tuple[float, float]:
     """Resident memory of this process, in MB: its own, and that of files."""
     status = dict(re.findall(r"^(\w+):\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), flags=re.MULTILINE))
-    return int(status["RssAnon"]) * 1024 / 1e6, int(status["RssFile"]) * 1024 / 1e6
+    own, files = int(status["RssAnon"]) + int(status["RssShmem"]), int(status["RssFile"])
+    return own * 1024 / 1e6, files * 1024 / 1e6
 
 
 def _query_s(run_dir: Path) -> float:

@@ -163,13 +163,13 @@ def _mergeable(folder: Path, sealed: Sealed) -> tuple[int, int] | None:
 
 def _merge(folder: Path, segments: tuple[Segment, ...]) -> Segment:
     """One durable file with the rows of some segments, in order."""
-    parts = (_read_segment(folder / segment.file, segment) for segment in segments)
+    parts = chain.from_iterable(_groups_of(folder / segment.file, segment) for segment in segments)
     first, last = (segments[place].file.removeprefix("segment-").removesuffix(".parquet") for place in (0, -1))
     return _write(folder / f"segment-{first.split('-')[0]}-{last.split('-')[-1]}.parquet", parts)
 
 
 def _write(path: Path, tables: Iterable[pa.Table]) -> Segment:
-    """One durable file with the rows of some tables of one schema, of which it has one at a time in memory."""
+    """One durable file with the rows of some tables of one schema, of which it has two at a time in memory."""
     sink, n_rows, rest = pa.BufferOutputStream(), 0, iter(tables)
     first = next(rest)
     with pq.ParquetWriter(sink, first.schema, compression="zstd", write_page_checksum=True) as writer:
@@ -371,8 +371,18 @@ def _read_once(
 
 
 def _read_segment(path: Path, segment: Segment, *, columns: Sequence[str] | None = None) -> pa.Table:
+    wanted = columns if segment.version == SCHEMA_VERSION else None  # of an earlier one others may be needed to make them
+    return pq.read_table(_checked(path, segment), columns=wanted, page_checksum_verification=True)
+
+
+def _groups_of(path: Path, segment: Segment) -> Iterator[pa.Table]:
+    """The rows of a segment, a row group at a time."""
+    file = pq.ParquetFile(_checked(path, segment), page_checksum_verification=True)
+    return (file.read_row_group(group) for group in range(file.num_row_groups))
+
+
+def _checked(path: Path, segment: Segment) -> pa.BufferReader:
     data = path.read_bytes()
     if zlib.crc32(data) != segment.crc32:
         raise RunError(f"{path} is damaged: its checksum differs; restore the file from a copy")
-    wanted = columns if segment.version == SCHEMA_VERSION else None  # of an earlier one others may be needed to make them
-    return pq.read_table(pa.BufferReader(data), columns=wanted, page_checksum_verification=True)
+    return pa.BufferReader(data)

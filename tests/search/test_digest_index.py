@@ -21,6 +21,7 @@ PAIRS = st.lists(st.tuples(DIGESTS, st.integers(0, 2**62)))
 def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path | None:
     """Where an index keeps its arrays, into which all but its last three digests go."""
     monkeypatch.setattr(digest_index, "_FRESH", 3)
+    monkeypatch.setattr(digest_index, "_CHUNK", 4)
     return tmp_path if request.param else None
 
 
@@ -45,6 +46,7 @@ def test_the_first_number_of_each_digest_is_found_however_it_came(pairs: list[tu
     first = first_numbers(pairs)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digest_index, "_FRESH", 3)
+        patch.setattr(digest_index, "_CHUNK", 4)
         index = DigestIndex([digest for digest, _ in pairs[:n]], [number for _, number in pairs[:n]])
         for digest, number in pairs[n:]:
             index.add(digest, number)
