@@ -24,13 +24,14 @@ from graftwork.programs.trace import Span
 from graftwork.programs.wire import FrameReader, encode_frame, to_json
 
 from .channel import MAX_CALL_BYTES, MAX_SPANS
-from .child import CONFINED, MAX_ACTION_BYTES
+from .child import CONFINED
 from .claims import bounded, call_path, claimed_failure, claimed_span, small_count, trouble_with
 from .clock import Clock
 from .episode import Episode
 from .evaluation import Case, Outcome, Work, case_seed
 from .pool import ProgramCall, Relay, Relayed
 from .relay import Trouble
+from .running import MAX_ACTION_BYTES
 from .scratch import MAX_BYTES, MAX_FILES, disk_is_full, is_overfull
 from .task import Limits
 from .template_client import Child, Exit

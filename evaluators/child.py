@@ -10,24 +10,17 @@ import functools
 import io
 import linecache
 import os
-import random
 import signal
 import sys
-import traceback
-import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from graftwork.programs.errors import WireError
-from graftwork.programs.recording import FRAME
-from graftwork.programs.runtime import PromptFailed, trace_functions, using_session
-from graftwork.programs.wire import encode_frame, to_json
+from graftwork.programs.wire import encode_frame
 
 from .bounded_text import BoundedText
 from .channel import Channel
 from .door import use_door
-from .draws import tell_draws
 from .lockdown import (
     FILES_OF_DRIVERS,
     OPEN_FILES,
@@ -42,15 +35,13 @@ from .lockdown import (
     use_memory_reserve,
 )
 from .places import ReadyPlace
+from .running import FILE, MODULE, encodable, failure_of, run_alone, run_in_session
 from .seccomp import Profile
 
-__all__ = ["CONFINED", "MAX_ACTION_BYTES", "UNCONFINED", "Confinement", "profile_of", "rehearse", "serve"]
+__all__ = ["CONFINED", "UNCONFINED", "Confinement", "profile_of", "rehearse", "serve"]
 
 CONFINED: Final = b"\x01"
 UNCONFINED: Final = b"\x00"
-MAX_ACTION_BYTES: Final = 64 * 1024
-_MODULE: Final = "program"
-_FILE: Final = "program.py"
 _REHEARSALS: Final = 12  # Python adapts code that ran 8 times
 _REHEARSED: Final = '''"""Add one."""
 
@@ -59,9 +50,6 @@ def solve(x: int) -> int:
     """Give x and one more."""
     return x + 1
 '''
-_FRAMES_SHOWN: Final = 12
-_DETAIL_CHARACTERS: Final = 4_000
-_MESSAGE_CHARACTERS: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +116,9 @@ def serve(socket: int, *doors: int, confinement: Confinement, place: ReadyPlace,
     for door in doors:
         use_door(door)
     if confinement.bare:
-        channel.send(_result(case, lambda: _run_alone(case)))
+        channel.send(_result(case, lambda: run_alone(case)))
     else:
-        channel.send(_result(case, lambda: _run(case, channel)))
+        channel.send(_result(case, lambda: run_in_session(case, channel)))
     os._exit(0)
 
 
@@ -146,11 +134,11 @@ def rehearse() -> None:
         channel = Channel(theirs)
         channel.send(encode_frame({"kind": "case", "id": 0, **case}))
         case_read = Channel(ours).receive()
-        channel.send(_result(case_read, functools.partial(_run, case_read, channel)))
+        channel.send(_result(case_read, functools.partial(run_in_session, case_read, channel)))
         os.close(ours)
         os.close(theirs)
     sys.stdout, sys.stderr = streams
-    del sys.modules[_MODULE], linecache.cache[_FILE]
+    del sys.modules[MODULE], linecache.cache[FILE]
 
 
 def _settle(template: int) -> None:
@@ -192,108 +180,14 @@ def _limit(confinement: Confinement, limits: Mapping[str, int]) -> None:
         confinement.calls.restrict()
 
 
-def _result(case: Mapping[str, Any], run: Callable[[], object]) -> bytes:
+def _result(case: Mapping[str, Any], running: Callable[[], object]) -> bytes:
     """What a run of the program on the case gives, encoded."""
     printed = BoundedText(case["limits"]["stdout_bytes"])
     sys.stdout = sys.stderr = io.TextIOWrapper(io.BufferedWriter(printed), encoding="utf-8", errors="backslashreplace")
     try:
-        outcome = _encodable(run(), case["limits"]["output_bytes"])
-    except MemoryError as error:
-        # No detail: a traceback holds the program's frames, and these hold the memory.
-        outcome = {"failure": _failure("memory", "it asked for more memory than it may have", component=_component(error))}
+        outcome = encodable(running(), case["limits"]["output_bytes"])
     except BaseException as error:
-        outcome = {"failure": _failure_of(error)}
+        outcome = {"failure": failure_of(error)}
     use_memory_reserve()
     sys.stdout.flush()
     return encode_frame({"kind": "result", "id": 0, "stdout": printed.text, **outcome})
-
-
-def _run(case: Mapping[str, Any], channel: Channel) -> object:
-    with using_session(channel):
-        module = _load(case)
-        trace_functions(module.__dict__)
-        if "episode" in case:
-            _play(module, case, channel)
-            return None
-        return getattr(module, case["entry"])(**case["inputs"])
-
-
-def _play(module: types.ModuleType, case: Mapping[str, Any], channel: Channel) -> None:
-    """Call the entry once for each observation until the episode is over; whoever takes the actions knows what came of it."""
-    observation, ended, entry = case["episode"]["observation"], False, case["entry"]
-    while not ended:
-        # Looked up each time: a function that is called often gets its own code back in the place of the traced one.
-        action = _encodable(getattr(module, entry)(**case["inputs"], observation=observation), MAX_ACTION_BYTES, what="action")
-        if "output" not in action:
-            raise PromptFailed("invalid", str(action["failure"]["message"]), component=entry)
-        frame = FRAME.get()
-        assert frame is not None  # noqa: S101 (a session is in use)
-        observation, ended = channel.step(action["output"], span=frame.next_path())
-
-
-def _run_alone(case: Mapping[str, Any]) -> object:
-    """Run a file that asks models by itself, with each request telling its draw; without a session, as nothing of ours is there."""
-    module, hook = _load(case), case["hook"]
-    if hook["complete"]:
-        tell_draws(module.__dict__, hook, prefix=f"{case['purpose']}/{case['repeat']}/", example_id=case["example_id"])
-    return getattr(module, case["entry"])(**case["inputs"])
-
-
-def _load(case: Mapping[str, Any]) -> types.ModuleType:
-    """The program's text as a module, executed with all random numbers seeded."""
-    random.seed(case["seed"])
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(case["seed"] % 2**32)
-    source = case["source"]
-    module = types.ModuleType(_MODULE)
-    module.__file__ = _FILE
-    sys.modules[_MODULE] = module
-    linecache.cache[_FILE] = (len(source), None, source.splitlines(keepends=True), _FILE)
-    exec(compile(source, _FILE, "exec", dont_inherit=True), module.__dict__)
-    return module
-
-
-def _encodable(output: object, max_bytes: int, *, what: str = "output") -> dict[str, Any]:
-    try:
-        value = to_json(output)
-        encode_frame({"output": value}, max_bytes=max_bytes)
-    except WireError as error:
-        return {"failure": _failure("invalid", f"its {what} cannot be used: {error}")}
-    except (MemoryError, PermissionError):
-        raise
-    except Exception as error:
-        return {"failure": _failure("invalid", f"its {what} cannot be encoded: {_headline(error)}")}
-    return {"output": value}
-
-
-def _failure_of(error: BaseException) -> dict[str, object]:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == _FILE]
-    lines = traceback.format_list(frames[:2] + frames[2:][-_FRAMES_SHOWN:])
-    detail = "".join([*lines, *traceback.format_exception_only(error)])[-_DETAIL_CHARACTERS:]
-    component = _component(error)
-    if isinstance(error, PromptFailed):
-        return _failure(error.kind, str(error), component=error.component or component, detail=detail)
-    if isinstance(error, PermissionError):
-        return _failure("forbidden", f"the sandbox does not allow it: {_headline(error)}", component=component, detail=detail)
-    if isinstance(error, SystemExit):
-        return _failure("crash", f"it exited with {error.code!r} instead of returning", component=component, detail=detail)
-    return _failure("crash", _headline(error), component=component, detail=detail)
-
-
-def _failure(kind: str, message: str, *, component: str | None = None, detail: str = "") -> dict[str, object]:
-    return {"kind": kind, "message": message[:_MESSAGE_CHARACTERS], "component": component, "detail": detail}
-
-
-def _headline(error: BaseException) -> str:
-    return traceback.format_exception_only(error)[-1].strip()
-
-
-def _component(error: BaseException) -> str | None:
-    """The component whose code was running: the innermost frame that is the program's."""
-    name, place = None, error.__traceback__
-    while place is not None:
-        code = place.tb_frame.f_code
-        if code.co_filename == _FILE:
-            name = code.co_qualname.partition(".")[0]
-        place = place.tb_next
-    return None if name == "<module>" else name

@@ -9,9 +9,9 @@ from graftwork.programs.errors import WireError
 from graftwork.programs.failure import Failure
 from graftwork.programs.trace import Span
 
-from .child import MAX_ACTION_BYTES
 from .claims import bounded, trouble_with
 from .evaluation import Case, EpisodeStage, Stepped
+from .running import MAX_ACTION_BYTES
 from .task import Limits
 
 __all__ = ["Episode"]
