@@ -15,7 +15,7 @@ from .pool_programs import EchoRelay, make_work
 
 __all__ = ["main"]
 
-SLOW = "import time\ndef solve(x):\n    time.sleep(1.0)\n    return x\n"
+SLOW = "import time\ndef solve(x):\n    time.sleep(0.5)\n    return x\n"
 
 
 def main() -> None:
@@ -41,7 +41,7 @@ async def run(cluster: Any) -> None:
         second = join(cluster)
         await grown(pool)
         running = asyncio.ensure_future(pool.run(make_work(SLOW, *({"x": n} for n in range(8)))))
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(0.8)
         cluster.remove_node(second, False)
         outcomes = await running
         assert [(outcome.output, outcome.failure) for outcome in outcomes] == [(n, None) for n in range(8)]

@@ -26,7 +26,7 @@ from graftwork.search.strategy import Strategy
 from tests.flows.scripted_task import made_run, made_task, proposer, scripted_models, task_model
 from tests.programs.endpoint import Answer, completion, serving
 
-pytestmark = pytest.mark.usefixtures("unverified")
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
 
 def choosing(run_dir: Path, *, candidates: int, latency_seed: int | None = None) -> Run:

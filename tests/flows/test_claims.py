@@ -20,7 +20,7 @@ from graftwork.programs.model import Usage
 from graftwork.search.record import canonical, open_run
 from tests.flows.scripted_task import made_run, made_task, scripted_models
 
-pytestmark = pytest.mark.usefixtures("unverified")
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
 
 def test_the_champion_is_compared_with_the_seed_at_equal_cost_and_that_is_said_everywhere(short: Report) -> None:

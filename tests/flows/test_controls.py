@@ -19,7 +19,7 @@ from graftwork.programs.errors import ConfigError
 from graftwork.search.record import open_run
 from tests.flows.scripted_task import made_run, made_task, scripted_models
 
-pytestmark = pytest.mark.usefixtures("unverified")
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
 
 def test_sampling_builds_every_candidate_on_the_seed_and_is_repeated(tmp_path: Path) -> None:

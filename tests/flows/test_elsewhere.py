@@ -23,7 +23,7 @@ from graftwork.programs.parse import parse
 from graftwork.search.record import canonical, open_run
 from tests.search.test_ancestry import write_run
 
-pytestmark = pytest.mark.usefixtures("unverified")
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
 SEED = "LIMIT = 9\n\n\ndef solve(x: int) -> int:\n    return x + 1\n"
 PROMPTING = f"from graftwork.programs import prompt\n\n\n@prompt\ndef ask() -> str:\n    '''Why?'''\n\n\n{SEED}"

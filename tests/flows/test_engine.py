@@ -23,7 +23,7 @@ from graftwork.programs.scripted import ScriptedModel
 from graftwork.search.record import Record, canonical, open_run
 from tests.flows.scripted_task import made_run, made_task, task_model
 
-pytestmark = pytest.mark.usefixtures("unverified")
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
 
 def test_a_search_finds_a_better_program_and_crowns_it(finished: tuple[Report, list[Progress]]) -> None:

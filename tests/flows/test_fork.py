@@ -16,7 +16,7 @@ from graftwork.programs.errors import RunError
 from graftwork.search.record import canonical, open_run
 from tests.flows.scripted_task import made_task, scripted_models
 
-pytestmark = pytest.mark.usefixtures("unverified")
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
 
 @pytest.fixture

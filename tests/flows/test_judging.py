@@ -21,7 +21,7 @@ from graftwork.programs.model import Model, Role
 from graftwork.programs.scripted import ScriptedModel
 from graftwork.search.record import open_run
 
-pytestmark = pytest.mark.usefixtures("unverified")
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
 PROGRAM = '''"""Greets people."""
 

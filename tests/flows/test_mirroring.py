@@ -23,7 +23,7 @@ from graftwork.search.record import canonical, open_run
 from tests.flows.scripted_task import made_run, made_task, scripted_models
 from tests.search.stores import Store, reachable_store
 
-pytestmark = pytest.mark.usefixtures("unverified")
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
 REPOSITORY = Path(__file__).parents[2]
 SEARCH = """

@@ -15,7 +15,7 @@ from graftwork.programs.errors import ConfigError
 from graftwork.search.record import open_run
 from tests.flows.scripted_task import made_run, made_task
 
-pytestmark = pytest.mark.usefixtures("unverified")
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
 FEW = "your test split of 6 examples can only show a difference of"
 

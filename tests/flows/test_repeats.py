@@ -24,6 +24,7 @@ from graftwork.search.candidate import Candidate, Result
 from graftwork.search.lineage import Lineage
 from graftwork.search.record import open_run
 from tests.flows.scripted_task import made_run
+from tests.flows.threads import threads_for_children
 from tests.search.factory import evaluation
 
 STOCHASTIC = (
@@ -105,7 +106,8 @@ def test_caps_and_the_crownings_share_grow_with_repeats(tmp_path: Path) -> None:
 
 def test_a_ceiling_is_kept_and_leaves_enough_for_a_crowning_that_runs_each_example_often(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", candidates=500, budget_tokens=200_000, repeats={"val": 2, "confirm": 4, "test": 4})
-    report = run_search(run, lambda _: None)
+    with threads_for_children():
+        report = run_search(run, lambda _: None)
     assert report.stop.reason == "budget"
     assert sum(usage.tokens for usage in report.spent.values()) <= 200_000
     assert report.crown.measured["test"].repeats == 4

@@ -21,7 +21,7 @@ from graftwork.search.state import State
 from graftwork.search.strategy import Strategy
 from tests.flows.scripted_task import made_run, made_task, score
 
-pytestmark = pytest.mark.usefixtures("unverified")
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from graftwork.search.record import canonical, open_run
 from tests.flows.scripted_task import made_run, made_task, scripted_models
 from tests.search.lineage_values import files
 
-pytestmark = pytest.mark.usefixtures("unverified")
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
 SEARCH = """
 import sys

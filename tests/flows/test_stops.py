@@ -16,7 +16,7 @@ from graftwork.search.lineage import Lineage
 from graftwork.search.record import canonical, open_run
 from tests.flows.scripted_task import made_run, made_task, scripted_models
 
-pytestmark = pytest.mark.usefixtures("unverified")
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
 
 def test_a_search_ends_at_its_target_and_goes_on_to_a_higher_one(tmp_path: Path) -> None:

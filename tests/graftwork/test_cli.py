@@ -99,21 +99,21 @@ def test_a_mistake_is_one_line_and_exit_code_2(
 
 
 def test_an_export_is_refused_with_exit_code_2_unless_it_does_what_the_run_recorded_and_can_seed_the_next_run(tmp_path: Path) -> None:
-    assert graftwork("init", "new", cwd=tmp_path).returncode == 0
+    assert typed("init", "new", cwd=tmp_path).returncode == 0
     assert graftwork("run", "new", "--candidates", "5", cwd=tmp_path).returncode == 0
     run = tmp_path / "runs" / "parcels-1"
     assert "run alone, it gives what the run recorded" in graftwork("export", "runs/parcels-1", cwd=tmp_path).stdout
-    packed = graftwork("export", "runs/parcels-1", "--package", "packed", cwd=tmp_path)
+    packed = typed("export", "runs/parcels-1", "--package", "packed", cwd=tmp_path)
     assert packed.stdout.startswith("wrote packed: the champion; run alone"), packed.stderr
     inputs = (run / "inputs.jsonl").read_text()
     (run / "inputs.jsonl").write_text(inputs.replace('"weight": ', '"weight": 9'))
-    refused = graftwork("export", "runs/parcels-1", "-o", "other.py", cwd=tmp_path)
+    refused = typed("export", "runs/parcels-1", "-o", "other.py", cwd=tmp_path)
     assert refused.returncode == 2
     assert len(refused.stderr.splitlines()) == 1
     assert "on val example" in refused.stderr
     assert "--unverified" in refused.stderr
     assert not (tmp_path / "other.py").exists()
-    assert graftwork("export", "runs/parcels-1", "-o", "other.py", "--unverified", cwd=tmp_path).returncode == 0
+    assert typed("export", "runs/parcels-1", "-o", "other.py", "--unverified", cwd=tmp_path).returncode == 0
     again = graftwork("run", "new", "--candidates", "1", "--import", "other.py", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert open_run(tmp_path / "runs" / "parcels-2").config["settings"]["imported"] == "other.py"

@@ -25,7 +25,7 @@ def store() -> Iterator[Store]:
 
 def test_the_commands_of_the_readme_do_what_it_says(store: Store, tmp_path: Path) -> None:
     uri = store.uri("parcels")
-    assert graftwork("init", "hello", cwd=tmp_path).returncode == 0
+    assert typed("init", "hello", cwd=tmp_path).returncode == 0
     block = next(block for block in blocks("sh") if "--mirror" in block)
     printed = list[str]()
     for line in block.splitlines():

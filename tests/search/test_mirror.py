@@ -125,13 +125,13 @@ def test_a_store_that_goes_down_and_comes_back_is_caught_up_with_and_the_run_wai
         time.sleep(0.02)
         if number == 40:
             store.down()
-        if number > 40:
+        while 40 < number < 130 and not any(troubles) and time.monotonic() < ends:
             time.sleep(0.1)
             troubles.add(mirror_of[0].trouble)
         if number == 139:
             store.up()
 
-    mirror_of = list[Mirror]()
+    mirror_of, ends = list[Mirror](), time.monotonic() + 60
     try:
         with Mirror(run_dir, place) as mirror, Lineage(run_dir, seal_rows=7, seal_s=0.1) as lineage:
             mirror_of.append(mirror)
