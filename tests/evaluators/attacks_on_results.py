@@ -350,10 +350,15 @@ ATTACKS_ON_RESULTS = {
             body=f'for n in range(10**6):\n        send({CALL!r}.replace(\'"span":"0"\', f\'"span":"{{n}}"\') % (\'0\', n))',
             stopped_by="wall clock",
             kind="timeout",
-            message="more than 3 s",
+            message="more than 1 s",
+            timeout_s=1.0,
         ),
         "silence": Attack(
-            body="os.close(wire())\n    while True:\n        pass", stopped_by="wall clock", kind="timeout", message="more than 3 s"
+            body="os.close(wire())\n    while True:\n        pass",
+            stopped_by="wall clock",
+            kind="timeout",
+            message="more than 1 s",
+            timeout_s=1.0,
         ),
         "to sleep": Attack(
             body="import time\n    time.sleep(60)", stopped_by="wall clock", kind="timeout", message="more than 1 s", timeout_s=1.0

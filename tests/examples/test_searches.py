@@ -27,7 +27,7 @@ def evolved(name: str, run_dir: Path, *, models: Mapping[Role, Model] | None = N
 
 
 def test_bin_packing_evolves_without_a_model_and_its_champion_runs_alone(tmp_path: Path) -> None:
-    report = evolved("bin_packing", tmp_path / "run", candidates=20)
+    report = evolved("bin_packing", tmp_path / "run", candidates=12)
     confirm = report.crown.measured["confirm"]
     assert confirm.difference is not None
     assert confirm.difference.mean >= 0
@@ -40,15 +40,15 @@ def test_bin_packing_evolves_without_a_model_and_its_champion_runs_alone(tmp_pat
 
 
 def test_circle_packing_evolves_without_a_model(tmp_path: Path) -> None:
-    report = evolved("circle_packing", tmp_path / "run", candidates=12)
-    assert open_run(report.run_dir).candidates.num_rows == 13
+    report = evolved("circle_packing", tmp_path / "run", candidates=8)
+    assert open_run(report.run_dir).candidates.num_rows == 9
     confirm = report.crown.measured["confirm"]  # the seed takes part there, so nothing worse can win
     assert confirm.difference is not None
     assert confirm.difference.mean >= 0
 
 
 def test_guess_number_evolves_without_a_model_and_its_champion_says_that_it_was_not_played_alone(tmp_path: Path) -> None:
-    report = evolved("guess_number", tmp_path / "run", candidates=4)
+    report = evolved("guess_number", tmp_path / "run", candidates=3)
     confirm = report.crown.measured["confirm"]
     assert confirm.difference is not None
     assert confirm.difference.mean >= 0
@@ -64,7 +64,7 @@ def test_word_problems_evolves_with_a_scripted_model_in_both_roles(tmp_path: Pat
         "proposer": ScriptedModel(alias="scripted-proposer", script=reply),
         "task": ScriptedModel(alias="scripted-task", script=reply),
     }
-    report = evolved("word_problems", tmp_path / "run", models=models, candidates=24, strategy="model")
+    report = evolved("word_problems", tmp_path / "run", models=models, candidates=12, strategy="model")
     confirm = report.crown.measured["confirm"]
     assert confirm.difference is not None
     assert confirm.difference.mean > 0

@@ -22,9 +22,10 @@ from graftwork.flows.starter import write_starter
 ROOT = Path(__file__).resolve().parents[2]
 # One process for all commands, which Prefect would else be imported by again and again.
 COMMANDS = """
-import json, sys
+import json, os, sys
 from prefect.cli import app
-for words in json.loads(sys.argv[1]):
+for folder, words in json.loads(sys.argv[1]):
+    os.chdir(folder)
     sys.argv = ["prefect", "--no-prompt", *words]
     try:
         app()
@@ -88,19 +89,21 @@ def test_the_deployment_is_run_by_a_worker_and_leaves_its_artifacts(tmp_path: Pa
     prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
     settings = {"candidates": 20, "pool": "local", "seed": 1}
     commands = [
-        ["work-pool", "create", "graftwork", "--type", "process"],
-        ["deploy", "--all", "--prefect-file", str(ROOT / "deploy" / "prefect.yaml")],
-        ["deployment", "run", "search/on-demand", "--params", json.dumps({"task": str(tmp_path / "task"), "settings": settings})],
+        (str(ROOT), ["work-pool", "create", "graftwork", "--type", "process"]),
+        (str(ROOT), ["deploy", "--all", "--prefect-file", str(ROOT / "deploy" / "prefect.yaml")]),
+        (
+            str(ROOT),
+            ["deployment", "run", "search/on-demand", "--params", json.dumps({"task": str(tmp_path / "task"), "settings": settings})],
+        ),
+        (str(tmp_path), ["worker", "start", "--pool", "graftwork", "--run-once", "--name", "tested"]),
     ]
 
     server = [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with running(server, env=env, cwd=tmp_path, log=tmp_path / "server.log"):
         wait_for(f"{api}/health", log=tmp_path / "server.log")
         typed = [sys.executable, "-c", COMMANDS, json.dumps(commands)]
-        done = subprocess.run(typed, env=env, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(typed, env=env, capture_output=True, text=True, check=False, timeout=250)
         assert done.returncode == 0, done.stdout + done.stderr
-        worker = [*prefect, "worker", "start", "--pool", "graftwork", "--run-once", "--name", "tested"]
-        done = subprocess.run(worker, env=env, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200)
         runs = ask(f"{api}/flow_runs/filter", {"sort": "START_TIME_DESC"})
         finished = [run for run in runs if run["state_type"] == "COMPLETED"]
         assert len(finished) == 1, done.stdout + done.stderr

@@ -37,7 +37,7 @@ def test_threads_of_different_depth_may_all_read() -> None:
     def work(depth: int, read: Callable[[], object]) -> None:
         if depth:
             return work(depth - 1, read)
-        for _ in range(60):
+        for _ in range(30):
             try:
                 read()
             except Exception as error:  # noqa: BLE001 - nothing may be raised
