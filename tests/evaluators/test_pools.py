@@ -251,9 +251,9 @@ class PoolConformance(ABC):
         assert len(relay.calls) == 1
 
     def test_waiting_for_a_model_does_not_count_as_the_programs_time(self) -> None:
-        (outcome,) = self.run(make_work(ASKS, {"text": "abc"}, limits=Limits(timeout_s=0.6)), EchoRelay(wait_s=0.5))
+        (outcome,) = self.run(make_work(ASKS, {"text": "abc"}, limits=Limits(timeout_s=1.0)), EchoRelay(wait_s=0.9))
         assert outcome.failure is None
-        assert outcome.seconds > 0.9
+        assert outcome.seconds > 1.7
 
     def test_a_failure_of_the_model_is_not_the_programs(self) -> None:
         (outcome,) = self.run(make_work(ASKS, {"text": "abc"}), FailingRelay(Failure(kind="model", message="503 twice")))
@@ -526,7 +526,10 @@ def shared() -> Iterator[SharedPool]:
     finally:
         asyncio.run(pool.aclose())
         del os.environ["GRAFTWORK_TEST_MARK"], os.environ["OPENAI_API_KEY"]
-    assert processes_with(title="ray", variable=mark) == []
+    ends = time.monotonic() + 10  # they were told to end
+    while (left := processes_with(title="ray", variable=mark)) and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert left == []
 
 
 @pytest.mark.slow
