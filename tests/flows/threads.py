@@ -1,7 +1,7 @@
 """Threads in the place of children: a search whose programs run in the test's own process, for tests of what it decides and records.
 
 What stands behind a `TemplateClient` is all that differs: worker, relay and gateway are the real ones, and so are the frames. Nothing is
-confined, bounded or printed, and a child takes a tenth of its CPU. For programs that the tests wrote themselves.
+confined, bounded or printed, and a search takes half its CPU. For programs that the tests wrote themselves.
 """
 
 from __future__ import annotations
