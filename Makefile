@@ -33,7 +33,7 @@ lint: .venv/.stamp ## formatting, rules, types and the direction of imports; run
 	@echo '== import-linter'; .venv/bin/lint-imports --no-logo --no-cache
 
 test: .venv/.stamp ## all tests, the check of the wheel among them
-	@echo '== pytest'; $(PY) -m pytest -n 3 --dist worksteal
+	@echo '== pytest'; $(PY) -m pytest -n 2 --dist worksteal
 
 demo: .venv/.stamp ## evolve examples/bin_packing without a model, on Ray, under a local Prefect server
 	@run=runs/demo-$$(date +%Y%m%d-%H%M%S); \

@@ -343,8 +343,8 @@ ATTACKS_ON_MACHINE = {
             pass""",
             stopped_by="wall clock",
             kind="timeout",
-            message="more than 1 s",
-            timeout_s=1.0,
+            message="more than 0.5 s",
+            timeout_s=0.5,
         ),
         "memory that stays": Attack(
             body="""place = ctypes.create_string_buffer(1 << 20)

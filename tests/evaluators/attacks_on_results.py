@@ -350,28 +350,28 @@ ATTACKS_ON_RESULTS = {
             body=f'for n in range(10**6):\n        send({CALL!r}.replace(\'"span":"0"\', f\'"span":"{{n}}"\') % (\'0\', n))',
             stopped_by="wall clock",
             kind="timeout",
-            message="more than 1 s",
-            timeout_s=1.0,
+            message="more than 0.5 s",
+            timeout_s=0.5,
         ),
         "silence": Attack(
             body="os.close(wire())\n    while True:\n        pass",
             stopped_by="wall clock",
             kind="timeout",
-            message="more than 1 s",
-            timeout_s=1.0,
+            message="more than 0.5 s",
+            timeout_s=0.5,
         ),
         "to sleep": Attack(
-            body="import time\n    time.sleep(60)", stopped_by="wall clock", kind="timeout", message="more than 1 s", timeout_s=1.0
+            body="import time\n    time.sleep(60)", stopped_by="wall clock", kind="timeout", message="more than 0.5 s", timeout_s=0.5
         ),
         "to compute without end": Attack(
-            body="while True:\n        pass", stopped_by="wall clock", kind="timeout", message="more than 1 s", timeout_s=1.0
+            body="while True:\n        pass", stopped_by="wall clock", kind="timeout", message="more than 0.5 s", timeout_s=0.5
         ),
         "a pattern that never ends": Attack(
             body="import re\n    return bool(re.match('(a+)+$', 'a' * 60 + 'b'))",
             stopped_by="wall clock",
             kind="timeout",
-            message="more than 1 s",
-            timeout_s=1.0,
+            message="more than 0.5 s",
+            timeout_s=0.5,
         ),
         "to ignore what ends it": Attack(
             body="""import signal
@@ -382,11 +382,11 @@ ATTACKS_ON_RESULTS = {
         pass""",
             stopped_by="wall clock",
             kind="timeout",
-            message="more than 1 s",
-            timeout_s=1.0,
+            message="more than 0.5 s",
+            timeout_s=0.5,
         ),
         "to stop itself": Attack(
-            body="os.kill(os.getpid(), 19)", stopped_by="wall clock", kind="timeout", message="more than 1 s", timeout_s=1.0
+            body="os.kill(os.getpid(), 19)", stopped_by="wall clock", kind="timeout", message="more than 0.5 s", timeout_s=0.5
         ),
         "to end in a handler, again and again": Attack(
             body="""def solve_again():
@@ -398,8 +398,8 @@ ATTACKS_ON_RESULTS = {
     solve_again()""",
             stopped_by="wall clock",
             kind="timeout",
-            message="more than 1 s",
-            timeout_s=1.0,
+            message="more than 0.5 s",
+            timeout_s=0.5,
         ),
         "the machine's clock": Attack(body="import time\n    time.clock_settime(time.CLOCK_REALTIME, 0)", stopped_by="seccomp"),
         "the machine's clock, by degrees": Attack(

@@ -23,10 +23,11 @@ __all__ = ["finished", "in_threads", "roomy", "short", "tmp_path", "unverified"]
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, list[Progress]]:
-    """A search for 24 candidates, each case in a child, and everything that it said on the way."""
+    """A search for 24 candidates, and everything that it said on the way."""
     slices: list[Progress] = []
     run = made_run(tmp_path_factory.mktemp("finished") / "run", latency_seed=1)
-    return run_search(run, slices.append), slices
+    with threads_for_children():
+        return run_search(run, slices.append), slices
 
 
 @pytest.fixture(scope="session")

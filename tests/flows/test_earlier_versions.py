@@ -15,6 +15,8 @@ from graftwork.search.record import open_run
 from graftwork.search.sql import Queries
 from tests.flows.scripted_task import made_task, scripted_models
 
+pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
+
 
 @pytest.fixture
 def earlier(tmp_path: Path) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from graftwork.evaluators.worker import Worker
 from graftwork.flows.engine import run_search
 from graftwork.flows.prepare import prepare
 from graftwork.flows.progress import Progress
@@ -22,6 +23,7 @@ from graftwork.programs.parse import parse
 from graftwork.programs.scripted import ScriptedModel
 from graftwork.search.record import Record, canonical, open_run
 from tests.flows.scripted_task import made_run, made_task, task_model
+from tests.flows.threads import CHILDREN
 
 pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
 
@@ -36,10 +38,12 @@ def test_a_search_finds_a_better_program_and_crowns_it(finished: tuple[Report, l
     assert report.stop.reason == "candidates"
 
 
-def test_the_same_seed_and_replies_give_the_same_lineage_byte_for_byte_however_the_times_fall(
-    finished: tuple[Report, list[Progress]], tmp_path: Path
+def test_the_same_seed_and_replies_give_the_same_lineage_byte_for_byte_however_the_times_fall_and_wherever_programs_run(
+    finished: tuple[Report, list[Progress]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    again = run_search(made_run(tmp_path / "again", latency_seed=2), lambda progress: None)
+    with monkeypatch.context() as patched:
+        patched.setattr(Worker, "_template", CHILDREN)
+        again = run_search(made_run(tmp_path / "again", latency_seed=2), lambda progress: None)
     other = run_search(made_run(tmp_path / "other", seed=2), lambda progress: None)
     first = canonical(finished[0].run_dir)
     assert len(first) > 10_000

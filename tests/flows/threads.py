@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -29,7 +29,9 @@ from graftwork.evaluators.worker import Worker
 from graftwork.programs.runtime import trace_functions, using_session
 from graftwork.programs.wire import encode_frame
 
-__all__ = ["Threads", "threads_for_children"]
+__all__ = ["CHILDREN", "Threads", "threads_for_children"]
+
+CHILDREN: Final = Worker._template  # noqa: SLF001 - how a worker comes to real ones
 
 _LOADING = threading.Lock()
 
