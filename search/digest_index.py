@@ -6,7 +6,6 @@ import mmap
 import tempfile
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,7 +47,7 @@ class DigestIndex:
         is_first = np.ones(len(order), np.bool_)
         is_first[1:] = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
         n = int(is_first.sum())
-        high, low, places = (self._stored((column[is_first],), n) for column in (high, low, places))
+        high, low, places = (self._stored((column[is_first],), n, column.dtype) for column in (high, low, places))
         self._rows = high, low, places
 
     def get(self, digest: str) -> int | None:
@@ -70,7 +69,9 @@ class DigestIndex:
             )
             places = self._rows[0].searchsorted(new[0])
             n = len(self)
-            high, low, numbers = (self._stored(_inserted(old, places, added), n) for old, added in zip(self._rows, new, strict=True))
+            high, low, numbers = (
+                self._stored(_inserted(old, places, added), n, old.dtype) for old, added in zip(self._rows, new, strict=True)
+            )
             self._rows = high, low, numbers
             self._fresh.clear()
         return True
@@ -104,24 +105,22 @@ class DigestIndex:
             place += 1
         return None
 
-    def _stored(self, parts: Iterable[NDArray[Any]], n: int) -> NDArray[Any]:
+    def _stored(self, parts: Iterable[NDArray[Any]], n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         """One array of some parts of `n` numbers in all, in pages of its own: the allocator would keep what it is given back."""
-        kept = iter(parts)
-        first = next(kept)
-        n_bytes = n * first.itemsize
+        n_bytes = n * dtype.itemsize
         if not n:
-            return first
+            return np.empty(0, dtype)
         if self._folder is None:
             pages = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            for part in chain((first,), kept):
+            for part in parts:
                 pages.write(part.data)
         else:
             with tempfile.TemporaryFile(dir=self._folder) as file:
-                for part in chain((first,), kept):
+                for part in parts:
                     file.write(part.data)
                 file.flush()
                 pages = mmap.mmap(file.fileno(), n_bytes, access=mmap.ACCESS_READ)
-        return np.frombuffer(pages, first.dtype)
+        return np.frombuffer(pages, dtype)
 
 
 def _inserted(old: NDArray[Any], places: NDArray[Any], new: NDArray[Any]) -> Iterator[NDArray[Any]]:

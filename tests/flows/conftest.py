@@ -60,6 +60,6 @@ def unverified() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def in_threads() -> Iterator[None]:
-    """Programs run in threads in the place of children; a search of the whole session does so where it says it."""
+    """Programs run in threads in the place of children."""
     with threads_for_children():
         yield

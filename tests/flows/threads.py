@@ -14,6 +14,7 @@ import socket
 import tempfile
 import threading
 import time
+import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +22,12 @@ from typing import Any, Final
 
 import pytest
 
+from graftwork.evaluators import running
 from graftwork.evaluators.channel import Channel
 from graftwork.evaluators.child import CONFINED
-from graftwork.evaluators.running import FILE, encodable, failure_of, load
+from graftwork.evaluators.running import FILE, encodable, failure_of, load, run_in_session
 from graftwork.evaluators.template_client import Child, Exit
 from graftwork.evaluators.worker import Worker
-from graftwork.programs.runtime import trace_functions, using_session
 from graftwork.programs.wire import encode_frame
 
 __all__ = ["CHILDREN", "Threads", "threads_for_children"]
@@ -46,6 +47,7 @@ def threads_for_children() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Worker, "_template", template)
+        patched.setattr(running, "load", _loaded)
         yield
 
 
@@ -54,14 +56,8 @@ class Threads:
 
     def __init__(self) -> None:
         self.scratch = Path(tempfile.gettempdir())
-        self.lost = False
         self._sockets: dict[int, socket.socket] = {}
         self._last_number = 0
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no case runs."""
-        return not self._sockets
 
     def spawn(self, **_limits: int) -> Child:
         """A child that is a thread; there are no limits."""
@@ -97,30 +93,26 @@ class Threads:
 
     async def aclose(self) -> None:
         """Break the sockets of those that are left, and wait for their ends."""
-        self.lost = True
         for number in tuple(self._sockets):
             self.tell(op="kill", id=number)
         while self._sockets:  # noqa: ASYNC110 - it is a millisecond
             await asyncio.sleep(0.001)
 
 
+def _loaded(case: Mapping[str, Any]) -> types.ModuleType:
+    with _LOADING:
+        return load(case)
+
+
 def _serve(channel: Channel) -> None:
     case = channel.receive()
     try:
-        outcome = encodable(_run(case, channel), case["limits"]["output_bytes"])
+        outcome = encodable(run_in_session(case, channel), case["limits"]["output_bytes"])
     except EOFError:
         raise
-    except Exception as error:  # noqa: BLE001 - as in a child
+    except BaseException as error:  # noqa: BLE001 - as in a child
         source = str(case["source"])
         with _LOADING:  # a traceback shows the lines of whoever was loaded last
             linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
             outcome = {"failure": failure_of(error)}
     channel.send(encode_frame({"kind": "result", "id": 0, "stdout": "", **outcome}))
-
-
-def _run(case: Mapping[str, Any], channel: Channel) -> object:
-    with _LOADING:
-        module = load(case)
-    with using_session(channel):
-        trace_functions(module.__dict__)
-        return getattr(module, case["entry"])(**case["inputs"])
