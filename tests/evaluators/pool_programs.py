@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from graftwork.evaluators.evaluation import Case, Outcome, Work
-from graftwork.evaluators.pool import ProgramCall, Relayed
+from graftwork.evaluators.pool import ProgramCall, Relay, Relayed
 from graftwork.evaluators.task import Limits
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Reply, Usage
 
-__all__ = ["EchoRelay", "FailingRelay", "children_left", "kind_of", "make_work", "processes_with"]
+__all__ = ["EchoRelay", "FailingRelay", "Switch", "children_left", "kind_of", "make_work", "processes_with"]
 
 
 def make_work(
@@ -69,6 +69,16 @@ class FailingRelay:
         if isinstance(self._failure, Exception):
             raise self._failure
         return Relayed(failure=self._failure, usage=Usage())
+
+
+class Switch:
+    """Passes calls on to another relay, which each test sets."""
+
+    def __init__(self) -> None:
+        self.relay: Relay = EchoRelay()
+
+    async def call(self, call: ProgramCall) -> Relayed:
+        return await self.relay.call(call)
 
 
 def kind_of(outcome: Outcome) -> str:

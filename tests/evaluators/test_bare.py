@@ -96,12 +96,15 @@ def test_a_request_made_while_the_file_is_imported_has_no_draw_and_gets_no_reply
     assert "without its draw" in endpoint.unrecorded[0]
 
 
-@pytest.mark.parametrize("module", ["graftwork", "graftwork.programs", "numpy", "pyarrow", "pytest", "rich"])
-def test_nothing_can_be_imported_but_the_client_and_what_it_needs(module: str) -> None:
-    source = HOSTILE.replace("{body}", f"import importlib\n    return importlib.import_module({module!r}).__name__")
-    (outcome,), _ = run_asking(exported_work(source, {"there": {}}), lambda draw: "4")
-    assert outcome.failure is not None
-    assert "ModuleNotFoundError" in outcome.failure.message
+def test_nothing_can_be_imported_but_the_client_and_what_it_needs() -> None:
+    body = """import importlib
+    for module in ("graftwork", "graftwork.programs", "numpy", "pyarrow", "pytest", "rich", "openai"):
+        try:
+            return importlib.import_module(module).__name__
+        except ModuleNotFoundError:
+            continue"""
+    (outcome,), _ = run_asking(exported_work(HOSTILE.replace("{body}", body), {"there": {}}), lambda draw: "4")
+    assert (outcome.output, outcome.failure) == ("openai", None)
 
 
 def test_a_file_that_asks_nobody_has_the_tasks_packages_and_no_client() -> None:

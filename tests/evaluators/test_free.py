@@ -18,7 +18,7 @@ from graftwork.evaluators.task import Limits
 from graftwork.programs.errors import CeilingReached, ProgramFailed, TaskError
 from graftwork.programs.failure import Failure
 
-from .pool_programs import EchoRelay, FailingRelay
+from .pool_programs import EchoRelay, FailingRelay, Switch
 
 HALVES = "import random\n\n\ndef solve(x):\n    return [x / 2, random.random()]\n"
 ASKS = """
@@ -33,24 +33,26 @@ def solve(text):
 """
 
 
-def judged(
-    source: str, evaluator: Callable[[Any], Any], *, candidate: int = 0, relay: Relay | None = None, limits: Limits | None = None
-) -> Judgement:
+Judged = Callable[..., Judgement]
+
+
+@pytest.fixture
+def judged(local: tuple[LocalPool, Switch]) -> Judged:
     """What a program is worth to an evaluator on val."""
+    pool, switch = local
 
-    async def judge() -> Judgement:
-        pool = LocalPool(relay or EchoRelay(), slots=2)
+    def judge(
+        source: str, evaluator: Callable[[Any], Any], *, candidate: int = 0, relay: Relay | None = None, limits: Limits | None = None
+    ) -> Judgement:
+        switch.relay = relay or EchoRelay()
         task = make_task(source, evaluate=evaluator, score_range=(-10, 10), limits=limits or Limits())
-        try:
-            evaluation = await evaluate(task.seed, task.splits["val"], task=task, pool=pool, candidate=candidate)
-            return evaluation.judgements[0]
-        finally:
-            await pool.aclose()
+        evaluation = asyncio.run(evaluate(task.seed, task.splits["val"], task=task, pool=pool, candidate=candidate))
+        return evaluation.judgements[0]
 
-    return asyncio.run(judge())
+    return judge
 
 
-def test_an_evaluator_calls_the_program_and_says_what_it_is_worth() -> None:
+def test_an_evaluator_calls_the_program_and_says_what_it_is_worth(judged: Judged) -> None:
     judgement = judged(HALVES, lambda program: {"score": program(x=3)[0], "largest": program(x=8)[0], "chars": len(program.source)})
     assert judgement.score.value == 1.5
     assert judgement.score.metrics == {"largest": 4.0, "chars": float(len(HALVES))}
@@ -59,7 +61,7 @@ def test_an_evaluator_calls_the_program_and_says_what_it_is_worth() -> None:
     assert judgement.outcome.cpu_s > 0
 
 
-def test_equal_calls_differ_in_their_random_numbers_and_evaluations_do_not() -> None:
+def test_equal_calls_differ_in_their_random_numbers_and_evaluations_do_not(judged: Judged) -> None:
     seen: list[list[float]] = []
 
     def evaluator(program: Any) -> float:
@@ -72,7 +74,7 @@ def test_equal_calls_differ_in_their_random_numbers_and_evaluations_do_not() -> 
     assert len(set(seen[0])) == 3
 
 
-def test_a_program_may_be_called_from_several_threads() -> None:
+def test_a_program_may_be_called_from_several_threads(judged: Judged) -> None:
     def evaluator(program: Any) -> float:
         with ThreadPoolExecutor(4) as threads:
             return sum(float(output[0]) for output in threads.map(lambda x: program(x=x), range(4)))
@@ -80,13 +82,13 @@ def test_a_program_may_be_called_from_several_threads() -> None:
     assert judged(HALVES, evaluator).score.value == 3.0
 
 
-def test_a_failure_that_the_evaluator_lets_through_is_the_programs() -> None:
+def test_a_failure_that_the_evaluator_lets_through_is_the_programs(judged: Judged) -> None:
     judgement = judged("def solve(x):\n    return 1 / x\n", lambda program: program(x=0))
     assert judgement.outcome.failure is not None
     assert judgement.outcome.failure.kind == "crash"
 
 
-def test_a_failure_that_the_evaluator_takes_may_be_scored() -> None:
+def test_a_failure_that_the_evaluator_takes_may_be_scored(judged: Judged) -> None:
     def evaluator(program: Any) -> dict[str, Any]:
         try:
             program(x=0)
@@ -106,7 +108,7 @@ def _forgiving(program: Any) -> float:
     return 1.0
 
 
-def test_what_is_not_the_programs_fault_is_never_scored_whatever_the_evaluator_makes_of_it() -> None:
+def test_what_is_not_the_programs_fault_is_never_scored_whatever_the_evaluator_makes_of_it(judged: Judged) -> None:
     judgement = judged(ASKS, _forgiving, relay=FailingRelay(Failure(kind="model", message="503")))
     assert judgement.outcome.failure is not None
     assert (judgement.outcome.failure.kind, judgement.counts(-10.0)) == ("model", None)
@@ -114,14 +116,14 @@ def test_what_is_not_the_programs_fault_is_never_scored_whatever_the_evaluator_m
         judged(ASKS, _forgiving, relay=FailingRelay(CeilingReached("all is spent")))
 
 
-def test_model_calls_of_all_runs_are_booked_and_have_draws_of_their_own() -> None:
+def test_model_calls_of_all_runs_are_booked_and_have_draws_of_their_own(judged: Judged) -> None:
     relay = EchoRelay()
     judgement = judged(ASKS, lambda program: len(program(text="a") + program(text="a")) > 0, relay=relay)
     assert judgement.outcome.usage.calls == 2
     assert len({call.draw for call in relay.calls}) == 2
 
 
-def test_a_program_is_run_no_more_often_than_the_limit() -> None:
+def test_a_program_is_run_no_more_often_than_the_limit(judged: Judged) -> None:
     def evaluator(program: Any) -> float:
         n = 0
         while True:
@@ -146,7 +148,7 @@ def test_a_program_is_run_no_more_often_than_the_limit() -> None:
     ],
 )
 def test_an_evaluators_mistake_is_its_authors_with_the_seed_and_invalid_with_an_evolved_program(
-    evaluator: Callable[[Any], Any], message: str
+    judged: Judged, evaluator: Callable[[Any], Any], message: str
 ) -> None:
     with pytest.raises(TaskError, match=message):
         judged(HALVES, evaluator)
@@ -155,7 +157,7 @@ def test_an_evaluators_mistake_is_its_authors_with_the_seed_and_invalid_with_an_
     assert failure.kind == "invalid"
 
 
-def test_a_cancelled_evaluation_runs_nothing_more() -> None:
+def test_a_cancelled_evaluation_runs_nothing_more(local: tuple[LocalPool, Switch]) -> None:
     calls: list[int] = []
 
     def evaluator(program: Any) -> float:
@@ -164,20 +166,16 @@ def test_a_cancelled_evaluation_runs_nothing_more() -> None:
             program(x=1)
 
     async def cancel() -> int:
-        pool = LocalPool(EchoRelay(), slots=2)
         task = make_task(HALVES, evaluate=evaluator, limits=Limits(runs=10**6))
-        try:
-            running = asyncio.create_task(evaluate(task.seed, task.splits["val"], task=task, pool=pool, candidate=0))
-            while len(calls) < 3:  # noqa: ASYNC110 - nothing tells
-                await asyncio.sleep(0.05)
-            running.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await running
-            before = len(calls)
-            await asyncio.sleep(0.5)
-            return len(calls) - before
-        finally:
-            await pool.aclose()
+        running = asyncio.create_task(evaluate(task.seed, task.splits["val"], task=task, pool=local[0], candidate=0))
+        while len(calls) < 3:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.05)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        before = len(calls)
+        await asyncio.sleep(0.5)
+        return len(calls) - before
 
     assert asyncio.run(cancel()) <= 1
 

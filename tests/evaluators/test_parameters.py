@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,14 +15,13 @@ from graftwork.evaluators.evaluation import Outcome
 from graftwork.evaluators.gateway import Gateway, GatewaySettings
 from graftwork.evaluators.ledger import Ceilings, Ledger
 from graftwork.evaluators.local_pool import LocalPool
-from graftwork.evaluators.pool import ProgramCall, Relay, Relayed
 from graftwork.evaluators.prices import Price
 from graftwork.programs.check import check
 from graftwork.programs.model import Reply, ToolCall, Usage
 from graftwork.programs.parse import parse
 from graftwork.programs.scripted import ScriptedModel
 
-from .pool_programs import make_work
+from .pool_programs import Switch, make_work
 
 Body = Mapping[str, Any]
 HEAD = """\
@@ -155,21 +154,12 @@ CASES = {
 }
 
 
-class Switch:
-    """A relay that passes calls on to another, which each test sets, so that one pool serves all."""
-
-    relay: Relay
-
-    async def call(self, call: ProgramCall) -> Relayed:
-        return await self.relay.call(call)
-
-
 class Bench:
     """One pool and, for each program, a gateway of its own. Pools keep to their own loop thread, so that each run may have its own."""
 
-    def __init__(self) -> None:
-        self._switch = Switch()
-        self._pool = LocalPool(self._switch, slots=2)
+    def __init__(self, pool: LocalPool, switch: Switch) -> None:
+        self._pool = pool
+        self._switch = switch
 
     def run(self, source: str, script: Callable[[Body, str], str | Reply]) -> tuple[Outcome, list[Body], Ledger]:
         bodies: list[Body] = []
@@ -191,15 +181,10 @@ class Bench:
             gateway.close()
         return outcome, bodies, ledger
 
-    def close(self) -> None:
-        asyncio.run(self._pool.aclose())
 
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
-    bench = Bench()
-    yield bench
-    bench.close()
+@pytest.fixture
+def bench(local: tuple[LocalPool, Switch]) -> Bench:
+    return Bench(*local)
 
 
 @pytest.mark.parametrize("name", CASES)

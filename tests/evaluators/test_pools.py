@@ -27,7 +27,7 @@ from graftwork.evaluators.task import Foreign, Limits
 from graftwork.programs.errors import CeilingReached, ConfigError, InfrastructureError, TaskError
 from graftwork.programs.failure import Failure
 
-from .pool_programs import EchoRelay, FailingRelay, children_left, kind_of, make_work, processes_with
+from .pool_programs import EchoRelay, FailingRelay, Switch, children_left, kind_of, make_work, processes_with
 from .worlds import BISECTS, Corridor, Guessing, episode_of, staged
 
 T = TypeVar("T")
@@ -111,15 +111,19 @@ HOSTILE_EPISODES = {
 
 
 class PoolConformance(ABC):
-    """Held by every implementation of `Pool`."""
+    """Held by every implementation of `Pool`, each of which has one pool of two slots for all its tests."""
+
+    pool: Pool
+    switch: Switch
 
     @pytest.fixture
     def relay(self) -> EchoRelay:
         return EchoRelay()
 
-    @abstractmethod
     def use(self, relay: Relay, body: Callable[[Pool], Coroutine[Any, Any, T]]) -> T:
-        """Run `body` with a pool of two slots that uses the relay."""
+        """Run `body` with the pool, whose calls go to the relay."""
+        self.switch.relay = relay
+        return asyncio.run(body(self.pool))
 
     @abstractmethod
     def templates(self) -> list[int]:
@@ -437,17 +441,9 @@ async def _seconds(work: Awaitable[object]) -> float:
 
 
 class TestLocalPool(PoolConformance):
-    def use(self, relay: Relay, body: Callable[[Pool], Coroutine[Any, Any, T]]) -> T:
-        async def use() -> T:
-            pool = LocalPool(relay, slots=2)
-            try:
-                return await body(pool)
-            finally:
-                await pool.aclose()
-                await pool.aclose()
-                assert self.templates() == []
-
-        return asyncio.run(use())
+    @pytest.fixture(autouse=True)
+    def _pool(self, local: tuple[LocalPool, Switch]) -> None:
+        self.pool, self.switch = local
 
     def templates(self) -> list[int]:
         return processes_with(parent=os.getpid(), title="graftwork.evaluators.template")
@@ -492,16 +488,6 @@ class TestLocalPool(PoolConformance):
             room.close()
 
 
-class Switch:
-    """A relay that passes calls on to another, which each test sets."""
-
-    def __init__(self) -> None:
-        self.relay: Relay = EchoRelay()
-
-    async def call(self, call: ProgramCall) -> Relayed:
-        return await self.relay.call(call)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedPool:
     """A pool on a cluster of its own, whose processes carry a mark in their environment."""
@@ -536,17 +522,13 @@ def shared() -> Iterator[SharedPool]:
 class TestRayPool(PoolConformance):
     @pytest.fixture(autouse=True)
     def _cluster(self, shared: SharedPool) -> None:
-        self.shared = shared
-
-    def use(self, relay: Relay, body: Callable[[Pool], Coroutine[Any, Any, T]]) -> T:
-        self.shared.switch.relay = relay
-        return asyncio.run(body(self.shared.pool))
+        self.pool, self.switch, self.mark = shared.pool, shared.switch, shared.mark
 
     def templates(self) -> list[int]:
         return [template for worker in self.workers() for template in processes_with(parent=worker)]
 
     def workers(self) -> list[int]:
-        return processes_with(title="ray::_Evaluator", variable=self.shared.mark)
+        return processes_with(title="ray::_Evaluator", variable=self.mark)
 
     def test_actors_hold_no_key(self) -> None:
         assert self.workers()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,35 +19,35 @@ from graftwork.evaluators.unit_tests import unit_tests
 from graftwork.programs.errors import TaskError
 
 from .fake_pool import FakePool
-from .pool_programs import EchoRelay, children_left, processes_with
+from .pool_programs import Switch, children_left, processes_with
 
 WRITES = "def solve(code):\n    return code\n"
 RIGHT = "def add(a, b=1):\n    return a + b\n"
 TESTS = [[[1, 2], 3], [{"a": 4}, 5], [[0.5, 0.5], 1.0], [["x", "y"], "xy"]]
 
 
-def judged(code: object, tests: object = TESTS, *, candidate: int = 0, **options: Any) -> Judgement:
+Judged = Callable[..., Judgement]
+
+
+@pytest.fixture
+def judged(local: tuple[LocalPool, Switch]) -> Judged:
     """What some code is worth."""
 
-    async def judge() -> Judgement:
-        pool = LocalPool(EchoRelay(), slots=2)
+    def judge(code: object, tests: object = TESTS, *, candidate: int = 0, **options: Any) -> Judgement:
         examples = make_examples([({"code": code}, tests)])
         task = make_task(WRITES, {"val": examples}, unit_tests("add", **options))
-        try:
-            evaluation = await evaluate(task.seed, examples, task=task, pool=pool, candidate=candidate)
-            assert children_left(*processes_with(title="graftwork.evaluators.template")) == []
-            return evaluation.judgements[0]
-        finally:
-            await pool.aclose()
+        evaluation = asyncio.run(evaluate(task.seed, examples, task=task, pool=local[0], candidate=candidate))
+        assert children_left(*processes_with(parent=os.getpid(), title="graftwork.evaluators.template")) == []
+        return evaluation.judgements[0]
 
-    return asyncio.run(judge())
+    return judge
 
 
-def test_right_code_passes_every_test() -> None:
+def test_right_code_passes_every_test(judged: Judged) -> None:
     assert judged(RIGHT).score == Score(value=1.0, feedback="4 of 4 tests pass")
 
 
-def test_code_in_a_markdown_fence_is_taken_out_of_it() -> None:
+def test_code_in_a_markdown_fence_is_taken_out_of_it(judged: Judged) -> None:
     assert judged(f"Here it is:\n```python\n{RIGHT}```\nIt adds.").score.value == 1.0
 
 
@@ -68,13 +70,13 @@ def test_code_in_a_markdown_fence_is_taken_out_of_it() -> None:
         ("def add(a, b=1):\n    while True: pass\n", 0.0, "add(1, 2) failed: timeout"),
     ],
 )
-def test_wrong_code_is_told_the_first_test_that_it_fails(code: str, value: float, feedback: str) -> None:
+def test_wrong_code_is_told_the_first_test_that_it_fails(judged: Judged, code: str, value: float, feedback: str) -> None:
     score = judged(code, limits=Limits(timeout_s=1.0)).score
     assert score.value == value
     assert feedback in score.feedback
 
 
-def test_only_the_first_test_that_fails_is_shown() -> None:
+def test_only_the_first_test_that_fails_is_shown(judged: Judged) -> None:
     feedback = judged("def add(a, b=1):\n    return None\n", [[[n, n], 1000 + n] for n in range(5)]).score.feedback
     assert "1000" in feedback
     assert not any(str(1000 + n) in feedback for n in range(1, 5))
@@ -96,19 +98,19 @@ def test_code_is_given_the_arguments_of_one_test_and_nothing_that_is_expected() 
     assert "needle" not in repr(works)
 
 
-def test_output_that_is_no_text_is_invalid() -> None:
+def test_output_that_is_no_text_is_invalid(judged: Judged) -> None:
     judgement = judged(7)
     assert judgement.outcome.failure is not None
     assert judgement.outcome.failure.message == "expected the source text of `add`, got a int"
 
 
-def test_numbers_may_be_near() -> None:
+def test_numbers_may_be_near(judged: Judged) -> None:
     assert judged("def add(a, b):\n    return 0.1 + 0.2\n", [[[1, 2], 0.3]]).score.value == 0.0
     assert judged("def add(a, b):\n    return 0.1 + 0.2\n", [[[1, 2], 0.3]], tolerance=1e-9).score.value == 1.0
 
 
 @pytest.mark.parametrize("tests", [None, [], [[1, 2]], ["ab"], [[[1, 2], 3, 4]]])
-def test_a_target_that_holds_no_tests_is_the_authors_mistake_whoever_wrote_the_code(tests: object) -> None:
+def test_a_target_that_holds_no_tests_is_the_authors_mistake_whoever_wrote_the_code(judged: Judged, tests: object) -> None:
     with pytest.raises(
         TaskError, match=r"on example \w+ (the target must be a list of 1 to 1000 tests|test 0 must be \[arguments, expected\])"
     ):
