@@ -226,8 +226,9 @@ class _Template:
         if self._confinement.calls is not None:
             return
         for _ in range(_ROUNDS):
-            # A process that is killed leaves its own children to us: they come with the next round.
-            orphans = children_of(os.getpid()) - self._children.keys() - self._removers
+            # A process that is killed leaves its own children to us: they come with the next round. Twice, as one look may miss some.
+            children = children_of(os.getpid()) | children_of(os.getpid())
+            orphans = children - self._children.keys() - self._removers
             if not orphans:
                 return
             for pid in orphans:

@@ -33,6 +33,7 @@ from graftwork.search.writing import Writer
 
 from .caps import candidate_caps, crowning_share, search_ceilings
 from .claims import claim_detail, openings
+from .collector import collecting_seldom
 from .exporting import write_champion
 from .progress import Progress
 from .run import Report, Run
@@ -64,7 +65,7 @@ def run_search(run: Run, on_slice: OnSlice, *, stopping: threading.Event | None 
     """
     from .wiring import Wiring  # here, so that importing the engine stays cheap
 
-    with Wiring(run) as wired:
+    with collecting_seldom(), Wiring(run) as wired:
         report = asyncio.run(_Engine(run, wired, on_slice).run(stopping or threading.Event()))
     return report if wired.mirror is None else replace(report, mirrored=wired.mirror.said)
 
