@@ -45,7 +45,7 @@ __all__ = ["Lineage"]
 _SEAL_BYTES: Final = 32 * 1024 * 1024  # long replies and traces fill memory before they are 1,000 rows
 _GROUPED: Final[tuple[TableName, ...]] = (*(name for name in TABLES if name not in ("calls", "decisions")), "decisions")
 _MOST_WAITING: Final = 5_000  # rows: where the disk is slower than the search, the search waits
-_FINAL: Final = frozenset(("champion", "open_split", "crown"))  # claim or open something, or an export reads them at once
+_FINAL: Final = frozenset(("champion", "open_split", "crown", "claim"))  # claim or open something, or an export reads them at once
 _DATES: Final[Mapping[TableName, str]] = {"candidates": "told_at", "calls": "at", "decisions": "at", "events": "at"}
 
 
@@ -168,7 +168,7 @@ class Lineage:
         self.commit()
 
     def decision(self, kind: str, *, number: int, detail: object) -> None:
-        """Record a decision such as `champion`, `open_split` or `crown`; these three are durable when it returns.
+        """Record a decision such as `champion`, `open_split`, `crown` or `claim`; these four are durable when it returns.
 
         Args:
             kind: What was decided.

@@ -14,6 +14,7 @@ from graftwork.flows.engine import run_search
 from graftwork.flows.progress import Progress
 from graftwork.flows.run import Report
 from graftwork.flows.verification import Verification
+from graftwork.search.lineage import Lineage
 from tests.flows.scripted_task import made_run, made_task
 from tests.flows.threads import threads_for_children
 from tests.in_memory import tmp_path
@@ -32,8 +33,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, list[Pro
 
 @pytest.fixture(scope="session")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """A search for eight candidates, whose champion has prompts, with the control at its full size."""
-    with threads_for_children():
+    """A search for eight candidates, whose champion has prompts, with the control at its full size; time alone has nothing written."""
+    with threads_for_children(), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Lineage.__init__, "__kwdefaults__", {**(Lineage.__init__.__kwdefaults__ or {}), "commit_s": 3600.0})
         return run_search(made_run(tmp_path_factory.mktemp("short") / "run", candidates=8, best_of=16), lambda _: None)
 
 
