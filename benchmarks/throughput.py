@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -69,7 +70,8 @@ class Scenario:
     """What is measured.
 
     Attributes:
-        pool: `bare` (a loop over the client, nothing else), `local` or `ray`.
+        pool: `bare` (a loop over the client and nothing else; where programs take CPU, processes that take it and nothing else), `local`
+            or `ray`.
         sandbox: Of the pool.
         latency_ms: Of the model.
         in_flight: Calls at the same time.
@@ -124,7 +126,6 @@ def _scenarios() -> list[Scenario]:
         )
         for latency_ms, in_flight, cpu_ms, candidates in loads
         for pool, sandbox in pools
-        if not (cpu_ms and pool == "bare")
     ]
 
 
@@ -152,8 +153,8 @@ def main() -> None:
             print(json.dumps({**asdict(scenario), **row}))
 
 
-def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _in_process(scenario: Scenario) -> Mapping[str, Any]:
@@ -166,7 +167,8 @@ def _in_process(scenario: Scenario) -> Mapping[str, Any]:
 def _measure(scenario: Scenario, *, started: float) -> Mapping[str, Any]:
     with tempfile.TemporaryDirectory() as folder, _mock(scenario, Path(folder)) as mock:
         is_bare = scenario.pool == "bare"
-        times = _bare(scenario, mock) if is_bare else _search(scenario, mock, Path(folder) / "run", window=scenario.window)
+        bare = _bare_cpu if scenario.cpu_ms else _bare
+        times = bare(scenario, mock) if is_bare else _search(scenario, mock, Path(folder) / "run", window=scenario.window)
         stats = mock.stats()
         first, last = scenario.marks
         n = times[last].told - times[first].told
@@ -175,7 +177,7 @@ def _measure(scenario: Scenario, *, started: float) -> Mapping[str, Any]:
             "per_s": n / (times[last].at - times[first].at),
             "cpu_ms": sum(spent_ms.values()) - spent_ms["mock"],
             **{f"{who}_ms": spent for who, spent in spent_ms.items()},
-            "first_call_s": stats["first_at"] - started,
+            "first_call_s": stats["first_at"] - started if stats["first_at"] else None,
             "peak_mb": max(mark.rss_mb for mark in times.values()),
         }
 
@@ -298,6 +300,19 @@ def _bare(scenario: Scenario, mock: Mock) -> Mapping[int, _Mark]:
 
     asyncio.run(run())
     return marks
+
+
+def _bare_cpu(scenario: Scenario, mock: Mock) -> Mapping[int, _Mark]:
+    """The same CPU time in a process for each core, without model calls: what this machine gives of its limit."""
+    with ProcessPoolExecutor(_CORES) as processes:
+        runs = processes.map(_spin, [scenario.cpu_ms / 1000] * scenario.candidates)
+        return {n: _mark(mock, told=n) for n, _ in enumerate(runs, 1) if n in scenario.marks}
+
+
+def _spin(cpu_s: float) -> None:
+    ends = time.process_time() + cpu_s
+    while time.process_time() < ends:
+        pass
 
 
 def _family() -> set[int]:
