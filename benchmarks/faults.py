@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from graftwork.evaluators.make_task import make_task
+from graftwork.evaluators.processes import tree_of
 from graftwork.evaluators.scorers import numeric
 from graftwork.flows.engine import run_search
 from graftwork.flows.prepare import prepare
@@ -110,14 +111,17 @@ def _misbehaving(mode: str) -> Callable[[Mock, float], None]:
 
 
 def _killing(_mock: Mock, seconds: float) -> None:
-    """Kill a template every other second."""
-    ends = time.monotonic() + seconds
+    """Kill this search's templates every other second."""
+    ends, n_killed = time.monotonic() + seconds, 0
     while time.monotonic() < ends:
-        for process in Path("/proc").iterdir():
+        for process in tree_of(os.getpid()):
             with suppress(OSError):
-                if process.name.isdigit() and b"graftwork.evaluators.template" in (process / "cmdline").read_bytes():
-                    os.kill(int(process.name), signal.SIGKILL)
+                if b"graftwork.evaluators.template" in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+                    os.kill(process.pid, signal.SIGKILL)
+                    n_killed += 1
         time.sleep(random.uniform(1.0, 3.0))
+    if not n_killed:
+        raise RuntimeError("no template of this search was found to be killed")
 
 
 def _jumping(_mock: Mock, seconds: float) -> None:
