@@ -15,9 +15,9 @@ import random
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
@@ -73,13 +73,16 @@ def _scores(
     candidates: int, pool: str, fault: Callable[[Mock, float], None] | None, seconds: float
 ) -> tuple[Mapping[tuple[int, str], object], float]:
     """Every score of a run, by candidate and example, and how long it took."""
-    injected: list[threading.Thread] = []
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder, mocked(_REPLY, Path(folder), latency_ms=100) as mock:
+    injected: list[Future[None]] = []
+    with (
+        tempfile.TemporaryDirectory(dir="/var/tmp") as folder,
+        mocked(_REPLY, Path(folder), latency_ms=100) as mock,
+        ThreadPoolExecutor(1) as thread,
+    ):
 
         def inject(progress: Progress) -> None:
             if fault is not None and progress.told >= candidates // 4 and not injected:
-                injected.append(threading.Thread(target=fault, args=(mock, seconds)))
-                injected[0].start()
+                injected.append(thread.submit(fault, mock, seconds))
 
         settings = RunSettings.model_validate(
             {
@@ -95,8 +98,8 @@ def _scores(
         task = make_task(_PROGRAM, examples, numeric(100), name="guess")
         began = time.monotonic()
         report = run_search(prepare(task, settings, run_dir=Path(folder) / "run"), inject)
-        for thread in injected:
-            thread.join()
+        for injection in injected:
+            injection.result()
         rows = open_run(report.run_dir).scores.to_pylist()
         return {(row["candidate"], row["example_id"]): (row["value"], row["failure_kind"]) for row in rows}, time.monotonic() - began
 

@@ -32,6 +32,7 @@ from typing import Any, Final
 import openai
 
 from graftwork.evaluators.make_task import make_task
+from graftwork.evaluators.processes import tree_of
 from graftwork.evaluators.scorers import exact
 from graftwork.evaluators.task import Task
 from graftwork.flows.background import BackgroundSearch
@@ -196,7 +197,7 @@ def _mark(mock: Mock, *, told: int) -> _Mark:
     """Where the run of this process stands now."""
     rss_mb = 0.0
     cpu_s: dict[str, float] = dict.fromkeys(_WHO, 0.0)
-    for pid in _family():
+    for pid in (os.getpid(), *(process.pid for process in tree_of(os.getpid()))):
         try:
             stat, command = _stat(pid), Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
@@ -313,21 +314,6 @@ def _spin(cpu_s: float) -> None:
     ends = time.process_time() + cpu_s
     while time.process_time() < ends:
         pass
-
-
-def _family() -> set[int]:
-    """This process and all below it."""
-    parents = {}
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int(_stat(int(entry.name))[1])
-            except OSError:
-                continue
-    family = {os.getpid()}
-    while grown := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= grown
-    return family
 
 
 def _stat(pid: int) -> list[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from graftwork.evaluators.local_pool import LocalPool
 
-from .pool_programs import Switch, processes_with
+from .pool_programs import Switch, templates
 
 
 @pytest.fixture(scope="module")
@@ -21,4 +20,4 @@ def local() -> Iterator[tuple[LocalPool, Switch]]:
     yield pool, switch
     asyncio.run(pool.aclose())
     asyncio.run(pool.aclose())
-    assert processes_with(parent=os.getpid(), title="graftwork.evaluators.template") == []
+    assert templates() == []

@@ -14,7 +14,7 @@ from graftwork.evaluators.task import Limits
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Reply, Usage
 
-__all__ = ["EchoRelay", "FailingRelay", "Switch", "children_left", "kind_of", "make_work", "processes_with"]
+__all__ = ["EchoRelay", "FailingRelay", "Switch", "children_left", "kind_of", "make_work", "processes_with", "templates"]
 
 
 def make_work(
@@ -92,6 +92,11 @@ def children_left(*parents: int, within_s: float = 10.0) -> list[int]:
     while (left := [child for parent in parents for child in _children(parent)]) and time.monotonic() < deadline:
         time.sleep(0.1)
     return left
+
+
+def templates() -> list[int]:
+    """The template processes of this one."""
+    return processes_with(parent=os.getpid(), title="graftwork.evaluators.template")
 
 
 def _children(parent: int) -> list[int]:

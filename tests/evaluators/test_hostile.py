@@ -20,7 +20,7 @@ from graftwork.evaluators.task import Example, Limits, Score
 from .attack import PRELUDE
 from .attacks import AREAS
 from .hostile_page import PAGE, page
-from .pool_programs import EchoRelay, children_left, kind_of, make_work, processes_with
+from .pool_programs import EchoRelay, children_left, kind_of, make_work, templates
 
 pytestmark = pytest.mark.skipif(bool(probe().missing), reason="the sandbox does not hold on this machine")
 
@@ -58,10 +58,6 @@ def pool() -> Iterator[LocalPool]:
     assert children_left(template) == []
     asyncio.run(pool.aclose())
     del os.environ["OPENAI_API_KEY"]
-
-
-def templates() -> list[int]:
-    return processes_with(parent=os.getpid(), title="graftwork.evaluators.template")
 
 
 def run(pool: LocalPool, body: str, there: Mapping[str, object], *, timeout_s: float = 3.0) -> Outcome:

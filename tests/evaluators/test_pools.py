@@ -27,7 +27,7 @@ from graftwork.evaluators.task import Foreign, Limits
 from graftwork.programs.errors import CeilingReached, ConfigError, InfrastructureError, TaskError
 from graftwork.programs.failure import Failure
 
-from .pool_programs import EchoRelay, FailingRelay, Switch, children_left, kind_of, make_work, processes_with
+from .pool_programs import EchoRelay, FailingRelay, Switch, children_left, kind_of, make_work, processes_with, templates
 from .worlds import BISECTS, Corridor, Guessing, episode_of, staged
 
 T = TypeVar("T")
@@ -446,7 +446,7 @@ class TestLocalPool(PoolConformance):
         self.pool, self.switch = local
 
     def templates(self) -> list[int]:
-        return processes_with(parent=os.getpid(), title="graftwork.evaluators.template")
+        return templates()
 
     def workers(self) -> list[int]:
         return self.templates()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from graftwork.evaluators.worker import Worker
 from graftwork.programs.errors import ConfigError
 from graftwork.programs.export import Hook
 
-from .pool_programs import EchoRelay, children_left, kind_of, make_work, processes_with
+from .pool_programs import EchoRelay, children_left, kind_of, make_work, templates
 
 needs_sandbox = pytest.mark.skipif(bool(probe().missing), reason="the sandbox does not hold on this machine")
 THREADED = """
@@ -91,7 +90,7 @@ def test_a_package_that_starts_a_thread_runs_it_behind_the_walls(folder: Path) -
     assert outcome.failure is None, outcome.failure
     denied = "PermissionError"
     assert outcome.output == [2, denied, denied, denied, denied, 1]
-    assert processes_with(parent=os.getpid(), title="graftwork.evaluators.template") == []
+    assert templates() == []
 
 
 def test_a_package_that_fails_when_it_is_imported_is_told_of(folder: Path) -> None:
@@ -117,7 +116,7 @@ def solve(n):
         worker = Worker(EchoRelay(), slots=2)
         work = make_work(source, {"n": 1}, {"n": 2}, packages=packages, spawn=True)
         outcomes = await worker.run(work)
-        left = children_left(*processes_with(parent=os.getpid(), title="graftwork.evaluators.template"))
+        left = children_left(*templates())
         await worker.aclose()
         return outcomes, left
 

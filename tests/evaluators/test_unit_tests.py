@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +18,7 @@ from graftwork.evaluators.unit_tests import unit_tests
 from graftwork.programs.errors import TaskError
 
 from .fake_pool import FakePool
-from .pool_programs import Switch, children_left, processes_with
+from .pool_programs import Switch, children_left, templates
 
 WRITES = "def solve(code):\n    return code\n"
 RIGHT = "def add(a, b=1):\n    return a + b\n"
@@ -37,7 +36,7 @@ def judged(local: tuple[LocalPool, Switch]) -> Judged:
         examples = make_examples([({"code": code}, tests)])
         task = make_task(WRITES, {"val": examples}, unit_tests("add", **options))
         evaluation = asyncio.run(evaluate(task.seed, examples, task=task, pool=local[0], candidate=candidate))
-        assert children_left(*processes_with(parent=os.getpid(), title="graftwork.evaluators.template")) == []
+        assert children_left(*templates()) == []
         return evaluation.judgements[0]
 
     return judge

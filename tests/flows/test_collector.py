@@ -19,13 +19,14 @@ def found(request: pytest.FixtureRequest) -> Iterator[tuple[int, int, int]]:
     gc.set_threshold(*before)
 
 
-def test_it_is_as_before_once_the_last_search_has_ended_in_whatever_order_they_do(found: tuple[int, int, int]) -> None:
-    expected = {700: 10_000}.get(found[0], found[0])
-    first, second = collecting_seldom(), collecting_seldom()
-    first.__enter__()
-    second.__enter__()
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["the first ends first", "the last ends first"])
+def test_it_is_as_before_once_the_last_search_has_ended(found: tuple[int, int, int], order: tuple[int, int]) -> None:
+    expected = 10_000 if found[0] == 700 else found[0]
+    searches = [collecting_seldom(), collecting_seldom()]
+    for search in searches:
+        search.__enter__()
+        assert gc.get_threshold()[0] == expected
+    searches[order[0]].__exit__(None, None, None)
     assert gc.get_threshold()[0] == expected
-    first.__exit__(None, None, None)
-    assert gc.get_threshold()[0] == expected
-    second.__exit__(None, None, None)
+    searches[order[1]].__exit__(None, None, None)
     assert gc.get_threshold() == found
