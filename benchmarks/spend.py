@@ -45,8 +45,8 @@ class Plan:
     """What is tried.
 
     Attributes:
-        calls: At most so many are wanted; the ceiling holds about three quarters of them.
-        in_flight: Calls at the same time.
+        calls: At most so many can be served; the ceiling holds about three quarters of them.
+        in_flight: Calls at the same time, each of which is refused once.
         kills: How often the driver is killed.
         seed: Of prices, sizes and moments.
     """
@@ -148,7 +148,7 @@ async def _drive(plan: Plan, url: str, folder: str) -> None:
 
 
 async def _call_on(gateway: Gateway, plan: Plan, numbers: itertools.count[int]) -> None:
-    while (number := next(numbers)) < plan.calls:
+    while (number := next(numbers)) < plan.calls + plan.in_flight:
         rng = random.Random(f"{plan.seed}/{number}")
         message = {"role": "user", "content": "x" * rng.randint(1, 200)}
         try:
