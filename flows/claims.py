@@ -12,7 +12,7 @@ from graftwork.search.claim import Claim
 from graftwork.search.comparison import MeanInterval, PairedDifference
 from graftwork.search.record import Record
 
-__all__ = ["claim_clause", "claim_detail", "claim_lines", "openings", "recorded_claim"]
+__all__ = ["claim_clause", "claim_detail", "claim_lines", "interval_words", "openings", "recorded_claim"]
 
 
 def claim_detail(claim: Claim) -> Mapping[str, object]:
@@ -42,12 +42,14 @@ def claim_lines(claim: Claim, unit: str, opened: tuple[int, ...] = ()) -> list[s
     """
     lines = []
     if claim.score is not None:
-        lines.append(f"champion on {claim.split}: {_interval(claim.score)} {unit} (95 % interval, n = {claim.score.n})")
+        of = "95 % interval, " if claim.score.n > 1 else ""
+        lines.append(f"champion on {claim.split}: {interval_words(claim.score)} {unit} ({of}n = {claim.score.n})")
     lines.append(_control_said(claim))
     if claim.confirm is not None:
         k = claim.n_compared
         corrected = f", corrected for {k} comparisons" if k > 1 else ""
-        lines.append(f"on confirm, where it was chosen: champion less seed {_interval(claim.confirm, sign=True)} (95 %{corrected})")
+        of = f"95 %{corrected}" if claim.confirm.n > 1 else "n = 1"
+        lines.append(f"on confirm, where it was chosen: champion less seed {interval_words(claim.confirm, sign=True)} ({of})")
     if claim.optimism:
         told = " and ".join(f"by {excess:.3g} on {split}" for split, excess in sorted(claim.optimism.items(), reverse=True))
         lines.append(f"winner's curse: the best of {claim.n_compared + 1} is expected to look better than it is {told}")
@@ -62,15 +64,16 @@ def claim_clause(claim: Claim) -> str:
     return f"chosen among {claim.n_compared + 1}; {_control_said(claim)}"
 
 
+def interval_words(found: MeanInterval | PairedDifference, *, sign: bool = False) -> str:
+    """A mean with its interval; of a single example, which has no spread, the mean alone."""
+    form = "+.4g" if sign else ".4g"
+    return f"{found.mean:{form}}" + (f" [{found.lo:{form}}, {found.hi:{form}}]" if found.n > 1 else "")
+
+
 def _control_said(claim: Claim) -> str:
     if claim.control is None:
         return f"best-of-n of the seed: left out, {claim.without}"
     n, difference = claim.control.n, claim.control.difference
-    against = "no pair counts" if difference is None else f"champion less that {_interval(difference, sign=True)}"
+    against = "no pair counts" if difference is None else f"champion less that {interval_words(difference, sign=True)}"
     score = "not judged" if claim.control.score is None else f"{claim.control.score:.4g}"
     return f"best of {n} answers of the seed to each test example, for at most what the search cost: {score}, {against}"
-
-
-def _interval(found: MeanInterval | PairedDifference, *, sign: bool = False) -> str:
-    form = "+.4g" if sign else ".4g"
-    return f"{found.mean:{form}} [{found.lo:{form}}, {found.hi:{form}}]"

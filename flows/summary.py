@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from graftwork.search.crowning import Crown, Measured
 from graftwork.search.record import Record
 
-from .claims import claim_lines, openings, recorded_claim
+from .claims import claim_lines, interval_words, openings, recorded_claim
 from .run import Report
 
 __all__ = [
@@ -69,14 +69,19 @@ def recorded_crown(record: Record) -> tuple[Mapping[str, Measured], tuple[str, .
 def headline(measured: Mapping[str, Measured], unit: str) -> str:
     """One line: the champion against the seed on the strictest split that was measured."""
     name = next(split for split in ("test", "confirm", "val") if split in measured)
-    return f"{name}: {_number(measured[name].champion)} {unit}, seed {_number(measured[name].seed)}{_interval(measured[name])}"
+    difference = measured[name].difference
+    found = "" if difference is None else f", {interval_words(difference, sign=True)}"
+    return f"{name}: {_number(measured[name].champion)} {unit}, seed {_number(measured[name].seed)}{found}"
 
 
 def labelled_headline(measured: Mapping[str, Measured], unit: str) -> str:
     """The headline with what its interval is; for a file that travels alone."""
     name = next(split for split in ("test", "confirm", "val") if split in measured)
     difference = measured[name].difference
-    return headline(measured, unit) + (f" (paired, 95 % interval, n = {difference.n})" if difference is not None else "")
+    if difference is None:
+        return headline(measured, unit)
+    of = "paired, 95 % interval, " if difference.n > 1 else ""
+    return f"{headline(measured, unit)} ({of}n = {difference.n})"
 
 
 def report_rows(measured: Mapping[str, Measured]) -> list[dict[str, object]]:
@@ -149,17 +154,9 @@ def _row(name: str, measured: Measured) -> dict[str, object]:
         "split": name,
         "champion": _number(measured.champion),
         "seed": _number(measured.seed),
-        "difference": _interval(measured).strip(" ,") or "-",
+        "difference": "-" if d is None else interval_words(d, sign=True),
         "examples": examples if d is None or not d.dropped else f"{examples} ({d.dropped} pairs dropped)",
     }
-
-
-def _interval(measured: Measured) -> str:
-    d = measured.difference
-    if d is None:
-        return ""
-    # One pair has no spread.
-    return f", {d.mean:+.4g} [{d.lo:+.4g}, {d.hi:+.4g}]" if d.n > 1 else f", {d.mean:+.4g}"
 
 
 def _number(value: float | None) -> str:

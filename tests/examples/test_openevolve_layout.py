@@ -53,13 +53,22 @@ def test_a_folder_evolves_unchanged_and_its_scores_say_that_they_are_forgeable(t
     assert test.seed is not None
     assert test.champion >= test.seed
     assert "forgeable" in headline(report.crown.measured, report.unit)
-    assert "forgeable: the scores are the folder's own evaluator's" in report_markdown(report)
+    said = report_markdown(report)
+    assert "forgeable: the scores are the folder's own evaluator's" in said
+    assert " forgeable score (n = 1)\n" in said
+    assert "[" not in said  # an interval: one evaluation has none
     assert "forgeable score" in seen[-1].line
     record = open_run(report.run_dir)
     assert record.config["task"]["forgeable"] is True
     assert any("forgeable" in remark for remark in recorded_crown(record)[1])
     told = [row["detail"] for row in record.decisions.to_pylist() if row["kind"] in {"tell", "evaluation"}]
     assert sum('"forgeable":true' in detail for detail in told) >= 11
+
+
+def test_nothing_is_asked_of_examples_that_there_are_none_of(tmp_path: Path) -> None:
+    assert prepare(LAYOUT / "curve", RunSettings(), run_dir=tmp_path / "run").cannot_show == ()
+    with pytest.raises(ConfigError, match=r"has no examples: leave it out$"):
+        prepare(LAYOUT / "curve", RunSettings(effect=0.1), run_dir=tmp_path / "other")
 
 
 def test_the_champion_can_stand_in_place_of_the_initial_program(tmp_path: Path) -> None:
