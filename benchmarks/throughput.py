@@ -7,7 +7,8 @@ python -m benchmarks.throughput --growth         # the same costs after 1,000, 2
 Each scenario runs in a process of its own. A candidate is one proposer call, a check, an evaluation on one example and its rows in the
 lineage. The limit is the smaller of calls at the same time over latency and cores over CPU seconds. Rates are measured while all places
 are taken: neither the first nor the last window counts. CPU is that of all processes of the run, the mock endpoint's apart. A search does
-not wait for Ray, whose start takes some 8 CPU seconds; what is said of it is said of its second half, when Ray is there.
+not wait for Ray, whose start takes some 8 CPU seconds; what is said of it is said of its second half, when Ray is there. Programs take
+CPU by their thread's clock: under RLIMIT_CPU, which children have, that of the process goes in ticks, and each would take 2 ms too many.
 """
 
 from __future__ import annotations
