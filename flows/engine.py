@@ -257,6 +257,7 @@ def make_writer(run: Run, state: State, gateway: Gateway) -> Writer:
         rewriters=rewriters(),
         proposer=gateway if "proposer" in run.models else None,
         attempts=run.strategy.attempts,
+        others=run.strategy.operators if run.strategy.passing else {},
         novelty=state.novelty,
         too_near=run.strategy.too_near,
         imported=run.imported,

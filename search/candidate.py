@@ -186,9 +186,9 @@ class Result:
 
     Attributes:
         number: The brief's number; 0 for the seed.
-        operator: The brief's operator.
+        operator: The brief's operator; where the brief was passed on, the one that it was passed to.
         island: The brief's island.
-        parents: Numbers of the brief's parents.
+        parents: Numbers of the brief's parents, as many as the operator takes.
         status: `evaluated`; `duplicate` of a known program; `rejected` by check; `unwritten`: the operator or its model gave no program;
             `abandoned`: infrastructure or endpoint trouble outlasted every retry.
         candidate: The candidate, where a program was written.

@@ -21,7 +21,6 @@ from graftwork.programs.errors import CeilingReached, InfrastructureError
 from .candidate import Brief, Candidate, Result
 from .descent import descended
 from .measuring import Measuring
-from .operator import Rewriter, Variation
 from .snapshot import Snapshot
 from .state import Budget, State, Told, ask, settle, tell
 from .stops import AnyOf, Candidates, Seconds, Signalled, StopRule
@@ -200,9 +199,8 @@ class Search:
         return brief, asyncio.create_task(self._answer(brief), name=f"brief-{brief.number}")
 
     def _operators(self) -> dict[str, tuple[float, int]]:
-        writer, weights = self.writer, self.state.strategy.operators
-        usable: dict[str, Variation | Rewriter] = {**writer.variations, **(writer.rewriters if writer.proposer is not None else {})}
-        return {name: (weight, usable[name].n_parents) for name, weight in weights.items() if name in usable}
+        usable = self.writer.usable
+        return {name: (weight, usable[name].n_parents) for name, weight in self.state.strategy.operators.items() if name in usable}
 
     def _proposers(self) -> dict[str, tuple[str, ...]]:
         """By operator, the proposers among which it has a choice."""
@@ -218,8 +216,12 @@ class Search:
         result = Result(number=brief.number, operator=brief.operator, island=brief.island, parents=parents, status="unwritten")
         try:
             written = await self.writer.write(brief)
+            brief = written.passed or brief
+            parents = tuple(member.candidate.number for member in brief.parents)
             result = replace(
                 result,
+                operator=brief.operator,
+                parents=parents,
                 status=written.status or "evaluated",
                 candidate=_candidate(brief, parents, written),
                 reason=as_utf8(written.reason),
@@ -240,8 +242,9 @@ class Search:
         told = tell(self.state, settled, brief)
         if told.detail:
             self.recorder.decision("archive", number=settled.number, detail=told.detail)
-        if told.reward is not None:
-            self.recorder.decision("bandit", number=settled.number, detail={"reward": told.reward, "usd": settled.usage.usd})
+        if told.learned is not None:
+            reward, usd = told.learned
+            self.recorder.decision("bandit", number=settled.number, detail={"reward": reward, "usd": usd})
         self.on_told(self.state, settled, told)
 
 

@@ -133,7 +133,9 @@ class Past:
 
     def result(self, brief: Brief) -> Result | None:
         """The recorded result of a brief; None where there is none."""
-        return self._result(brief.number, tuple(member.candidate for member in brief.parents))
+        row = self._rows.get(brief.number)
+        n_parents = 0 if row is None else len(row["parents"])  # one that was passed on may have had fewer
+        return self._result(brief.number, tuple(member.candidate for member in brief.parents[:n_parents]))
 
     def given(self) -> Iterator[Result]:
         """The results of another run with which this one began, after the seed's, in order: none of its briefs asked for them."""

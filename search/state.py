@@ -125,12 +125,13 @@ class Told:
     Attributes:
         added: What the island's archive did with it.
         moves: What was done between islands then.
-        reward: What the bandit learned of the operator and its proposer; None where there is none, or nothing to learn.
+        learned: What the bandit learned of the brief's operator and proposer: reward, and cost in US dollars; None where there is no
+            bandit, or nothing to learn.
     """
 
     added: AddStatus
     moves: Moves = field(default_factory=Moves)
-    reward: float | None = None
+    learned: tuple[float, float] | None = None
 
     @property
     def detail(self) -> dict[str, object]:
@@ -223,8 +224,8 @@ def tell(state: State, result: Result, brief: Brief | None = None) -> Told:
         added = islands.settle(member) if result.number == 0 else islands.add(member, result.island, told=state.told)
         if added is AddStatus.BEST and (state.best is None or member.estimate.mean > state.best):
             state.best, state.improved = member.estimate.mean, state.told
-    reward = None if brief is None or not brief.parents else _learn(state, result, brief, member)
-    return Told(added=added, moves=state.islands.turn(told=state.told, seed=state.seed), reward=reward)
+    learned = None if brief is None or not brief.parents else _learn(state, result, brief, member)
+    return Told(added=added, moves=state.islands.turn(told=state.told, seed=state.seed), learned=learned)
 
 
 def _member(state: State, result: Result) -> Member | None:
@@ -235,16 +236,20 @@ def _member(state: State, result: Result) -> Member | None:
     return Member(candidate=result.candidate, val=result.val, train=result.train, baseline=baseline)
 
 
-def _learn(state: State, result: Result, brief: Brief, member: Member | None) -> float | None:
-    """Let the bandit learn what a brief's choice came to: how far the child, unless its race dropped it, is above the better parent."""
+def _learn(state: State, result: Result, brief: Brief, member: Member | None) -> tuple[float, float] | None:
+    """Let the bandit learn what a brief's choice came to: how far the child, unless its race dropped it, is above the better parent.
+
+    Of a brief that was passed on it learns that its own operator gave nothing and cost nothing.
+    """
     if state.bandit is None or result.status == "abandoned":
         return None
-    gain, raced = 0.0, result.raced
-    if member is not None and (raced is None or raced.verdict != "dropped"):
+    gain, raced, passed = 0.0, result.raced, result.operator != brief.operator
+    if member is not None and not passed and (raced is None or raced.verdict != "dropped"):
         extension, against = result.extension, -1 if raced is None else raced.against
         parents = (
             parent if extension is None or parent.candidate.number != against else parent.with_more(extension, brief.number)
             for parent in brief.parents
         )
         gain = member.estimate.mean - max(parent.estimate.mean for parent in parents)
-    return state.bandit.learn(Arm(operator=brief.operator, proposer=brief.proposer), gain=gain, usd=result.usage.usd)
+    usd = 0.0 if passed else result.usage.usd
+    return state.bandit.learn(Arm(operator=brief.operator, proposer=brief.proposer), gain=gain, usd=usd), usd

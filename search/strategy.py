@@ -37,6 +37,7 @@ class Strategy:
         max_islands: Islands that there may be by then.
         train_batch: Train examples that each candidate also runs on, so that operators have something to see; 0 for none.
         attempts: How many tries a variation has, when what it wrote is known already or fails check.
+        passing: Whether a brief goes to another operator, drawn by weight, where its own finds nothing in the parents to change.
         finalists: How many of the best go to the confirm split.
         race_level: The chance with which the race of a child against its parent promotes one that is no better; 0 holds no races, and every
             candidate is evaluated on all of val.
@@ -67,6 +68,7 @@ class Strategy:
     max_islands: int = 8
     train_batch: int = 0
     attempts: int = 8
+    passing: bool = False
     finalists: int = 4
     race_level: float = 0.0
     bandit: bool = False
@@ -157,6 +159,7 @@ def strategies() -> Mapping[str, Strategy]:
         migrate_every=20,
         train_batch=3,
         attempts=2,
+        passing=True,
         race_level=RACE_LEVEL,
         selection="estimate",
         bandit=True,

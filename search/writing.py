@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -48,6 +49,7 @@ class Written:
         usage: Proposer calls at list price.
         model: Alias of the proposer; empty where no model wrote.
         traits: By which the program is compared with others; None where it is not.
+        passed: The brief as another operator was given it; None where nobody was.
     """
 
     status: Status | None
@@ -56,6 +58,7 @@ class Written:
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     traits: Traits | None = None
+    passed: Brief | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,7 @@ class Writer:
         rewriters: Operators with one, by name.
         proposer: The models; None where the run has none.
         attempts: How many tries a variation has.
+        others: Weights of the operators to which a brief is passed on where its own finds nothing to change; empty to pass on none.
         novelty: What new programs are compared with; None where they are not.
         too_near: From which similarity to a known program on a proposer is asked to change more.
         imported: Programs from elsewhere that answer the first briefs; they pass `check`.
@@ -82,9 +86,15 @@ class Writer:
     rewriters: Mapping[str, Rewriter]
     proposer: Proposer | None
     attempts: int
+    others: Mapping[str, float] = field(default_factory=dict)
     novelty: Novelty | None = None
     too_near: float = 1.0
     imported: tuple[Imported, ...] = ()
+
+    @property
+    def usable(self) -> Mapping[str, Variation | Rewriter]:
+        """The operators that can write here, by name."""
+        return {**self.variations, **({} if self.proposer is None else self.rewriters)}
 
     async def write(self, brief: Brief) -> Written:
         """A program for the brief.
@@ -95,9 +105,30 @@ class Writer:
         if brief.operator == IMPORT:
             given = self.imported[brief.number - 1]
             return Written(status=None, draft=Draft(program=given.program, note=given.note), traits=self.traits(given.program))
+        written = await self._written(brief)
+        for passed in self._passed(brief):
+            if written is not None:
+                break
+            written = await self._written(passed)
+            written = written and replace(written, passed=passed)
+        return written or Written(status="unwritten", reason=f"{brief.operator} found nothing to change")
+
+    async def _written(self, brief: Brief) -> Written | None:
+        """What the brief's operator writes; None where it finds nothing to change."""
         if brief.operator in self.variations:
             return self._vary(brief, self.variations[brief.operator])
         return await self._rewrite(brief, self.rewriters[brief.operator])
+
+    def _passed(self, brief: Brief) -> Iterator[Brief]:
+        """The brief for one other operator after the other, drawn by weight, of those that take no more parents."""
+        rng = random.Random(f"passed/{brief.seed}")
+        takes = {name: operator.n_parents for name, operator in self.usable.items() if operator.n_parents <= len(brief.parents)}
+        left = {name: weight for name, weight in sorted(self.others.items()) if name in takes and name != brief.operator}
+        while left:
+            name = rng.choices(list(left), weights=list(left.values()))[0]
+            del left[name]
+            proposer = rng.choice(self.proposer.aliases) if self.proposer is not None and name in self.rewriters else ""
+            yield replace(brief, operator=name, parents=brief.parents[: takes[name]], proposer=proposer)
 
     def traits(self, program: Program) -> Traits | None:
         """By which a program is compared with others; None where none is."""
@@ -118,8 +149,8 @@ class Writer:
         reason = f"this program is candidate {renamed} in other words; another change is needed"
         return Written(status="duplicate", draft=draft, reason=reason, traits=traits)
 
-    def _vary(self, brief: Brief, operator: Variation) -> Written:
-        written = Written(status="unwritten", reason=f"{operator.name} found nothing to change")
+    def _vary(self, brief: Brief, operator: Variation) -> Written | None:
+        written = None
         for attempt in range(self.attempts):
             draft = operator.write(brief, self.facts, attempt=attempt)
             if draft is None:

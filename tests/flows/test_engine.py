@@ -14,6 +14,8 @@ from graftwork.evaluators.worker import Worker
 from graftwork.flows.engine import run_search
 from graftwork.flows.prepare import prepare
 from graftwork.flows.progress import Progress
+from graftwork.flows.replay import replay
+from graftwork.flows.resume import prepare_resume
 from graftwork.flows.run import Report
 from graftwork.flows.settings import RunSettings
 from graftwork.programs.errors import CallFailed, ConfigError, UserError
@@ -22,7 +24,7 @@ from graftwork.programs.model import Model, Reply, Role
 from graftwork.programs.parse import parse
 from graftwork.programs.scripted import ScriptedModel
 from graftwork.search.record import Record, canonical, open_run
-from tests.flows.scripted_task import made_run, made_task, task_model
+from tests.flows.scripted_task import made_run, made_task, scripted_models, task_model
 from tests.flows.threads import CHILDREN
 
 pytestmark = pytest.mark.usefixtures("unverified", "in_threads")
@@ -96,13 +98,33 @@ def test_an_outage_pauses_the_run_and_changes_no_score(finished: tuple[Report, l
     ]
 
 
-def test_every_brief_is_told_once_and_every_failure_has_a_reason(finished: tuple[Report, list[Progress]]) -> None:
-    record = open_run(finished[0].run_dir)
+def test_every_brief_is_told_once_and_every_failure_has_a_reason(tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run")
+    mute = ScriptedModel(alias="mute", script=lambda body, draw: "I would rather not.")
+    record = open_run(run_search(replace(run, models={**run.models, "proposer": mute}), lambda progress: None).run_dir)
     candidates = record.candidates.to_pylist()
     assert [row["number"] for row in candidates] == list(range(25))
     assert all(row["reason"] for row in candidates if row["status"] != "evaluated")
-    assert {"evaluated"} < {row["status"] for row in candidates}
+    assert {"evaluated", "unwritten"} <= {row["status"] for row in candidates}
     assert all(row["failure_message"] for row in record.scores.to_pylist() if row["failure_kind"])
+
+
+def test_a_brief_is_passed_on_where_its_operator_finds_nothing_to_change(tmp_path: Path) -> None:
+    """With the entry frozen no move of structure applies; the same search, resumed half way, passes the same briefs on."""
+    task = replace(made_task(), frozen=frozenset({"solve"}))
+    whole, halves = (
+        run_search(made_run(tmp_path / name, task=task, candidates=n), lambda _: None) for name, n in (("whole", 16), ("halves", 7))
+    )
+    record = open_run(whole.run_dir)
+    asked = {row["number"]: row["operator"] for row in record.decisions.to_pylist() if row["kind"] == "ask"}
+    passed = [row for row in record.candidates.to_pylist() if row["number"] and row["operator"] != asked[row["number"]]]
+    assert passed
+    assert all(len(row["parents"]) == (2 if row["operator"] in {"merge", "transplant", "blend"} else 1) for row in passed)
+    assert not any("found nothing to change" in row["reason"] for row in record.candidates.to_pylist())
+    assert replay(whole.run_dir, task=task).crowned
+    run_search(prepare_resume(halves.run_dir, task=task, models=scripted_models(), changes={"candidates": 16}), lambda _: None)
+    columns = ["number", "operator", "parents", "status", "digest", "score"]
+    assert open_run(halves.run_dir).candidates.select(columns).equals(record.candidates.select(columns))
 
 
 def test_spend_is_metered_by_role_and_agrees_with_the_record(finished: tuple[Report, list[Progress]]) -> None:

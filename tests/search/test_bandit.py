@@ -105,7 +105,8 @@ def child(number: int, value: float, state: State, *, usd: float = 0.0) -> tuple
         proposing=Usage(usd=usd),
     )
     made = settle(state, made)
-    return made, tell(state, made, brief).reward
+    learned = tell(state, made, brief).learned
+    return made, None if learned is None else learned[0]
 
 
 def started() -> State:
@@ -121,6 +122,16 @@ def test_a_child_that_is_better_than_its_parents_is_a_reward_and_one_that_is_not
     assert child(2, 0.01, state)[1] == 0.0
     assert state.bandit is not None
     assert sum(evidence.pulls for evidence in state.bandit.evidence.values()) == pytest.approx(2, abs=0.01)
+
+
+def test_of_a_brief_that_was_passed_on_it_learns_that_its_own_operator_gave_and_cost_nothing() -> None:
+    state = started()
+    brief = ask(state, 1, operators=OPERATORS, proposers=PROPOSERS)
+    parents = tuple(parent.candidate.number for parent in brief.parents)
+    made = replace(result(1, [0.5] * 3, island=brief.island), operator="another", parents=parents, proposing=Usage(usd=2.0))
+    assert tell(state, settle(state, made), brief).learned == (0.0, 0.0)
+    assert state.bandit is not None
+    assert set(state.bandit.evidence) == {Arm(operator=brief.operator, proposer=brief.proposer)}
 
 
 def test_the_proposers_of_an_operator_share_its_weight_and_each_is_drawn() -> None:

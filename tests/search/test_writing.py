@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -13,10 +14,11 @@ from graftwork.programs.errors import ProgramError
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Reply, Usage
 from graftwork.programs.parse import parse
-from graftwork.search.candidate import Brief
+from graftwork.search.candidate import Brief, Candidate, Member
 from graftwork.search.novelty import Novelty, traits_of
-from graftwork.search.operator import Draft, Facts
+from graftwork.search.operator import Draft, Facts, Variation
 from graftwork.search.writing import Writer, Written
+from tests.search.factory import evaluation
 
 LINES = "\n".join(f"    total += {n} * x ** {n % 5} - x // {n + 2}" for n in range(1, 40))
 KNOWN = f"def solve(x: int) -> int:\n    total = 7\n{LINES}\n    return total\n"
@@ -133,3 +135,72 @@ def test_without_novelty_a_near_program_is_taken_at_once() -> None:
     proposer = Scripted((NEAR, OTHER))
     assert written(proposer=proposer, novelty=False).status is None
     assert len(proposer.asked) == 1
+
+
+@dataclass
+class Nothing:
+    """A variation that finds nothing to change."""
+
+    name: str
+    n_parents: int = 1
+
+    def write(self, brief: Brief, facts: Facts, *, attempt: int) -> Draft | None:
+        del brief, facts, attempt
+        return None
+
+
+def passed_on(
+    *variations: Variation, proposer: Scripted | None = None, parents: int = 1, others: Mapping[str, float] | None = None
+) -> Written:
+    """What comes of a brief for `idle`, which finds nothing, of so many parents; all operators weigh the same."""
+    by_name = {"idle": Nothing("idle", parents)} | {one.name: one for one in variations}
+    writer = Writer(
+        facts=FACTS,
+        check=lambda _: (),
+        known=lambda _, told: told < 0,
+        variations=by_name,
+        rewriters={"say": Say()},
+        proposer=proposer,
+        attempts=2,
+        others=dict.fromkeys((*by_name, "say"), 1.0) if others is None else others,
+    )
+    member = Member(candidate=Candidate(number=3, program=parse(KNOWN)), val=evaluation([0.5]), train=evaluation([]))
+    return asyncio.run(writer.write(replace(BRIEF, operator="idle", parents=(member,) * parents)))
+
+
+def test_a_brief_whose_operator_finds_nothing_to_change_is_passed_on_until_one_does() -> None:
+    after = passed_on(Nothing("other"), Turns((OTHER,), name="turns"), Nothing("another"), parents=2)
+    assert after.status is None
+    assert after.passed is not None
+    assert (after.passed.operator, len(after.passed.parents), after.passed.number) == ("turns", 1, BRIEF.number)
+    asked = passed_on(Nothing("other"), proposer=Scripted((OTHER,)))
+    assert asked.passed is not None
+    assert (asked.passed.operator, asked.passed.proposer, asked.model) == ("say", "scripted", "scripted")
+
+
+def test_a_brief_that_nobody_can_answer_says_so_and_is_not_passed_to_who_takes_more_parents() -> None:
+    for after in (
+        passed_on(Nothing("other"), Turns((OTHER,), name="two", n_parents=2)),
+        passed_on(Turns((OTHER,), name="turns"), others={}),
+    ):
+        assert (after.status, after.passed) == ("unwritten", None)
+        assert after.reason == "idle found nothing to change"
+
+
+def test_a_brief_is_passed_to_operators_as_often_as_they_weigh() -> None:
+    first = Counter[str]()
+    for seed in range(300):
+        writer = Writer(
+            facts=FACTS,
+            check=lambda _: (),
+            known=lambda _, told: told < 0,
+            variations={name: Turns((OTHER,), name=name, n_parents=0) for name in ("often", "seldom")} | {"idle": Nothing("idle", 0)},
+            rewriters={},
+            proposer=None,
+            attempts=1,
+            others={"idle": 5.0, "often": 3.0, "seldom": 1.0, "say": 9.0},
+        )
+        passed = asyncio.run(writer.write(replace(BRIEF, operator="idle", seed=seed))).passed
+        first[passed.operator if passed is not None else ""] += 1
+    assert first.keys() == {"often", "seldom"}
+    assert 195 <= first["often"] <= 255  # 225 expected
