@@ -97,7 +97,7 @@ class Writer:
         return {**self.variations, **({} if self.proposer is None else self.rewriters)}
 
     async def write(self, brief: Brief) -> Written:
-        """A program for the brief.
+        """A program for the brief; by another operator, where its own finds nothing to change.
 
         Raises:
             CeilingReached: The run's budget is spent.
@@ -105,13 +105,16 @@ class Writer:
         if brief.operator == IMPORT:
             given = self.imported[brief.number - 1]
             return Written(status=None, draft=Draft(program=given.program, note=given.note), traits=self.traits(given.program))
-        written = await self._written(brief)
+        if (written := await self._written(brief)) is not None:
+            return written
         for passed in self._passed(brief):
-            if written is not None:
-                break
-            written = await self._written(passed)
-            written = written and replace(written, passed=passed)
-        return written or Written(status="unwritten", reason=f"{brief.operator} found nothing to change")
+            if (written := await self._written(passed)) is not None:
+                return replace(written, passed=passed)
+        return Written(status="unwritten", reason=f"{brief.operator} found nothing to change")
+
+    def traits(self, program: Program) -> Traits | None:
+        """By which a program is compared with others; None where none is."""
+        return None if self.novelty is None else traits_of(program, entry=self.facts.entry)
 
     async def _written(self, brief: Brief) -> Written | None:
         """What the brief's operator writes; None where it finds nothing to change."""
@@ -129,10 +132,6 @@ class Writer:
             del left[name]
             proposer = rng.choice(self.proposer.aliases) if self.proposer is not None and name in self.rewriters else ""
             yield replace(brief, operator=name, parents=brief.parents[: takes[name]], proposer=proposer)
-
-    def traits(self, program: Program) -> Traits | None:
-        """By which a program is compared with others; None where none is."""
-        return None if self.novelty is None else traits_of(program, entry=self.facts.entry)
 
     def _judged(self, brief: Brief, draft: Draft) -> Written:
         """Whether a draft is worth evaluating, and if not, why."""
