@@ -134,18 +134,17 @@ class _Template:
         self._removers: set[int] = set()
         self._excesses: dict[int, str] = {}  # by process
         self._most_resident_kb: dict[int, int] = {}  # by process, of those that the kernel does not bound
+        self._looks: dict[int, float] = {}  # when each process is looked at next, the first one first
         self._wakeup, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
         """Serve the worker until it is gone."""
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._alarm, warn_on_full_buffer=False)
-        looked = time.monotonic()
         while True:
-            readable, _, _ = select.select([self._control.fileno(), self._wakeup], [], [], _LOOK_S if self._children else None)
-            if time.monotonic() - looked > _LOOK_S:
-                self._stop_excesses()
-                looked = time.monotonic()
+            due = next(iter(self._looks.values()), None)
+            readable, _, _ = select.select([self._control.fileno(), self._wakeup], [], [], due and max(0.0, due - time.monotonic()))
+            self._stop_excesses()
             if self._wakeup in readable:
                 os.read(self._wakeup, 4096)
                 self._reap()
@@ -153,8 +152,11 @@ class _Template:
                 return
 
     def _stop_excesses(self) -> None:
-        """Kill children that take more than they may of what the kernel does not bound."""
-        for pid in self._children:
+        """Kill children that take more than they may of what the kernel does not bound; each is looked at four times a second."""
+        now = time.monotonic()
+        for pid in [pid for pid, due in self._looks.items() if due <= now]:
+            del self._looks[pid]
+            self._looks[pid] = now + _LOOK_S
             if excess := _excess(pid):
                 self._excesses[pid] = excess
             if excess or resident_of(pid) > self._most_resident_kb.get(pid, math.inf):
@@ -199,6 +201,7 @@ class _Template:
                 os._exit(70)
         _close(descriptors)
         self._children[pid] = (order["id"], place)
+        self._looks[pid] = time.monotonic() + _LOOK_S
         if self._spawner is not None and (most_kb := self._spawner.most_resident_kb(order)) is not None:
             self._most_resident_kb[pid] = most_kb
 
@@ -211,6 +214,7 @@ class _Template:
             ended = self._children.pop(pid, None)
             if ended is None:
                 continue
+            del self._looks[pid]
             number, place = ended
             self._kill_orphans()
             cpu_s = usage.ru_utime + usage.ru_stime
