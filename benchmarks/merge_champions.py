@@ -47,7 +47,7 @@ def main() -> None:
     prompts = frozenset(prompt.name for prompt in task.seed.prompts)
     code = frozenset(task.seed.names) - prompts
     settings = make_settings(
-        model=chosen.model, base_url=chosen.base_url, values={"candidates": chosen.candidates, "window": 4, "slots": 4}
+        model=chosen.model, base_url=chosen.base_url, values={"candidates": chosen.candidates, "window": 4, "slots": 4, "best_of": 0}
     )
     found = {
         name: _best(replace(task, name=name, frozen=frozen), settings, chosen.runs / name)
@@ -64,7 +64,10 @@ def main() -> None:
 def _best(task: Task, settings: RunSettings, folder: Path) -> Program:
     """The best of a search by val: on a dozen confirm examples a champion that is a little better is soon on a level with the seed."""
     if not (folder / "champion.py").is_file():
-        run_search(prepare(task, settings, run_dir=folder), lambda progress: print(f"{task.name}: {progress.line}", flush=True))
+        run = prepare(task, settings, run_dir=folder)
+        # All that may be shown, not three of it: this model is right on one in four, and demonstrations are made of what was right.
+        run = replace(run, strategy=replace(run.strategy, train_batch=len(task.splits["train"])))
+        run_search(run, lambda progress: print(f"{task.name}: {progress.line}", flush=True))
     record = gw.open(folder)
     row = record.best
     if row is None:
