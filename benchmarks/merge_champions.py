@@ -21,7 +21,7 @@ from graftwork.evaluators.evaluate import evaluate
 from graftwork.evaluators.load import load_task
 from graftwork.evaluators.task import Task
 from graftwork.flows.engine import run_search
-from graftwork.flows.prepare import check_run, prepare
+from graftwork.flows.prepare import check_run, prepare, task_facts, write_configuration
 from graftwork.flows.settings import RunSettings, make_settings
 from graftwork.flows.wiring import Wiring
 from graftwork.programs.changed import describe
@@ -67,6 +67,7 @@ def _best(task: Task, settings: RunSettings, folder: Path) -> Program:
         run = prepare(task, settings, run_dir=folder)
         # All that may be shown, not three of it: this model is right on one in four, and demonstrations are made of what was right.
         run = replace(run, strategy=replace(run.strategy, train_batch=len(task.splits["train"])))
+        write_configuration(run, folder, task=task_facts(task, "in memory"))
         run_search(run, lambda progress: print(f"{task.name}: {progress.line}", flush=True))
     record = gw.open(folder)
     row = record.best
