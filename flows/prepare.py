@@ -200,10 +200,10 @@ def _cannot_show(settings: RunSettings, task: Task) -> tuple[str, ...]:
         ConfigError: If it is what the settings ask of `test`.
     """
     (lo, hi), effect = task.score_range, settings.effect
-    if task.foreign is not None:
+    if not task.has_examples:
         if effect is not None:
             raise ConfigError(
-                "--effect asks what the test split can show, and a folder with an evaluator of its own has no examples: leave it out"
+                "--effect asks what the test split can show, and a task that is scored as a whole has no examples: leave it out"
             )
         return ()
     sizes = {split: len(task.splits[split]) for split in ("confirm", "test") if task.splits.get(split)}

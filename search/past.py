@@ -133,9 +133,7 @@ class Past:
 
     def result(self, brief: Brief) -> Result | None:
         """The recorded result of a brief; None where there is none."""
-        row = self._rows.get(brief.number)
-        n_parents = 0 if row is None else len(row["parents"])  # one that was passed on may have had fewer
-        return self._result(brief.number, tuple(member.candidate for member in brief.parents[:n_parents]))
+        return self._result(brief.number, tuple(member.candidate for member in brief.parents))
 
     def given(self) -> Iterator[Result]:
         """The results of another run with which this one began, after the seed's, in order: none of its briefs asked for them."""
@@ -201,6 +199,7 @@ class Past:
         row = self._rows.get(number)
         if row is None:
             return None
+        parents = parents[: len(row["parents"])]  # where the brief was passed on, fewer than it had
         program = self._program(row) if row["pieces"] else None
         candidate = None if program is None else descended(_made(row, program), parents)
         was_run = program is not None and row["n_val"] is not None

@@ -65,7 +65,7 @@ def test_a_folder_evolves_unchanged_and_its_scores_say_that_they_are_forgeable(t
     assert sum('"forgeable":true' in detail for detail in told) >= 11
 
 
-def test_nothing_is_asked_of_examples_that_there_are_none_of(tmp_path: Path) -> None:
+def test_nothing_is_asked_of_examples_where_there_are_none(tmp_path: Path) -> None:
     assert prepare(LAYOUT / "curve", RunSettings(), run_dir=tmp_path / "run").cannot_show == ()
     with pytest.raises(ConfigError, match=r"has no examples: leave it out$"):
         prepare(LAYOUT / "curve", RunSettings(effect=0.1), run_dir=tmp_path / "other")

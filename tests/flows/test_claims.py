@@ -48,7 +48,7 @@ def test_it_is_repeated_without_a_call_and_not_paid_for_again(short: Report, tmp
 
 
 def test_a_run_that_goes_on_says_that_test_was_opened_before(short: Report, tmp_path: Path) -> None:
-    first = run_search(made_run(tmp_path / "run", candidates=3, best_of=0), lambda progress: None)
+    first = run_search(made_run(tmp_path / "run", candidates=3, seed=3, best_of=0), lambda progress: None)
     changes = {"candidates": 24}
     more = run_search(prepare_resume(first.run_dir, task=made_task(), models=scripted_models(), changes=changes), lambda progress: None)
     opened = (first.crown.champion.number, more.crown.champion.number)
