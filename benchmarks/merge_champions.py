@@ -65,7 +65,7 @@ def _best(task: Task, settings: RunSettings, folder: Path) -> Program:
     """The best of a search by val: on a dozen confirm examples a champion that is a little better is soon on a level with the seed."""
     if not (folder / "champion.py").is_file():
         run = prepare(task, settings, run_dir=folder)
-        # All that may be shown, not three of it: this model is right on one in four, and demonstrations are made of what was right.
+        # All that may be shown, not three of it: demonstrations are made of what the model got right, which may be none of three.
         run = replace(run, strategy=replace(run.strategy, train_batch=len(task.splits["train"])))
         write_configuration(run, folder, task=task_facts(task, "in memory"))
         run_search(run, lambda progress: print(f"{task.name}: {progress.line}", flush=True))

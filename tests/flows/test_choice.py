@@ -96,16 +96,19 @@ def test_several_proposers_write_each_under_its_own_name_and_price(tmp_path: Pat
     record = open_run(run_dir)
     aliases = {f"{name}@{endpoint.url}" for name in ("small", "large")}
     asked = {
-        row["number"]: json.loads(row["detail"] or "{}").get("proposer") for row in record.decisions.to_pylist() if row["kind"] == "ask"
+        row["number"]: (row["operator"], json.loads(row["detail"] or "{}").get("proposer"))
+        for row in record.decisions.to_pylist()
+        if row["kind"] == "ask"
     }
-    written = {row["number"]: row["model"] for row in record.candidates.to_pylist() if row["model"]}
-    assert set(written.values()) == aliases
-    assert all(asked[number] in {alias, None} for number, alias in written.items())  # None: one that was passed on to a model
+    told = {row["number"]: row for row in record.candidates.to_pylist()}
+    assert {row["model"] for row in told.values() if row["model"]} == aliases
     calls = [row for row in record.calls.to_pylist() if row["role"] == "proposer" and row["event"] == "settled"]
     for call in calls:
-        name = json.loads(call["reply"])["model"]
-        # Nobody says who wrote, and in vain, where a brief was passed on.
-        assert (asked[call["candidate"]] or written.get(call["candidate"])) in {f"{name}@{endpoint.url}", None}
+        name, row = json.loads(call["reply"])["model"], told[call["candidate"]]
+        operator, proposer = asked[call["candidate"]]
+        # A brief that was passed on had no proposer; of one that wrote in vain then, the calls alone tell.
+        assert (proposer is None) == (row["operator"] != operator)
+        assert f"{name}@{endpoint.url}" == (proposer or row["model"] or f"{name}@{endpoint.url}")
         assert call["usd"] == pytest.approx(7e-6 + 3 * 2e-6 if name == "small" else 70e-6 + 3 * 20e-6)
     costs = {cost.keys["model"]: cost.calls for cost in Costs(record).by("model", "role") if cost.keys["role"] == "proposer"}
     assert costs == Counter(json.loads(call["reply"])["model"] for call in calls)

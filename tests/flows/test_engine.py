@@ -23,7 +23,10 @@ from graftwork.programs.failure import Failure
 from graftwork.programs.model import Model, Reply, Role
 from graftwork.programs.parse import parse
 from graftwork.programs.scripted import ScriptedModel
+from graftwork.search.candidate import Brief
+from graftwork.search.past import Past
 from graftwork.search.record import Record, canonical, open_run
+from graftwork.search.state import State
 from tests.flows.scripted_task import made_run, made_task, scripted_models, task_model
 from tests.flows.threads import CHILDREN
 
@@ -117,14 +120,26 @@ def test_a_brief_is_passed_on_where_its_operator_finds_nothing_to_change(tmp_pat
     )
     record = open_run(whole.run_dir)
     asked = {row["number"]: row["operator"] for row in record.decisions.to_pylist() if row["kind"] == "ask"}
+    asked_of_two = {row["number"] for row in record.decisions.to_pylist() if row["kind"] == "ask" and len(row["parents"]) == 2}
     passed = [row for row in record.candidates.to_pylist() if row["number"] and row["operator"] != asked[row["number"]]]
     assert passed
     assert all(len(row["parents"]) == (2 if row["operator"] in {"merge", "transplant", "blend"} else 1) for row in passed)
     assert not any("found nothing to change" in row["reason"] for row in record.candidates.to_pylist())
-    assert replay(whole.run_dir, task=task).crowned
+    states = list[State]()
+    assert replay(whole.run_dir, task=task, on_told=states.append).crowned
     run_search(prepare_resume(halves.run_dir, task=task, models=scripted_models(), changes={"candidates": 16}), lambda _: None)
     columns = ["number", "operator", "parents", "status", "digest", "score"]
     assert open_run(halves.run_dir).candidates.select(columns).equals(record.candidates.select(columns))
+    # What was asked of two parents and written by an operator of one descends from that one alone, also as it is read back.
+    number = next(
+        row["number"] for row in passed if row["status"] == "evaluated" and row["operator"] != "blend" and row["number"] in asked_of_two
+    )
+    by_age = sorted((member for archive in states[-1].islands for member in archive), key=lambda member: member.candidate.number)
+    brief = Brief(number=number, told=0, operator="swap_component", parents=(by_age[0], by_age[-1]), island=0, seed=0)
+    read = Past(record, task).result(brief)
+    assert read is not None
+    assert read.candidate is not None
+    assert by_age[-1].candidate.number not in {ancestor.number for ancestor in read.candidate.ancestors}
 
 
 def test_spend_is_metered_by_role_and_agrees_with_the_record(finished: tuple[Report, list[Progress]]) -> None:
