@@ -95,10 +95,13 @@ def _door(endpoint: ReplayEndpoint) -> Iterator[socket.socket]:
     def answer() -> None:
         served[:] = [thread for thread in served if thread.is_alive()]
         try:
-            if connection := hand_in(ours):
-                served.append(endpoint.serve(connection))
-        except OSError:
+            connection = hand_in(ours)
+        except BlockingIOError:
             return
+        except OSError:
+            connection = None  # it has ended
+        if connection is not None:
+            served.append(endpoint.serve(connection))
         if connection is None or len(served) == _MAX_CONNECTIONS:
             loop.remove_reader(ours)
             ours.close()

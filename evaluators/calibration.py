@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+import uvloop
 from numpy.typing import NDArray
 
 from graftwork.programs.errors import CallFailed, TaskError
@@ -107,7 +108,7 @@ def calibrate(judge: ModelJudge, labelled: Iterable[tuple[object, object, int]],
         raise TaskError(f"a calibration needs at least {_LEAST} graded outputs, not {n_rows}: few say nothing")
     if strange := [grade for _, _, grade in rows if type(grade) is not int or not lo <= grade <= hi]:
         raise TaskError(f"people's grades must be whole numbers from {lo} to {hi}, as the judge's are, not {strange[0]!r}")
-    usual, turned, usage = asyncio.run(_both(judge, rows, model))
+    usual, turned, usage = uvloop.run(_both(judge, rows, model))
     pairs = [(label, grade, len(str(output))) for (_, output, label), grade in zip(rows, usual, strict=True) if grade is not None]
     labels, grades, lengths = (np.array([pair[part] for pair in pairs], dtype=float) for part in range(3))
     shifts = [second - first for first, second in zip(usual, turned, strict=True) if first is not None and second is not None]

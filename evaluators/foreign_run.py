@@ -6,10 +6,10 @@ import asyncio
 import json
 import math
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -20,7 +20,7 @@ from .case_run import cpu_limit_s, death
 from .claims import bounded, claimed_failure, trouble_with
 from .evaluation import Case, Outcome, Work, case_seed
 from .foreign_metrics import combined_score
-from .template_client import ENVIRONMENT, NOBODY, Exit
+from .template_client import ENVIRONMENT, NOBODY, Exit, end_process
 
 __all__ = ["ForeignRunner"]
 
@@ -90,19 +90,22 @@ class ForeignRunner:
             OSError: If it cannot be executed.
         """
         with tempfile.TemporaryFile() as said:
-            process = await _execute(user, said)
+            process = _execute(user, said)
+            loop, answer = asyncio.get_running_loop(), asyncio.StreamReader()
             try:
-                assert process.stdin is not None  # noqa: S101 (they are pipes)
-                assert process.stdout is not None  # noqa: S101
-                with suppress(ConnectionError):
-                    process.stdin.write(self._order(work, case))
-                    await process.stdin.drain()
-                async with asyncio.timeout(work.limits.timeout_s + _OVERHEAD_S):
-                    text = await process.stdout.read()
+                reading, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(answer), process.stdout)
+                writing, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, process.stdin)
+                try:
+                    writing.write(self._order(work, case))
+                    async with asyncio.timeout(work.limits.timeout_s + _OVERHEAD_S):
+                        text = await answer.read()
+                finally:
+                    writing.abort()  # the end of its input, which ends it and its tree
+                    reading.close()
             except TimeoutError:
                 raise InfrastructureError("the host of a foreign evaluation gave no report in time") from None
             finally:
-                await _end(process)
+                await end_process(process, within_s=_END_S)
             said.seek(0)
             return text, said.read()[-1000:].decode(errors="replace")
 
@@ -123,33 +126,20 @@ class ForeignRunner:
         return json.dumps(order).encode() + b"\n"
 
 
-async def _execute(user: int | None, said: IO[bytes]) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-s", "-P", "-c", _BOOT, _ROOT),
+def _execute(user: int | None, said: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a host process. Not by the loop, which cannot start one as another user."""
+    return subprocess.Popen(
+        [sys.executable, "-s", "-P", "-c", _BOOT, _ROOT],
         env=dict(ENVIRONMENT),
         cwd="/",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         stderr=said,
         start_new_session=True,
         user=user,
         group=user,
         extra_groups=None if user is None else (),
     )
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Close its input, which ends it and its tree, and wait until it is gone."""
-    if process.stdin is not None:
-        process.stdin.close()
-    try:
-        async with asyncio.timeout(_END_S):
-            await process.wait()
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
 def _outcome(report: Mapping[str, Any], work: Work, case: Case, *, seconds: float) -> Outcome:

@@ -8,6 +8,8 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+import uvloop
+
 from graftwork.programs.errors import InfrastructureError
 
 __all__ = ["LoopThread"]
@@ -24,7 +26,7 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._gate = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)

@@ -20,7 +20,7 @@ from graftwork.programs.errors import ConfigError, InfrastructureError
 from .scratch import remove_tree
 from .template import MAX_MESSAGE_BYTES
 
-__all__ = ["ENVIRONMENT", "NOBODY", "Bareness", "Child", "Exit", "TemplateClient"]
+__all__ = ["ENVIRONMENT", "NOBODY", "Bareness", "Child", "Exit", "TemplateClient", "end_process"]
 
 NOBODY: Final = 65534
 _NOWHERE: Final = Path(os.devnull)
@@ -90,8 +90,6 @@ class Child:
         self._number = number
         self._socket = ours
         self._loop = asyncio.get_running_loop()
-        self._arrival: asyncio.Future[bytes] | None = None
-        self._is_watched = False
         self.exited: asyncio.Future[Exit] = self._loop.create_future()
         # A child whose case was cancelled is awaited by nobody.
         self.exited.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -103,31 +101,21 @@ class Child:
 
     async def receive(self) -> bytes:
         """The next of what it sends, as soon as all others had their turn; empty when it has closed its end. For one at a time."""
-        self._arrival = self._loop.create_future()
-        if not self._is_watched:
-            self._is_watched = True
-            self._loop.add_reader(self._socket, self._take)
-        try:
-            return await self._arrival
-        finally:
-            self._arrival = None
-
-    def _take(self) -> None:
-        if self._arrival is None or self._arrival.done():
-            self._unwatch()  # until somebody wants it
-            return
-        try:
-            self._arrival.set_result(self._socket.recv(_CHUNK))
-        except BlockingIOError:
-            return
-        except OSError:
-            # Reset by a child that ended before it read all.
-            self._arrival.set_result(b"")
-
-    def _unwatch(self) -> None:
-        if self._is_watched:
-            self._is_watched = False
-            self._loop.remove_reader(self._socket)
+        while True:
+            # Anew each time: after an error of the socket, which it may give before its last data, the loop calls a reader once only.
+            arrival = self._loop.create_future()
+            self._loop.add_reader(self._socket, _arrived, arrival)
+            try:
+                await arrival
+            finally:
+                self._loop.remove_reader(self._socket)
+            try:
+                return self._socket.recv(_CHUNK)
+            except BlockingIOError:
+                continue
+            except OSError:
+                # Reset by a child that ended before it read all.
+                return b""
 
     async def send(self, data: bytes) -> None:
         """Send it something. For one at a time.
@@ -145,7 +133,6 @@ class Child:
     def close(self) -> None:
         """Have it killed, and hear nothing more of it."""
         self.kill()
-        self._unwatch()
         self._socket.close()
 
 
@@ -289,11 +276,7 @@ class TemplateClient:
         """End the process and its children, and wait until they are gone. Calling it twice is harmless."""
         self._lose()
         self._control.close()
-        try:
-            await asyncio.to_thread(self._process.wait, _END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            await asyncio.to_thread(self._process.wait)
+        await end_process(self._process, within_s=_END_S)
         if self.scratch != _NOWHERE:
             await asyncio.to_thread(remove_tree, self.scratch)
 
@@ -343,3 +326,17 @@ class TemplateClient:
         for child in self._children.values():
             child.exited.set_exception(InfrastructureError("the template process is gone"))
         self._children.clear()
+
+
+def _arrived(arrival: asyncio.Future[None]) -> None:
+    if not arrival.done():
+        arrival.set_result(None)
+
+
+async def end_process(process: subprocess.Popen[bytes], *, within_s: float) -> None:
+    """Wait until a process that was told to end is gone; kill it where that takes longer."""
+    try:
+        await asyncio.to_thread(process.wait, within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        await asyncio.to_thread(process.wait)

@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import uvloop
+
 from graftwork.evaluators.evaluate import audit, evaluate
 from graftwork.evaluators.gateway import Gateway
 from graftwork.evaluators.ledger import CandidateCaps
@@ -66,7 +68,7 @@ def run_search(run: Run, on_slice: OnSlice, *, stopping: threading.Event | None 
     from .wiring import Wiring  # here, so that importing the engine stays cheap
 
     with collecting_seldom(), Wiring(run) as wired:
-        report = asyncio.run(_Engine(run, wired, on_slice).run(stopping or threading.Event()))
+        report = uvloop.run(_Engine(run, wired, on_slice).run(stopping or threading.Event()))
     return report if wired.mirror is None else replace(report, mirrored=wired.mirror.said)
 
 

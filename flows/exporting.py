@@ -10,6 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import uvloop
+
 from graftwork.evaluators.evaluation import mean_of
 from graftwork.programs.errors import InfrastructureError, ProgramError, RunError, UserError
 from graftwork.programs.export import ExportHeader, export
@@ -98,7 +100,7 @@ def checked(run_dir: Path, *, verified: bool) -> Exported:
     Raises:
         RunError: If it does not.
     """
-    made = asyncio.run(exported(run_dir, verification=None if verified else _UNASKED))
+    made = uvloop.run(exported(run_dir, verification=None if verified else _UNASKED))
     if not made.verification.holds:
         raise RunError(f"candidate {made.candidate.number} is not exported: {made.verification.said} (--unverified writes it all the same)")
     return made

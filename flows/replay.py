@@ -6,13 +6,14 @@ not a decision (a result abandoned for infrastructure's sake, a pause, where the
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Never
+
+import uvloop
 
 from graftwork.evaluators.call_store import Booked, RecordedCall, Reservation, Settlement
 from graftwork.evaluators.evaluate import evaluate
@@ -123,7 +124,7 @@ def replay(
         last = past.told - 1 if until is None else min(until, past.told - 1)
         again = _Replay(run, past, gateway, last=last, run_programs=run_programs, crowning=until is None)
         again.claim = recorded_claim(record)
-        return asyncio.run(again.run(on_told))
+        return uvloop.run(again.run(on_told))
     finally:
         gateway.close()
 

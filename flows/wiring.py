@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
+
+import uvloop
 
 from graftwork.evaluators.endpoint import EndpointLimits
 from graftwork.evaluators.gateway import Gateway, GatewaySettings
@@ -70,7 +71,7 @@ class Wiring:
             )
             stack.callback(self.gateway.close)
             self.pool = self._open_pool()
-            stack.callback(lambda: asyncio.run(self.pool.aclose()))
+            stack.callback(lambda: uvloop.run(self.pool.aclose()))
             self._stack = stack.pop_all()
         return self
 

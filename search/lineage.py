@@ -75,7 +75,7 @@ class Lineage:
         clock: Callable[[], float] = time.time,
         seal_rows: int = 1_000,
         seal_s: float = 30.0,
-        commit_s: float = 0.05,
+        commit_s: float = 0.25,
     ) -> None:
         self.directory = run_dir / "lineage"
         self._clock = clock

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
+
+import uvloop
 
 from graftwork.evaluators.bare import run_bare
 from graftwork.evaluators.call_store import RecordedCall
@@ -38,4 +39,4 @@ def run_asking(work: Work, reply: Callable[[str], str | None]) -> tuple[tuple[Ou
         return None if text is None else RecordedCall(reply=Reply(text=text), usage=Usage())
 
     endpoint = answering(recorded)
-    return asyncio.run(run_bare(work, endpoint=endpoint, sandbox="standard")), endpoint
+    return uvloop.run(run_bare(work, endpoint=endpoint, sandbox="standard")), endpoint

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import threading
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from graftwork.evaluators.bare import run_bare
 from graftwork.evaluators.call_store import RecordedCall
@@ -114,7 +114,7 @@ import numpy
 def solve(x):
     return importlib.util.find_spec("openai") is None, float(numpy.sqrt(x))
 """
-    (outcome,) = asyncio.run(run_bare(exported_work(source, {"x": 9}, packages=("numpy",)), endpoint=None, sandbox="standard"))
+    (outcome,) = uvloop.run(run_bare(exported_work(source, {"x": 9}, packages=("numpy",)), endpoint=None, sandbox="standard"))
     assert (outcome.output, outcome.failure) == ([True, 3.0], None)
 
 
@@ -199,7 +199,7 @@ def test_connections_that_a_file_asks_for_and_does_not_take_are_bounded() -> Non
 
     endpoint = Counting(Replayed(find=lambda key, draw: FOUR, alias="model", max_tokens=64))
     work = exported_work(HOSTILE.replace("{body}", body), {"there": {}})
-    (outcome,) = asyncio.run(run_bare(work, endpoint=endpoint, sandbox="standard"))
+    (outcome,) = uvloop.run(run_bare(work, endpoint=endpoint, sandbox="standard"))
     assert outcome.output is True, outcome.failure
     assert 32 < len(served) < 200
     for thread in served:

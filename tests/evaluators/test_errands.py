@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -66,7 +67,7 @@ def with_remote(elsewhere: Elsewhere, body: Callable[[RemoteWorker, RelayClient]
             await client.aclose()
             await server.aclose()
 
-    return asyncio.run(use())
+    return uvloop.run(use())
 
 
 def outcome_of(output: object = None, failure: Failure | None = None) -> Outcome:
@@ -181,4 +182,4 @@ def test_a_guest_that_nobody_invited_is_dropped() -> None:
         await server.aclose()
         return dropped.is_set()
 
-    assert asyncio.run(intrude())
+    assert uvloop.run(intrude())

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from graftwork.evaluators.evaluate import evaluate
 from graftwork.evaluators.evaluation import Case, Evaluation, Outcome, Work
@@ -44,7 +45,7 @@ def evaluated(folder: Path, sandbox: SandboxLevel = "standard") -> Evaluation:
         finally:
             await pool.aclose()
 
-    return asyncio.run(run())
+    return uvloop.run(run())
 
 
 def test_a_folder_is_a_task_whose_scores_are_forgeable(tmp_path: Path) -> None:
@@ -259,17 +260,17 @@ async def outcomes(runner: ForeignRunner, n: int) -> list[Outcome | BaseExceptio
 @pytest.mark.parametrize("answer", [b"", b'{"stopped": [', b"\xff"])
 def test_a_lost_host_is_our_own_trouble_and_changes_no_later_user(answer: bytes) -> None:
     runner = Answering(answer, DONE)
-    (lost,) = asyncio.run(outcomes(runner, 1))
+    (lost,) = uvloop.run(outcomes(runner, 1))
     assert isinstance(lost, InfrastructureError)
     assert "was lost: its last words" in str(lost)
-    asyncio.run(outcomes(runner, 1))
+    uvloop.run(outcomes(runner, 1))
     assert runner.asked == [65534, 65534]
 
 
 def test_what_the_ordinary_user_cannot_read_is_evaluated_by_root_from_then_on() -> None:
     runner = Answering(UNREAD, UNREAD, DONE, DONE, DONE)
-    assert all(isinstance(outcome, Outcome) for outcome in asyncio.run(outcomes(runner, 2)))
-    asyncio.run(outcomes(runner, 1))
+    assert all(isinstance(outcome, Outcome) for outcome in uvloop.run(outcomes(runner, 2)))
+    uvloop.run(outcomes(runner, 1))
     assert runner.asked == [65534, 65534, None, None, None]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from graftwork.evaluators.evaluation import Case, Outcome, Work
 from graftwork.evaluators.local_pool import LocalPool
@@ -143,7 +144,7 @@ class Scene:
         async def run() -> tuple[Outcome, ...]:
             return await self.pool.run(self.work(body, n_cases=n_cases, timeout_s=timeout_s))
 
-        return asyncio.run(run())
+        return uvloop.run(run())
 
     def work(self, body: str, *, n_cases: int = 1, timeout_s: float = 3.0) -> Work:
         """A program of that body, to be evaluated."""
@@ -184,7 +185,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     yield Scene(folder=folder, pool=pool, secret=secret, unix=unix)
     del os.environ["GRAFTWORK_TEST_KEY"]
     unix.close()
-    asyncio.run(pool.aclose())
+    uvloop.run(pool.aclose())
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -235,7 +236,7 @@ def test_a_tree_dies_when_its_evaluation_is_cancelled(scene: Scene) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(cancelled())
+    uvloop.run(cancelled())
     assert gone("1234.7")
 
 

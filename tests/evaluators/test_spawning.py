@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from graftwork.evaluators.case_run import CaseRun
 from graftwork.evaluators.evaluation import Case, Outcome, Work
@@ -86,7 +87,7 @@ def package(folder: Path, text: str = THREADED) -> Path:
 def test_a_package_that_starts_a_thread_runs_it_behind_the_walls(folder: Path) -> None:
     with tempfile.NamedTemporaryFile() as secret:
         Path(secret.name).chmod(0o644)
-        outcome = asyncio.run(run_alone(package(folder), USES_IT, secret=secret.name))
+        outcome = uvloop.run(run_alone(package(folder), USES_IT, secret=secret.name))
     assert outcome.failure is None, outcome.failure
     denied = "PermissionError"
     assert outcome.output == [2, denied, denied, denied, denied, 1]
@@ -95,7 +96,7 @@ def test_a_package_that_starts_a_thread_runs_it_behind_the_walls(folder: Path) -
 
 def test_a_package_that_fails_when_it_is_imported_is_told_of(folder: Path) -> None:
     with pytest.raises(ConfigError, match="threaded"):
-        asyncio.run(run_alone(package(folder, "raise ImportError('no')"), "def solve():\n    return 1\n"))
+        uvloop.run(run_alone(package(folder, "raise ImportError('no')"), "def solve():\n    return 1\n"))
 
 
 @needs_sandbox
@@ -120,7 +121,7 @@ def solve(n):
         await worker.aclose()
         return outcomes, left
 
-    outcomes, left = asyncio.run(run())
+    outcomes, left = uvloop.run(run())
     assert [outcome.failure for outcome in outcomes] == [None, None]
     assert [outcome.output for outcome in outcomes] == [[1, 1, True], [1, 2, True]]
     assert left == []
@@ -140,7 +141,7 @@ def test_forked_and_spawned_children_fail_alike() -> None:
         await worker.aclose()
         return kinds
 
-    assert asyncio.run(run(spawn=True)) == asyncio.run(run(spawn=False)) == ["timeout", "forbidden", "crash", "forbidden"]
+    assert uvloop.run(run(spawn=True)) == asyncio.run(run(spawn=False)) == ["timeout", "forbidden", "crash", "forbidden"]
 
 
 @needs_sandbox
@@ -153,4 +154,4 @@ def test_a_program_with_a_gpu_that_takes_too_much_of_the_machines_memory_is_ende
         await worker.aclose()
         return [outcome.output if outcome.failure is None else outcome.failure.kind for outcome in outcomes]
 
-    assert asyncio.run(run()) == [32, "memory"]
+    assert uvloop.run(run()) == [32, "memory"]

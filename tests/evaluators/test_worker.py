@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import uvloop
 
 from graftwork.evaluators.evaluation import Outcome
 from graftwork.evaluators.pool import ProgramCall, Relayed
@@ -95,7 +96,7 @@ def use(body: Callable[[Worker], Coroutine[Any, Any, T]], *, sandbox: SandboxLev
             await worker.aclose()
             assert templates() == []
 
-    return asyncio.run(run())
+    return uvloop.run(run())
 
 
 def run_one(source: str, sandbox: SandboxLevel = "standard", relay: EchoRelay | None = None, **inputs: object) -> Outcome:
@@ -454,7 +455,7 @@ def test_a_gateway_that_is_gone_is_infrastructure() -> None:
             await worker.aclose()
 
     with pytest.raises(InfrastructureError, match=r"lost 3 times, .* the gateway is gone"):
-        asyncio.run(run())
+        uvloop.run(run())
 
 
 def test_threads_share_the_wire() -> None:
@@ -481,6 +482,6 @@ def test_a_template_that_nobody_waits_for_any_more_is_ended(after_s: float) -> N
         with pytest.raises(asyncio.CancelledError):
             await starting
 
-    asyncio.run(run())
+    uvloop.run(run())
     assert templates() == []
     gc.collect()  # a socket or process that was let go of would be told of here
