@@ -115,7 +115,7 @@ class Scenario:
 
 def _scenarios() -> list[Scenario]:
     pools = (("bare", "standard"), ("local", "weak"), ("local", "standard"), ("ray", "standard"))
-    loads = ((200.0, 8, 0.0, 400), (1000.0, 64, 0.0, 800), (200.0, 64, 0.0, 1600), (10.0, 8, 200.0, 120))
+    loads = ((200.0, 8, 0.0, 400), (1000.0, 64, 0.0, 800), (200.0, 64, 0.0, 1600), (10.0, 8, 200.0, 400))
     prefect = Scenario(pool="local", latency_ms=200.0, in_flight=8, candidates=400, prefect=True)
     return [prefect] + [
         Scenario(
