@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import threading
@@ -205,6 +206,30 @@ def test_connections_that_a_file_asks_for_and_does_not_take_are_bounded() -> Non
     for thread in served:
         thread.join(10)
         assert not thread.is_alive()
+
+
+def n_descriptors() -> int:
+    """How many this process has open."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_file_that_ends_without_taking_a_connection_leaves_no_descriptor_with_us() -> None:
+    body = """door, = (one for one in SOCKETS if one.type == socket.SOCK_SEQPACKET)
+    door.send(b"?")
+    return bool(select.select([door], [], []))"""
+    work = exported_work("import select\n" + HOSTILE.replace("{body}", body), {"there": {}})
+
+    async def descriptors() -> int:
+        (outcome,) = await run_bare(work, endpoint=answering(lambda draw: FOUR), sandbox="standard")
+        assert outcome.output is True, outcome.failure
+        await asyncio.sleep(0.1)
+        return n_descriptors()
+
+    async def twice() -> tuple[int, int]:
+        return await descriptors(), await descriptors()
+
+    first, second = uvloop.run(twice())
+    assert first == second
 
 
 def test_a_client_that_breaks_off_is_not_told_on_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:

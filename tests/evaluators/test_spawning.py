@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,7 +140,7 @@ def test_forked_and_spawned_children_fail_alike() -> None:
         await worker.aclose()
         return kinds
 
-    assert uvloop.run(run(spawn=True)) == asyncio.run(run(spawn=False)) == ["timeout", "forbidden", "crash", "forbidden"]
+    assert uvloop.run(run(spawn=True)) == uvloop.run(run(spawn=False)) == ["timeout", "forbidden", "crash", "forbidden"]
 
 
 @needs_sandbox
