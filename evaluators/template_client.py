@@ -101,21 +101,12 @@ class Child:
 
     async def receive(self) -> bytes:
         """The next of what it sends, as soon as all others had their turn; empty when it has closed its end. For one at a time."""
-        while True:
-            # Anew each time: after an error of the socket, which it may give before its last data, the loop calls a reader once only.
-            arrival = self._loop.create_future()
-            self._loop.add_reader(self._socket, _arrived, arrival)
-            try:
-                await arrival
-            finally:
-                self._loop.remove_reader(self._socket)
-            try:
-                return self._socket.recv(_CHUNK)
-            except BlockingIOError:
-                continue
-            except OSError:
-                # Reset by a child that ended before it read all.
-                return b""
+        await asyncio.sleep(0)
+        try:
+            return await self._loop.sock_recv(self._socket, _CHUNK)
+        except OSError:
+            # Reset by a child that ended before it read all.
+            return b""
 
     async def send(self, data: bytes) -> None:
         """Send it something. For one at a time.
@@ -326,11 +317,6 @@ class TemplateClient:
         for child in self._children.values():
             child.exited.set_exception(InfrastructureError("the template process is gone"))
         self._children.clear()
-
-
-def _arrived(arrival: asyncio.Future[None]) -> None:
-    if not arrival.done():
-        arrival.set_result(None)
 
 
 async def end_process(process: subprocess.Popen[bytes], *, within_s: float) -> None:
