@@ -6,7 +6,8 @@ python -m benchmarks.throughput --growth         # the same costs after 1,000, 2
 
 Each scenario runs in a process of its own. A candidate is one proposer call, a check, an evaluation on one example and its rows in the
 lineage. The limit is the smaller of calls at the same time over latency and cores over CPU seconds. Rates are measured while all places
-are taken: neither the first nor the last window counts. CPU is that of all processes of the run, the mock endpoint's apart. A search does
+are taken: neither the first nor the last window counts. A rate is the slope of a least-squares line through what was told when, because
+candidates are told a few at a time. CPU is that of all processes of the run, the mock endpoint's apart. A search does
 not wait for Ray, whose start takes some 8 CPU seconds; what is said of it is said of its second half, when Ray is there. Programs take
 CPU by their thread's clock: under RLIMIT_CPU, which children have, that of the process goes in ticks, and each would take 2 ms too many.
 """
@@ -23,13 +24,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import openai
 
 from graftwork.evaluators.make_task import make_task
@@ -168,33 +170,59 @@ def _in_process(scenario: Scenario) -> Mapping[str, Any]:
 
 def _measure(scenario: Scenario, *, started: float) -> Mapping[str, Any]:
     with tempfile.TemporaryDirectory() as folder, _mock(scenario, Path(folder)) as mock:
-        is_bare = scenario.pool == "bare"
-        bare = _bare_cpu if scenario.cpu_ms else _bare
-        times = bare(scenario, mock) if is_bare else _search(scenario, mock, Path(folder) / "run", window=scenario.window)
+        course = _Course(mock, marks=scenario.marks)
+        if scenario.pool != "bare":
+            _search(scenario, mock, Path(folder) / "run", course.told, window=scenario.window)
+        elif scenario.cpu_ms:
+            _bare_cpu(scenario, course.told)
+        else:
+            _bare(scenario, mock, course.told)
         stats = mock.stats()
-        first, last = scenario.marks
-        n = times[last].told - times[first].told
-        spent_ms = {who: 1000 * (times[last].cpu_s[who] - times[first].cpu_s[who]) / n for who in _WHO}
+        first, last = (course.marks[number] for number in scenario.marks)
+        per_s, spent_ms = course.between(first, last)
         return {
-            "per_s": n / (times[last].at - times[first].at),
+            "per_s": per_s,
             "cpu_ms": sum(spent_ms.values()) - spent_ms["mock"],
             **{f"{who}_ms": spent for who, spent in spent_ms.items()},
             "first_call_s": stats["first_at"] - started if stats["first_at"] else None,
-            "peak_mb": max(mark.rss_mb for mark in times.values()),
+            "peak_mb": max(first.rss_mb, last.rss_mb),
         }
+
+
+class _Course:
+    """How a run of this process goes: who told how many candidates when, and where it stood at some of them."""
+
+    def __init__(self, mock: Mock, *, marks: Iterable[int]) -> None:
+        self._mock, self._wanted = mock, set(marks)
+        self._told: list[tuple[float, int]] = []
+        self.marks: dict[int, _Mark] = {}
+
+    def told(self, n: int) -> None:
+        """Note that so many are told."""
+        self._told.append((time.perf_counter(), n))
+        due = {number for number in self._wanted if n >= number}
+        if due:
+            self._wanted -= due
+            self.marks |= dict.fromkeys(due, _mark(self._mock))
+
+    def between(self, first: _Mark, last: _Mark) -> tuple[float, Mapping[str, float]]:
+        """Candidates per second, and CPU milliseconds for each by who used them."""
+        at, told = np.array([point for point in self._told if first.at <= point[0] <= last.at]).T
+        per_s = float(np.polynomial.Polynomial.fit(at, told, 1).convert().coef[1])
+        seconds = last.at - first.at
+        return per_s, {who: 1000 * (last.cpu_s[who] - first.cpu_s[who]) / seconds / per_s for who in _WHO}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Mark:
-    """Where a run stood: candidates, wall and CPU seconds so far, the latter by who used them, and the memory of all its processes."""
+    """Where a run stood: wall and CPU seconds so far, the latter by who used them, and the memory of all its processes."""
 
-    told: int
     at: float
     cpu_s: Mapping[str, float]
     rss_mb: float
 
 
-def _mark(mock: Mock, *, told: int) -> _Mark:
+def _mark(mock: Mock) -> _Mark:
     """Where the run of this process stands now."""
     rss_mb = 0.0
     cpu_s: dict[str, float] = dict.fromkeys(_WHO, 0.0)
@@ -213,7 +241,7 @@ def _mark(mock: Mock, *, told: int) -> _Mark:
             is_template = b"graftwork.evaluators.template" in command
             cpu_s["template" if is_template else "other"] += own_s
             cpu_s["child" if is_template else "other"] += ended_s
-    return _Mark(told=told, at=time.perf_counter(), cpu_s=cpu_s, rss_mb=rss_mb)
+    return _Mark(at=time.perf_counter(), cpu_s=cpu_s, rss_mb=rss_mb)
 
 
 @contextmanager
@@ -227,15 +255,10 @@ def _program(scenario: Scenario) -> str:
     return _PROGRAM.format(cpu_s=scenario.cpu_ms / 1000)
 
 
-def _search(scenario: Scenario, mock: Mock, run_dir: Path, *, window: int) -> Mapping[int, _Mark]:
-    marks: dict[int, _Mark] = {}
+def _search(scenario: Scenario, mock: Mock, run_dir: Path, told: Callable[[int], None], *, window: int) -> None:
+    def on_slice(progress: Progress) -> None:
+        told(progress.told)
 
-    def mark(progress: Progress) -> None:
-        for number in wanted - marks.keys():
-            if progress.told >= number:  # what is durable is told, a few at a time
-                marks[number] = _mark(mock, told=progress.told)
-
-    wanted = {*scenario.marks, *range(1_000, scenario.candidates, 1_000)}
     settings = RunSettings.model_validate(
         {
             "candidates": scenario.candidates,
@@ -250,13 +273,12 @@ def _search(scenario: Scenario, mock: Mock, run_dir: Path, *, window: int) -> Ma
     run = prepare(_task(scenario), settings, run_dir=run_dir)
     run = replace(run, strategy=_STRATEGY)
     if scenario.prefect:
-        _under_prefect(run, mark, home=run_dir.parent)
+        _under_prefect(run, on_slice, home=run_dir.parent)
     else:
-        run_search(run, mark)
-    return marks
+        run_search(run, on_slice)
 
 
-def _under_prefect(run: Run, mark: Callable[[Progress], None], *, home: Path) -> None:
+def _under_prefect(run: Run, told: Callable[[Progress], None], *, home: Path) -> None:
     """The search as the flow `search` runs it, with tasks that wait for slices of it."""
     os.environ |= {**LOCAL_SERVER, "PREFECT_HOME": str(home / "prefect")}
     from prefect import flow
@@ -267,7 +289,7 @@ def _under_prefect(run: Run, mark: Callable[[Progress], None], *, home: Path) ->
     def throughput() -> None:
         def search(run: Run, on_slice: Callable[[Progress], None], *, stopping: threading.Event) -> Report:
             def both(progress: Progress) -> None:
-                mark(progress)
+                told(progress)
                 on_slice(progress)
 
             return run_search(run, both, stopping=stopping)
@@ -281,9 +303,8 @@ def _task(scenario: Scenario) -> Task:
     return make_task(_program(scenario).replace("{n}", "0"), {"val": [({"x": 1}, 2)]}, exact, name="noop")
 
 
-def _bare(scenario: Scenario, mock: Mock) -> Mapping[int, _Mark]:
+def _bare(scenario: Scenario, mock: Mock, told: Callable[[int], None]) -> None:
     """The same calls by a loop over the client."""
-    marks: dict[int, _Mark] = {}
     message = {"role": "user", "content": "x" * 4_000}
 
     async def run() -> None:
@@ -295,20 +316,19 @@ def _bare(scenario: Scenario, mock: Mock) -> Mapping[int, _Mark]:
                 async with places:
                     await client.chat.completions.create(model="mock", messages=[message], max_tokens=64)  # type: ignore[list-item] # a plain mapping
                 n_done += 1
-                if n_done in scenario.marks:
-                    marks[n_done] = _mark(mock, told=n_done)
+                told(n_done)
 
             await asyncio.gather(*(call() for _ in range(scenario.candidates)))
 
     asyncio.run(run())
-    return marks
 
 
-def _bare_cpu(scenario: Scenario, mock: Mock) -> Mapping[int, _Mark]:
+def _bare_cpu(scenario: Scenario, told: Callable[[int], None]) -> None:
     """The same CPU time in a process for each core, without model calls: what this machine gives of its limit."""
     with ProcessPoolExecutor(_CORES) as processes:
         runs = processes.map(_spin, [scenario.cpu_ms / 1000] * scenario.candidates)
-        return {n: _mark(mock, told=n) for n, _ in enumerate(runs, 1) if n in scenario.marks}
+        for n, _ in enumerate(runs, 1):
+            told(n)
 
 
 def _spin(cpu_s: float) -> None:
@@ -325,13 +345,11 @@ def _stat(pid: int) -> list[str]:
 def _print_growth(scenario: Scenario) -> None:
     print(f"{scenario.name}: {'candidates':>10}  {'per s':>6}  {'CPU ms':>6}  {'MiB':>6}")
     with tempfile.TemporaryDirectory() as folder, _mock(scenario, Path(folder)) as mock:
-        marks = _search(scenario, mock, Path(folder) / "run", window=scenario.in_flight * 2)
-    numbers = sorted(number for number in marks if number % 1_000 == 0)
-    for before, number in itertools.pairwise(numbers):
-        one, other = marks[before], marks[number]
-        n = other.told - one.told
-        cpu_ms = 1000 * (sum(other.cpu_s.values()) - sum(one.cpu_s.values())) / n
-        print(f"{number:>10}  {n / (other.at - one.at):6.1f}  {cpu_ms:6.2f}  {other.rss_mb:6.0f}")
+        course = _Course(mock, marks=range(1_000, scenario.candidates, 1_000))
+        _search(scenario, mock, Path(folder) / "run", course.told, window=scenario.in_flight * 2)
+    for before, number in itertools.pairwise(sorted(course.marks)):
+        per_s, spent_ms = course.between(course.marks[before], course.marks[number])
+        print(f"{number:>10}  {per_s:6.1f}  {sum(spent_ms.values()):6.2f}  {course.marks[number].rss_mb:6.0f}")
 
 
 if __name__ == "__main__":
