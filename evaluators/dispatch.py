@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from graftwork.programs.errors import GraftworkError, InfrastructureError
 
+from .coalescing import Coalescer
 from .evaluation import Outcome, Work
 from .loop_thread import LoopThread
 from .turns import Turns
@@ -17,6 +18,7 @@ from .turns import Turns
 __all__ = ["Dispatcher", "Host", "streamed"]
 
 _ATTEMPTS: Final = 3
+_OF_THE_LAST: Final = 1 / 8
 
 
 class Host(Protocol):
@@ -80,6 +82,8 @@ class Dispatcher:
         self._waiting: Turns[int, int] = Turns()  # positions by order
         self._orders: dict[int, _Order] = {}
         self._last = 0
+        self._case_s = 0.0  # a running mean
+        self._coalescer = Coalescer(self._backlog_s)
         self._failed: GraftworkError | None = None
 
     @property
@@ -131,6 +135,7 @@ class Dispatcher:
             for task in order.tasks:
                 task.cancel()
             await asyncio.gather(*order.tasks, return_exceptions=True)
+        await self._coalescer.together()
         return tuple(outcome for outcome in order.outcomes if outcome is not None)
 
     def _hand_out(self) -> None:
@@ -144,8 +149,16 @@ class Dispatcher:
             task = asyncio.get_running_loop().create_task(self._serve(seat, number, order, position))
             order.tasks.add(task)
             task.add_done_callback(order.ended)
+        self._coalescer.look()
+
+    def _backlog_s(self) -> float:
+        """For how long what waits keeps the slots busy, about."""
+        n_slots = sum(seat.host.slots for seat in self._seats)
+        return len(self._waiting) * self._case_s / max(1, n_slots)
 
     async def _serve(self, seat: _Seat, number: int, order: _Order, position: int) -> None:
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             outcomes = await seat.host.run(replace(order.work, cases=(order.work.cases[position],)))
         except GraftworkError as error:
@@ -154,6 +167,7 @@ class Dispatcher:
             if outcomes is None:
                 self._again(seat, number, order, position)
             else:
+                self._case_s += _OF_THE_LAST * (clock() - began - self._case_s)
                 order.take(position, *outcomes)
         finally:
             seat.free += 1

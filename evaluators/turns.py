@@ -17,13 +17,15 @@ class Turns(Generic[Owner, T]):
 
     def __init__(self) -> None:
         self._queues: OrderedDict[Owner, deque[T]] = OrderedDict()
+        self._n = 0
 
-    def __bool__(self) -> bool:
-        return bool(self._queues)
+    def __len__(self) -> int:
+        return self._n
 
     def push(self, owner: Owner, item: T) -> None:
         """Have an item wait; an owner that had none waits behind all others."""
         self._queues.setdefault(owner, deque()).append(item)
+        self._n += 1
 
     def first(self) -> tuple[Owner, T]:
         """Whose turn it is, and its first item, which stays."""
@@ -38,15 +40,16 @@ class Turns(Generic[Owner, T]):
         """Items of the owner whose turn it is, at most so many; then it is the next owner's turn."""
         owner, queue = self._queues.popitem(last=False)
         taken = [queue.popleft() for _ in range(min(most, len(queue)))]
+        self._n -= len(taken)
         if queue:
             self._queues[owner] = queue
         return taken
 
     def drop(self, owner: Owner) -> None:
         """Forget an owner's items."""
-        self._queues.pop(owner, None)
+        self._n -= len(self._queues.pop(owner, ()))
 
     def clear(self) -> Iterator[T]:
         """All items, forgotten."""
         while self._queues:
-            yield from self._queues.popitem(last=False)[1]
+            yield from self.take(self._n)
