@@ -154,8 +154,8 @@ class ErrandRunner:
         self._kept = _Kept()
         self._running: dict[int, asyncio.Task[None]] = {}
 
-    async def begin(self, name: str) -> None:
-        """Call the server and take errands from now on.
+    async def serve(self, name: str) -> None:
+        """Call the server and take errands until the connection ends; what runs then is cancelled.
 
         Args:
             name: What the server knows it by.
@@ -163,7 +163,13 @@ class ErrandRunner:
         Raises:
             InfrastructureError: If the server cannot be reached.
         """
-        await self._client.introduce(name, self._take, self._cancel_all)
+        over = asyncio.Event()
+        await self._client.introduce(name, self._take, over.set)
+        await over.wait()
+        running = tuple(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     def _take(self, frame: Mapping[str, Any]) -> None:
         number = frame["id"]
@@ -197,10 +203,6 @@ class ErrandRunner:
         fields = {name: to_json(getattr(outcome, name)) for name in ("failure", "spans", "usage")}
         plain = {name: getattr(outcome, name) for name in ("example_id", "repeat", "output", "stdout", "seconds", "cpu_s")}
         return encode_frame({"kind": "outcome", "id": number, "outcome": {**plain, **fields}}, max_bytes=MAX_OUTCOME_BYTES)
-
-    def _cancel_all(self) -> None:
-        for task in self._running.values():
-            task.cancel()
 
 
 class _Kept:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+from graftwork.programs.errors import InfrastructureError
+
 from .dispatch import Dispatcher, streamed
 from .evaluation import Outcome, Work
 from .loop_thread import LoopThread
@@ -51,6 +53,10 @@ class LocalPool:
         if self._closed:
             return
         self._closed = True
-        await self._thread.awaitable(self._worker.aclose())
+        await self._thread.awaitable(self._end())
         if self._owns_thread:
             self._thread.close()
+
+    async def _end(self) -> None:
+        self._dispatcher.fail(InfrastructureError("this pool is closed"))
+        await self._worker.aclose()

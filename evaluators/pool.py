@@ -104,5 +104,5 @@ class Pool(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Kill every child and wait until they are gone. Calling it twice is harmless."""
+        """Kill every child and wait until they are gone; works end with an `InfrastructureError`. Calling it twice is harmless."""
         ...

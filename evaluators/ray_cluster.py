@@ -12,8 +12,9 @@ import os
 import re
 import secrets
 import socket
-from contextlib import suppress
 from typing import Any, Final
+
+import uvloop
 
 from graftwork.programs.errors import ConfigError, GraftworkError, InfrastructureError
 
@@ -31,6 +32,13 @@ _END_S: Final = 10.0
 _CONNECT_S: Final = 5.0
 # We put nothing there; Ray by itself would take 30 % of the machine's memory.
 _OBJECT_STORE_BYTES: Final = 128 * 1024 * 1024
+_QUIET: Final = (
+    # Or Ray would list its log files ten times a second, for a driver that prints them: ours does not.
+    ("RAY_LOG_MONITOR_MANY_FILES_THRESHOLD", "0"),
+    ("LOG_NAME_UPDATE_INTERVAL_S", "3600"),
+    # Or it would kill our actor when the machine's memory is nearly full, whoever filled it; the kernel takes children first.
+    ("RAY_memory_monitor_refresh_ms", "0"),
+)
 _SECRET: Final = re.compile(r"^(?!RAY_).*(KEY|TOKEN|SECRET|PASSW|CREDENTIAL)|^(OPENAI|ANTHROPIC|AZURE|AWS|GOOGLE|HF)_")
 
 
@@ -43,7 +51,7 @@ class Cluster:
         self._address = address
         self._sandbox: SandboxLevel = sandbox
         self._resources = resources
-        self._actors: dict[RemoteWorker, Any] = {}
+        self._actors: dict[RemoteWorker, tuple[Any, asyncio.Task[Trouble | None]]] = {}  # each with its end
         self._server: RelayServer | None = None
         self._relay_address: RelayAddress | None = None
         self._is_ours = False
@@ -84,7 +92,9 @@ class Cluster:
         if hidden:
             options["runtime_env"] = {"env_vars": hidden}
         host = RemoteWorker(self._server, secrets.token_hex(8), slots=slots)
-        self._actors[host] = ray.remote(_Evaluator).options(**options).remote(self._relay_address, slots, self._sandbox)
+        actor: Any = ray.remote(_Evaluator).options(**options).remote()
+        serving = actor.serve.remote(self._relay_address, host.name, slots, self._sandbox)
+        self._actors[host] = actor, asyncio.create_task(_ended(serving))
         return host
 
     def _asked(self, slots: int) -> dict[str, Any]:
@@ -103,36 +113,26 @@ class Cluster:
         Raises:
             InfrastructureError: If it was lost before.
         """
-        from ray.exceptions import RayError
-
-        try:
-            trouble: Trouble | None = await self._actors[host].begin.remote(host.name)
-        except RayError as error:
-            raise InfrastructureError(f"an actor did not start: {error}") from error
-        if trouble is not None:
-            raise InfrastructureError(f"an actor did not start: {trouble.message}")
+        _, end = self._actors[host]
+        await asyncio.wait((end, host.arrived), return_when=asyncio.FIRST_COMPLETED)
+        if end.done():
+            trouble = end.result()
+            raise InfrastructureError(f"an actor did not start: {trouble.message if trouble else 'its connection was lost'}")
         await host.arrived
 
     async def until_lost(self, host: RemoteWorker) -> None:
         """Wait for an actor's end: of its connection or, where a machine goes without a word, as Ray notices."""
-        from ray.exceptions import RayError
-
-        async def stay() -> None:
-            with suppress(RayError):
-                await self._actors[host].stay.remote()
-
-        staying = asyncio.create_task(stay())
-        try:
-            await asyncio.wait((staying, host.lost), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            staying.cancel()
+        _, end = self._actors[host]
+        await asyncio.wait((end, host.lost), return_when=asyncio.FIRST_COMPLETED)
 
     def forget(self, host: RemoteWorker) -> None:
         """Give an actor up, and be sure that it is no more."""
         import ray
 
         host.lose()
-        ray.kill(self._actors.pop(host))
+        actor, end = self._actors.pop(host)
+        ray.kill(actor)
+        end.cancel()
 
     def never_has(self, slots: int) -> bool:
         """Whether a cluster of ours, which no node joins, has less than an actor with so many slots asks for."""
@@ -157,17 +157,17 @@ class Cluster:
         )
 
     async def end(self) -> None:
-        """End the actors and the server."""
+        """End the server, with which the actors end."""
         import ray
 
-        if ray.is_initialized():
-            references = [actor.aclose.remote() for actor in self._actors.values()]
-            if references:
-                await asyncio.to_thread(ray.wait, references, num_returns=len(references), timeout=_END_S)
-            for host in tuple(self._actors):
-                self.forget(host)
         if self._server is not None:
             await self._server.aclose()
+        if not ray.is_initialized():
+            return
+        if self._actors:
+            await asyncio.wait([end for _, end in self._actors.values()], timeout=_END_S)
+        for host in tuple(self._actors):
+            self.forget(host)
 
     def disconnect(self) -> None:
         """End Ray, or leave it, if it was not there before us."""
@@ -178,37 +178,44 @@ class Cluster:
 
 
 class _Evaluator:
-    """The actor: a worker that takes errands over a relay client. Ray starts it and tells of its end, and carries no work.
+    """The actor: a worker that takes errands over a relay client. Ray starts it and tells of its end, and carries no work."""
 
-    Args:
-        address: Of the relay server.
-        slots: Children at the same time.
-        sandbox: What they are confined by.
-    """
+    def serve(self, address: RelayAddress, name: str, slots: int, sandbox: SandboxLevel) -> Trouble | None:
+        """Take errands until the connection ends; what we raise on purpose comes back as a value: Ray would wrap it.
 
-    def __init__(self, address: RelayAddress, slots: int, sandbox: SandboxLevel) -> None:
-        self._client = RelayClient(address)
-        self._worker = Worker(self._client, slots=slots, sandbox=sandbox)
-        self._errands = ErrandRunner(self._client, self._worker.run)
-        self._over = asyncio.Event()
+        It keeps the main thread, which would look for signals a hundred times a second if it waited for Ray: 1 % of a processor.
 
-    async def begin(self, name: str) -> Trouble | None:
-        """Call the server; what we raise on purpose comes back as a value: Ray would wrap it."""
+        Args:
+            address: Of the relay server.
+            name: What the server knows it by.
+            slots: Children at the same time.
+            sandbox: What they are confined by.
+        """
         try:
-            await self._errands.begin(name)
+            uvloop.run(_serve(RelayClient(address), name, slots, sandbox))
         except GraftworkError as error:
             return Trouble.of(error)
         return None
 
-    async def stay(self) -> None:
-        """Return when it is closed."""
-        await self._over.wait()
 
-    async def aclose(self) -> None:
-        """End the children, then the connection."""
-        await self._worker.aclose()
-        await self._client.aclose()
-        self._over.set()
+async def _serve(client: RelayClient, name: str, slots: int, sandbox: SandboxLevel) -> None:
+    worker = Worker(client, slots=slots, sandbox=sandbox)
+    try:
+        await ErrandRunner(client, worker.run).serve(name)
+    finally:
+        await worker.aclose()
+        await client.aclose()
+
+
+async def _ended(serving: Any) -> Trouble | None:
+    """Wait until an actor is over; what went wrong, if something did."""
+    from ray.exceptions import RayError
+
+    try:
+        trouble: Trouble | None = await serving
+    except RayError as error:
+        return Trouble.of(InfrastructureError(str(error)))
+    return trouble
 
 
 def _check_reachable(address: str | None) -> None:
@@ -229,7 +236,11 @@ def _check_reachable(address: str | None) -> None:
 def _set_environment(*, local: bool) -> None:
     """What Ray reads from the environment only. It stays set: processes that Ray starts later inherit it."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if local and "RAY_AUTH_MODE" not in os.environ:
+    if not local:
+        return
+    for name, value in _QUIET:
+        os.environ.setdefault(name, value)
+    if "RAY_AUTH_MODE" not in os.environ:
         # Said explicitly, or Ray would write a token that others can read into the home directory.
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

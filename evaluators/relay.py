@@ -136,14 +136,17 @@ class RelayServer:
         """Stop listening and drop every connection. Calling it twice is harmless."""
         if self._server is not None:
             self._server.close()
-        for task in self._connections:
+        connections = tuple(self._connections)
+        for task in connections:
             task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*connections, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 (a connection is served in a task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._attend(reader, writer))
         self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
+
+    async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answering: set[asyncio.Task[None]] = set()
         entered: dict[str, EpisodeStage] = {}  # by run, of this connection
         try:
@@ -153,7 +156,6 @@ class RelayServer:
             # The client is gone, or none of ours. Either way it hears nothing more.
             pass
         finally:
-            self._connections.discard(task)
             for answer in answering:
                 answer.cancel()
             await asyncio.gather(*(stage.leave(run_id) for run_id, stage in entered.items()), return_exceptions=True)

@@ -59,12 +59,13 @@ def with_remote(elsewhere: Elsewhere, body: Callable[[RemoteWorker, RelayClient]
         server = RelayServer(EchoRelay())
         client = RelayClient(await server.start())
         remote = RemoteWorker(server, "someone", slots=2)
+        serving = asyncio.create_task(ErrandRunner(client, elsewhere.run).serve("someone"))
         try:
-            await ErrandRunner(client, elsewhere.run).begin("someone")
             await remote.arrived
             return await body(remote, client)
         finally:
             await client.aclose()
+            await serving
             await server.aclose()
 
     return uvloop.run(use())

@@ -440,6 +440,13 @@ async def _seconds(work: Awaitable[object]) -> float:
     return time.perf_counter() - started
 
 
+async def close_while_it_runs(pool: Pool) -> None:
+    running = asyncio.create_task(pool.run(make_work("import time\n\ndef solve():\n    time.sleep(60)")))
+    await asyncio.sleep(0.5)
+    await pool.aclose()
+    await asyncio.wait_for(running, 10)
+
+
 class TestLocalPool(PoolConformance):
     @pytest.fixture(autouse=True)
     def _pool(self, local: tuple[LocalPool, Switch]) -> None:
@@ -459,6 +466,10 @@ class TestLocalPool(PoolConformance):
 
         with pytest.raises(InfrastructureError, match="closed"):
             asyncio.run(close_and_run())
+
+    def test_what_runs_when_a_pool_is_closed_is_told_so(self) -> None:
+        with pytest.raises(InfrastructureError, match="closed"):
+            asyncio.run(close_while_it_runs(LocalPool(EchoRelay(), slots=1)))
 
     def test_a_pool_on_anothers_thread_asks_there_and_leaves_it_running(self) -> None:
         threads: list[str] = []
@@ -510,7 +521,8 @@ def shared() -> Iterator[SharedPool]:
         assert signal.getsignal(signal.SIGTERM) is handler
         yield SharedPool(pool=pool, switch=switch, mark=mark)
     finally:
-        asyncio.run(pool.aclose())
+        with pytest.raises(InfrastructureError, match="closed"):
+            asyncio.run(close_while_it_runs(pool))
         del os.environ["GRAFTWORK_TEST_MARK"], os.environ["OPENAI_API_KEY"]
     ends = time.monotonic() + 10  # they were told to end
     while (left := processes_with(title="ray", variable=mark)) and time.monotonic() < ends:
@@ -533,6 +545,26 @@ class TestRayPool(PoolConformance):
     def test_actors_hold_no_key(self) -> None:
         assert self.workers()
         assert processes_with(title="ray::_Evaluator", variable="OPENAI_API_KEY=sk-secret") == []
+
+    def test_an_idle_actor_sleeps(self) -> None:
+        worker = self.workers()[0]
+        before = wake_ups(worker)
+        time.sleep(0.5)
+        # A main thread that waits for Ray wakes up fifty times meanwhile.
+        assert wake_ups(worker) - before < 10
+
+    def test_a_ray_of_ours_follows_no_logs_and_kills_nothing_for_memory(self) -> None:
+        (monitor,) = processes_with(title="log_monitor.py", variable=self.mark)
+        arguments = Path(f"/proc/{monitor}/cmdline").read_text().split("\0")
+        (logs,) = [Path(argument.partition("=")[2]) for argument in arguments if argument.startswith("--logs-dir=")]
+        assert "Beginning to track" not in (logs / "log_monitor.log").read_text()
+        assert "MemoryMonitor disabled" in (logs / "raylet.out").read_text()
+
+
+def wake_ups(process: int) -> int:
+    """How often the main thread of a process has woken up."""
+    status = Path(f"/proc/{process}/task/{process}/status").read_text()
+    return int(dict(line.split(":\t") for line in status.splitlines())["voluntary_ctxt_switches"])
 
 
 def test_ray_client_addresses_are_refused_with_the_reason() -> None:

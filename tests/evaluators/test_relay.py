@@ -184,7 +184,10 @@ def test_a_server_that_does_not_know_the_token_is_not_called() -> None:
 
 
 def test_a_lost_connection_fails_those_who_wait_and_the_next_call_connects_again() -> None:
+    complaints: list[object] = []
+
     async def lose() -> list[type[BaseException]]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
         server = RelayServer(EchoRelay(wait_s=30.0))
         client = RelayClient(await server.start())
         waiting = asyncio.create_task(client.call(make_call()))
@@ -198,3 +201,4 @@ def test_a_lost_connection_fails_those_who_wait_and_the_next_call_connects_again
         return [type(error) for error in errors if isinstance(error, BaseException)]
 
     assert asyncio.run(lose()) == [InfrastructureError, InfrastructureError]
+    assert complaints == []
