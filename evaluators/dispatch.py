@@ -106,6 +106,10 @@ class Dispatcher:
         for order in tuple(self._orders.values()):
             order.fail(error)
 
+    def close(self) -> None:
+        """End every work that is under way, and every one that comes: the pool is closed."""
+        self.fail(InfrastructureError("this pool is closed"))
+
     async def run(self, work: Work, on_outcome: Callable[[Outcome], None] | None = None) -> tuple[Outcome, ...]:
         """Run every case; outcomes in the order of the cases. Cancelling it cancels what is under way.
 

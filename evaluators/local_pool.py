@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from graftwork.programs.errors import InfrastructureError
-
 from .dispatch import Dispatcher, streamed
 from .evaluation import Outcome, Work
 from .loop_thread import LoopThread
@@ -58,5 +56,5 @@ class LocalPool:
             self._thread.close()
 
     async def _end(self) -> None:
-        self._dispatcher.fail(InfrastructureError("this pool is closed"))
+        self._dispatcher.close()
         await self._worker.aclose()

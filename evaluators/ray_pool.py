@@ -127,7 +127,7 @@ class RayPool:
             self._thread.close()
 
     async def _end(self) -> None:
-        self._dispatcher.fail(InfrastructureError("this pool is closed"))
+        self._dispatcher.close()
         keeping = tuple(self._keeping)
         for task in keeping:
             task.cancel()

@@ -136,10 +136,9 @@ class RelayServer:
         """Stop listening and drop every connection. Calling it twice is harmless."""
         if self._server is not None:
             self._server.close()
-        connections = tuple(self._connections)
-        for task in connections:
+        for task in self._connections:
             task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._attend(reader, writer))
