@@ -10,6 +10,7 @@ are taken: neither the first nor the last window counts. A rate is the slope of 
 candidates are told a few at a time. CPU is that of all processes of the run, the mock endpoint's apart. A search does
 not wait for Ray, whose start takes some 8 CPU seconds; what is said of it is said of its second half, when Ray is there. Programs take
 CPU by their thread's clock: under RLIMIT_CPU, which children have, that of the process goes in ticks, and each would take 2 ms too many.
+Calls wait for the disk that records them: `stalls s` is for how long in all while the rate was measured, waits of 20 ms or more alone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 import numpy as np
 import openai
@@ -53,6 +55,7 @@ __all__ = ["main"]
 
 _CORES: Final = os.cpu_count() or 1
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+_STALL_S: Final = 0.02
 _PAGE_MB: Final = os.sysconf("SC_PAGE_SIZE") / 2**20
 _WHO: Final = ("driver", "template", "child", "other", "mock")  # other: Ray's and Prefect's processes, and ours in them
 _STRATEGY: Final = Strategy(name="throughput", operators={"rewrite_component": 1.0}, islands=1, migrate_every=0, attempts=1)
@@ -146,13 +149,14 @@ def main() -> None:
     if chosen.growth:
         _print_growth(Scenario(pool="local", latency_ms=20.0, in_flight=32, candidates=8_000))
         return
-    columns = ("per s", "share", "CPU ms", "driver", "child", "other", "first call s", "MiB")
+    columns = ("per s", "share", "CPU ms", "driver", "child", "other", "first call s", "MiB", "stalls s")
     print(f"{'scenario':>34}  " + "  ".join(columns))
     for scenario in _scenarios():
         if chosen.only in scenario.name:
             row = _in_process(scenario)
             share, sandbox_ms = row["per_s"] / scenario.limit, row["template_ms"] + row["child_ms"]
-            cells = (row["per_s"], share, row["cpu_ms"], row["driver_ms"], sandbox_ms, row["other_ms"], row["first_call_s"], row["peak_mb"])
+            rest = (row["other_ms"], row["first_call_s"], row["peak_mb"], row["stalls_s"])
+            cells = (row["per_s"], share, row["cpu_ms"], row["driver_ms"], sandbox_ms, *rest)
             print(f"{scenario.name:>34}  " + "  ".join(f"{_short(cell):>{len(name)}}" for name, cell in zip(columns, cells, strict=True)))
             print(json.dumps({**asdict(scenario), **row}))
 
@@ -169,7 +173,7 @@ def _in_process(scenario: Scenario) -> Mapping[str, Any]:
 
 
 def _measure(scenario: Scenario, *, started: float) -> Mapping[str, Any]:
-    with tempfile.TemporaryDirectory() as folder, _mock(scenario, Path(folder)) as mock:
+    with tempfile.TemporaryDirectory() as folder, _mock(scenario, Path(folder)) as mock, _watched_disk() as syncs:
         course = _Course(mock, marks=scenario.marks)
         if scenario.pool != "bare":
             _search(scenario, mock, Path(folder) / "run", course.told, window=scenario.window)
@@ -186,7 +190,23 @@ def _measure(scenario: Scenario, *, started: float) -> Mapping[str, Any]:
             **{f"{who}_ms": spent for who, spent in spent_ms.items()},
             "first_call_s": stats["first_at"] - started if stats["first_at"] else None,
             "peak_mb": max(first.rss_mb, last.rss_mb),
+            "stalls_s": sum(took_s for at, took_s in syncs if took_s >= _STALL_S and first.at <= at <= last.at),
         }
+
+
+@contextmanager
+def _watched_disk() -> Iterator[list[tuple[float, float]]]:
+    """When each sync of this process began, and the seconds that it took."""
+    syncs: list[tuple[float, float]] = []
+    sync = os.fdatasync
+
+    def timed(fd: int) -> None:
+        at = time.perf_counter()
+        sync(fd)
+        syncs.append((at, time.perf_counter() - at))
+
+    with patch.object(os, "fdatasync", timed):
+        yield syncs
 
 
 class _Course:
