@@ -3,8 +3,8 @@
 python -m benchmarks.faults                            # every fault, for 60 s each
 python -m benchmarks.faults --only 429 --seconds 5     # some of them, for less
 
-The endpoint answers 429, 500, garbage, half a body or nothing; a template process is killed, again and again; the clock jumps back and
-forth; the disk that holds scratch is full (needs root, to mount one).
+The endpoint answers 429, 500, garbage, half a body or nothing; templates, their children and Ray's actors are killed, again and again; the
+clock jumps back and forth; the disk that holds scratch is full (needs root, to mount one).
 """
 
 from __future__ import annotations
@@ -114,17 +114,24 @@ def _misbehaving(mode: str) -> Callable[[Mock, float], None]:
 
 
 def _killing(_mock: Mock, seconds: float) -> None:
-    """Kill this search's templates every other second."""
+    """Kill some of this search's templates, their children and Ray's actors every other second."""
     ends, n_killed = time.monotonic() + seconds, 0
     while time.monotonic() < ends:
-        for process in tree_of(os.getpid()):
+        workers = [process.pid for process in tree_of(os.getpid()) if _is_worker(process.pid)]
+        for pid in random.sample(workers, random.randint(min(1, len(workers)), len(workers))):
             with suppress(OSError):
-                if b"graftwork.evaluators.template" in Path(f"/proc/{process.pid}/cmdline").read_bytes():
-                    os.kill(process.pid, signal.SIGKILL)
-                    n_killed += 1
+                os.kill(pid, signal.SIGKILL)
+                n_killed += 1
         time.sleep(random.uniform(1.0, 3.0))
     if not n_killed:
-        raise RuntimeError("no template of this search was found to be killed")
+        raise RuntimeError("no worker of this search was found to be killed")
+
+
+def _is_worker(pid: int) -> bool:
+    with suppress(OSError):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return any(name in command for name in (b"graftwork.evaluators.template", b"ray::_Evaluator"))
+    return False
 
 
 def _jumping(_mock: Mock, seconds: float) -> None:

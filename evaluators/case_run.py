@@ -62,10 +62,12 @@ class CaseRun:
         case: What it runs on.
         child: Freshly forked.
         relay: Where its model calls go.
+        again: Whether the case runs once more where something outside kills its child, such as the kernel when memory is short. A
+            program that brings that about is killed again, and has failed.
     """
 
-    def __init__(self, work: Work, case: Case, *, child: Child, relay: Relay) -> None:
-        self._work, self._case, self._child, self._relay = work, case, child, relay
+    def __init__(self, work: Work, case: Case, *, child: Child, relay: Relay, again: bool = False) -> None:
+        self._work, self._case, self._child, self._relay, self._again = work, case, child, relay, again
         limits = work.limits
         largest = max(limits.output_bytes, MAX_CALL_BYTES) + 8 * limits.stdout_bytes + _MAX_SPAN_BYTES
         self._frames = FrameReader(max_bytes=largest)
@@ -90,7 +92,8 @@ class CaseRun:
         """Run the case to its end.
 
         Raises:
-            InfrastructureError: If the child could not be confined, the template was lost, or the relay raised what nobody expects.
+            InfrastructureError: If the child could not be confined, the template was lost, the relay raised what nobody expects, or, where
+                the case runs once more, something outside killed the child.
             TaskError: If the inputs are too large, or are not JSON, or the environment is at fault.
             CeilingReached: Or whatever else the relay raises on purpose: the work stops.
         """
@@ -346,6 +349,8 @@ class CaseRun:
         output, failure, stdout = self._result or (None, death(ended, self._work.limits), "")
         if self._stopped is not None and (self._result is None or self._stopped.kind != "timeout"):
             output, failure = None, self._stopped
+        if self._again and self._result is None and self._stopped is None and _was_killed(ended, self._work.limits):
+            raise InfrastructureError("something outside killed its child")
         if failure is not None and failure.is_the_programs and disk_is_full(self._child.scratch.parent):
             # Which programs fail then is no matter of theirs. What one may write itself is far less than a disk.
             raise InfrastructureError(f"the disk that holds {self._child.scratch.parent} is full")
@@ -379,6 +384,11 @@ def death(ended: Exit, limits: Limits) -> Failure:
     if ended.grown_kb >= _NEARLY_ALL * limits.memory_mb * 1024:
         return Failure(kind="memory", message=f"it died with nearly all of its {limits.memory_mb} MiB in use")
     return Failure(kind="crash", message=f"it was ended by signal {-code} ({signal.strsignal(-code)})")
+
+
+def _was_killed(ended: Exit, limits: Limits) -> bool:
+    """Whether a SIGKILL ended it that neither a limit nor the template sent."""
+    return os.waitstatus_to_exitcode(ended.status) == -signal.SIGKILL and death(ended, limits).kind == "crash"
 
 
 def _model_call_span(path: str, call: ProgramCall, relayed: Relayed) -> Span:

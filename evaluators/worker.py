@@ -82,20 +82,20 @@ class Worker:
 
     async def _run_case(self, work: Work, case: Case) -> Outcome:
         lost = InfrastructureError("")
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
                 await _room_for_scratch()
-                return await self._outcome(work, case)
+                return await self._outcome(work, case, again=attempt == 0)
             except InfrastructureError as error:
                 lost = error
         raise InfrastructureError(f"a case was lost {_ATTEMPTS} times, the last time because {lost}")
 
-    async def _outcome(self, work: Work, case: Case) -> Outcome:
+    async def _outcome(self, work: Work, case: Case, *, again: bool) -> Outcome:
         if work.foreign is not None:
             return await self._foreign.outcome(work, case)
         template = await self._template(work.packages, devices=work.spawn)
         child = template.spawn(memory_mb=work.limits.memory_mb, cpu_s=cpu_limit_s(work.limits))
-        return await CaseRun(work, case, child=child, relay=self._relay).outcome()
+        return await CaseRun(work, case, child=child, relay=self._relay, again=again).outcome()
 
     async def _template(self, packages: tuple[str, ...], *, devices: bool) -> TemplateClient:
         async with self._starting:

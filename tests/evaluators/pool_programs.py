@@ -14,7 +14,7 @@ from graftwork.evaluators.task import Limits
 from graftwork.programs.failure import Failure
 from graftwork.programs.model import Reply, Usage
 
-__all__ = ["EchoRelay", "FailingRelay", "Switch", "children_left", "kind_of", "make_work", "processes_with", "templates"]
+__all__ = ["EchoRelay", "FailingRelay", "Switch", "children_left", "kind_of", "live_children", "make_work", "processes_with", "templates"]
 
 
 def make_work(
@@ -89,7 +89,7 @@ def kind_of(outcome: Outcome) -> str:
 def children_left(*parents: int, within_s: float = 10.0) -> list[int]:
     """Children of some processes, once those that are about to end have ended."""
     deadline = time.monotonic() + within_s
-    while (left := [child for parent in parents for child in _children(parent)]) and time.monotonic() < deadline:
+    while (left := live_children(*parents)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return left
 
@@ -97,6 +97,11 @@ def children_left(*parents: int, within_s: float = 10.0) -> list[int]:
 def templates() -> list[int]:
     """The template processes of this one."""
     return processes_with(parent=os.getpid(), title="graftwork.evaluators.template")
+
+
+def live_children(*parents: int) -> list[int]:
+    """Children of some templates that run now."""
+    return [child for parent in parents for child in _children(parent)]
 
 
 def _children(parent: int) -> list[int]:

@@ -27,7 +27,7 @@ from graftwork.evaluators.task import Foreign, Limits
 from graftwork.programs.errors import CeilingReached, ConfigError, InfrastructureError, TaskError
 from graftwork.programs.failure import Failure
 
-from .pool_programs import EchoRelay, FailingRelay, Switch, children_left, kind_of, make_work, processes_with, templates
+from .pool_programs import EchoRelay, FailingRelay, Switch, children_left, kind_of, live_children, make_work, processes_with, templates
 from .worlds import BISECTS, Corridor, Guessing, episode_of, staged
 
 T = TypeVar("T")
@@ -411,20 +411,29 @@ class PoolConformance(ABC):
 
         assert self.use(EchoRelay(), cancel) == []
 
-    @pytest.mark.parametrize("what", ["templates", "workers"])
+    @pytest.mark.parametrize("what", ["children", "templates", "workers"])
     def test_a_lost_process_is_replaced_and_nothing_is_scored(self, what: str) -> None:
         async def lose(pool: Pool) -> tuple[Outcome, ...]:
             await pool.run(make_work(IDENTITY, {"x": 1}))
             slow = make_work("import time\ndef solve(x):\n    time.sleep(1.5)\n    return x\n", {"x": 1}, {"x": 2})
             task = asyncio.create_task(pool.run(slow))
             await asyncio.sleep(0.7)
-            victims = self.templates() if what == "templates" else self.workers()
+            victims = self.workers() if what == "workers" else self.templates()
+            victims = live_children(*victims) if what == "children" else victims
             assert victims
             for victim in victims:
                 os.kill(victim, signal.SIGKILL)
             return await task
 
         assert [outcome.output for outcome in self.use(EchoRelay(), lose)] == [1, 2]
+
+    def test_a_program_that_is_killed_again_has_failed(self) -> None:
+        source = "import os\n" + ASKS.replace("return [shout(text), shout(text)]", "shout(text)\n    os.kill(os.getpid(), 9)")
+        relay = EchoRelay()
+        (outcome,) = self.run(make_work(source, {"text": "x"}), relay)
+        assert kind_of(outcome) == "crash"
+        assert "signal 9" in str(outcome.failure)
+        assert len(relay.calls) == 2
 
 
 async def _none_left(stage: LiveStage, *, within_s: float = 10.0) -> bool:
