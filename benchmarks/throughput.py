@@ -107,6 +107,11 @@ class Scenario:
         return self.in_flight + 2 * _CORES + self.in_flight // 4
 
     @property
+    def slots(self) -> int:
+        """Programs at the same time: one for each core where they compute, many where they are over in a moment."""
+        return _CORES if self.cpu_ms else (2 if self.pool == "ray" else 8) * _CORES
+
+    @property
     def marks(self) -> tuple[int, int]:
         """Between which candidates it is measured."""
         return self.candidates // 2 if self.pool == "ray" else self.window, self.candidates - self.window
@@ -286,7 +291,7 @@ def _search(scenario: Scenario, mock: Mock, run_dir: Path, told: Callable[[int],
             "in_flight": scenario.in_flight,
             "pool": scenario.pool,
             "sandbox": scenario.sandbox,
-            "slots": 2 * _CORES if not scenario.cpu_ms else _CORES,
+            "slots": scenario.slots,
             "proposer": ModelSettings(model="mock", base_url=f"{mock.url}/v1"),
         }
     )
