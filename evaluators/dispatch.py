@@ -42,6 +42,7 @@ class Host(Protocol):
 class _Seat:
     host: Host
     free: int
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)  # of the cases that it was given
 
 
 @dataclass(slots=True, eq=False)
@@ -70,7 +71,8 @@ class _Order:
 
     def ended(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = InfrastructureError("a case was cancelled where it ran") if task.cancelled() else task.exception()
+        if error is not None:
             self.fail(error)  # a fault of ours: whoever waits must hear of it
 
 
@@ -96,9 +98,11 @@ class Dispatcher:
         self._seats.append(_Seat(host, host.slots))
         self._hand_out()
 
-    def remove(self, host: Host) -> None:
-        """Give a host nothing more; what it has under way goes on."""
+    def remove(self, host: Host) -> set[asyncio.Task[None]]:
+        """Give a host nothing more; what it was given goes on, and is returned, begun or not."""
+        given = {task for seat in self._seats if seat.host is host for task in seat.tasks}
         self._seats = [seat for seat in self._seats if seat.host is not host]
+        return given
 
     def fail(self, error: GraftworkError) -> None:
         """End every work that is under way, and every one that comes."""
@@ -152,7 +156,9 @@ class Dispatcher:
             order = self._orders[number]
             task = asyncio.get_running_loop().create_task(self._serve(seat, number, order, position))
             order.tasks.add(task)
+            seat.tasks.add(task)
             task.add_done_callback(order.ended)
+            task.add_done_callback(seat.tasks.discard)
         self._coalescer.look()
 
     def _backlog_s(self) -> float:

@@ -204,11 +204,12 @@ class RayPool:
         """The first actor is there: it takes over from the children of this process."""
         if self._ready.done():
             return
-        if self._local is not None:
-            self._dispatcher.remove(self._local)
+        given = self._dispatcher.remove(self._local) if self._local is not None else set()
         self._ready.set_result(None)
+        if given:
+            await asyncio.wait(given)
         if self._local is not None:
-            await self._local.drain()
+            await self._local.aclose()
 
     def _end_if_empty(self) -> None:
         if not self._dispatcher.n_hosts and not self._closed:

@@ -65,11 +65,6 @@ class Worker:
         finally:
             self._running.difference_update(tasks)
 
-    async def drain(self) -> None:
-        """Let what runs end, then end the templates."""
-        await asyncio.gather(*self._running, return_exceptions=True)
-        await self.aclose()
-
     async def aclose(self) -> None:
         """Kill every child and end the templates. Calling it twice is harmless."""
         self._closed = True
