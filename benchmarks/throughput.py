@@ -10,7 +10,7 @@ are taken: neither the first nor the last window counts. A rate is the slope of 
 candidates are told a few at a time. CPU is that of all processes of the run, the mock endpoint's apart. A search does
 not wait for Ray, whose start takes some 8 CPU seconds; what is said of it is said of its second half, when Ray is there. Programs take
 CPU by their thread's clock: under RLIMIT_CPU, which children have, that of the process goes in ticks, and each would take 2 ms too many.
-Calls wait for the disk that records them: `stalls s` is for how long in all while the rate was measured, waits of 20 ms or more alone.
+Calls wait for the disk that records them: `stalls s` sums the syncs of 20 ms or more while the rate was measured.
 """
 
 from __future__ import annotations
