@@ -29,10 +29,13 @@ from pathlib import Path
 from graftwork.flows import engine
 from graftwork.flows.engine import run_search
 from graftwork.flows.resume import prepare_resume
+from graftwork.search import segments
 from graftwork.search.lineage import Lineage
 from tests.flows.scripted_task import made_run, made_task, scripted_models
 engine.SNAPSHOT_EVERY = 5
-Lineage.__init__.__kwdefaults__["seal_rows"] = 5  # so that so short a run seals and merges segments all the time
+# So that so short a run seals and merges segments all the time:
+Lineage.__init__.__kwdefaults__.update(commit_s=0.01, seal_rows=5)
+segments._MERGED = 4
 run_dir = Path(sys.argv[1])
 if (run_dir / "lineage").is_dir():
     run = prepare_resume(run_dir, task=made_task(n_kinds=4), models=scripted_models(int(sys.argv[2])))
@@ -44,20 +47,25 @@ print("done", flush=True)
 REPOSITORY = Path(__file__).parents[2]
 
 
-def go_on(run_dir: Path, *, latency_seed: int, kill_after_s: float | None) -> tuple[int, bool]:
-    """Let a process search, kill it some seconds after it said something, and return what it last said and whether it had finished."""
+def go_on(run_dir: Path, *, latency_seed: int, kill_at: tuple[int, float] | None) -> tuple[int, bool]:
+    """Let a process search, and return how many results it said that it was told, and whether it finished.
+
+    It is killed some seconds after it said so of a number of results, where `kill_at` gives these two.
+    """
     command = [sys.executable, "-c", SEARCH, str(run_dir), str(latency_seed)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline()]
-        if kill_after_s is not None:
-            time.sleep(kill_after_s)
-            process.kill()
-        lines += process.stdout.readlines()
+        told, finished = 0, False
+        for line in process.stdout:
+            finished = line == "done\n"
+            told = told if finished else int(line)
+            if kill_at is not None and told >= kill_at[0]:
+                time.sleep(kill_at[1])
+                process.kill()
+                kill_at = None  # what it still said is read to its end
         code = process.wait()
-    words = [line.strip() for line in lines if line.endswith("\n")]
     assert code in {0, -signal.SIGKILL}
-    return max((int(word) for word in words if word != "done"), default=0), "done" in words
+    return told, finished
 
 
 @pytest.fixture
@@ -69,14 +77,15 @@ def test_kills_at_random_instants_leave_the_lineage_of_an_undisturbed_run(undist
     rng, acknowledged, run_dir = random.Random(1), 0, tmp_path / "run"
     finished, n_kills = False, 0
     while not finished:
-        told, finished = go_on(run_dir, latency_seed=n_kills, kill_after_s=rng.uniform(0.0, 0.6) if n_kills < 6 else None)
+        kill_at = (acknowledged + rng.randrange(6), rng.uniform(0.0, 0.1)) if n_kills < 6 else None
+        told, finished = go_on(run_dir, latency_seed=n_kills, kill_at=kill_at)
         n_kills += not finished
         recorded = open_run(run_dir).candidates["number"].to_pylist()
         acknowledged = max(acknowledged, told)
         assert recorded == list(range(len(recorded)))
         assert len(recorded) > acknowledged or acknowledged == 0
     assert n_kills > 2
-    assert len(files(run_dir, "*/segment-*-*.parquet")) >= 3  # calls, scores and spans: each of 16 or more that were merged
+    assert {"calls", "scores", "spans"} <= {path.parent.name for path in files(run_dir, "*/segment-*-*.parquet")}  # were merged
     assert canonical(run_dir) == canonical(undisturbed)
     calls = [row for row in open_run(run_dir).calls.to_pylist() if row["event"] == "settled"]
     assert len({(row["key"], row["draw"]) for row in calls}) == len(calls)
