@@ -72,8 +72,9 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         async with self._starting:
-            while self._templates:
-                await self._templates.popitem()[1].aclose()
+            for key, template in tuple(self._templates.items()):
+                await template.aclose()
+                del self._templates[key]  # not before: whoever is cancelled here leaves it to who closes next
 
     async def _run_case(self, work: Work, case: Case) -> Outcome:
         lost = InfrastructureError("")
@@ -110,8 +111,8 @@ class Worker:
         """End the oldest template that has no children, if there is one."""
         for key, template in self._templates.items():
             if template.is_idle:
-                del self._templates[key]
                 await template.aclose()
+                del self._templates[key]
                 return
 
 
