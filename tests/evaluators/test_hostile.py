@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -28,12 +29,18 @@ ATTACKS = {name: attack for area in AREAS.values() for name, attack in area.item
 
 
 @pytest.fixture(scope="module")
-def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, object]]:
-    """Things worth attacking, all there and all open to everybody."""
-    folder = tmp_path_factory.mktemp("targets")
-    (folder / "secret").write_text("secret")
-    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix:
+def targets() -> Iterator[Mapping[str, object]]:
+    """Things worth attacking, all there and all open to everybody: a template may run as another user than we do."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_UNIX) as unix,
+    ):
+        folder = Path(name)
+        (folder / "secret").write_text("secret")
         unix.bind(str(folder / "unix"))
+        for path, mode in ((folder, 0o777), (folder / "secret", 0o666), (folder / "unix", 0o777)):
+            path.chmod(mode)
         unix.listen()
         yield {
             "driver": os.getpid(),
