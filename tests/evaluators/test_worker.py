@@ -485,3 +485,16 @@ def test_a_template_that_nobody_waits_for_any_more_is_ended(after_s: float) -> N
     uvloop.run(run())
     assert templates() == []
     gc.collect()  # a socket or process that was let go of would be told of here
+
+
+def test_who_closes_after_one_whose_closing_was_cancelled_waits_for_the_templates_end() -> None:
+    async def run(worker: Worker) -> None:
+        await worker.run(make_work("def solve():\n    return 1\n"))
+        closing = asyncio.create_task(worker.aclose())
+        await asyncio.sleep(0.0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+
+    use(run)
+    gc.collect()  # a process that nobody waited for would be told of here
