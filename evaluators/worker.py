@@ -72,9 +72,8 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         async with self._starting:
-            for key, template in tuple(self._templates.items()):
-                await template.aclose()
-                del self._templates[key]  # not before: whoever is cancelled here leaves it to who closes next
+            for key in tuple(self._templates):
+                await self._end(key)
 
     async def _run_case(self, work: Work, case: Case) -> Outcome:
         lost = InfrastructureError("")
@@ -111,9 +110,13 @@ class Worker:
         """End the oldest template that has no children, if there is one."""
         for key, template in self._templates.items():
             if template.is_idle:
-                await template.aclose()
-                del self._templates[key]
+                await self._end(key)
                 return
+
+    async def _end(self, key: tuple[tuple[str, ...], bool]) -> None:
+        """End a template; whoever is cancelled meanwhile leaves it to who closes next."""
+        await self._templates[key].aclose()
+        del self._templates[key]
 
 
 async def _room_for_scratch() -> None:

@@ -48,9 +48,9 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 def go_on(run_dir: Path, *, latency_seed: int, kill_at: tuple[int, float] | None) -> tuple[int, bool]:
-    """Let a process search, and return how many results it said that it was told, and whether it finished.
+    """Let a process search, and return the number of results that it last said, and whether it finished.
 
-    It is killed some seconds after it said so of a number of results, where `kill_at` gives these two.
+    Where `kill_at` gives a number of results and seconds, it is killed so long after it said that number or more.
     """
     command = [sys.executable, "-c", SEARCH, str(run_dir), str(latency_seed)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
